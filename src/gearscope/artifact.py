@@ -1,0 +1,143 @@
+"""A stored result is a folder with a `manifest.json`, or a single JSON file; both are written atomically. No torch.
+
+    with new_folder(out) as folder:      # a hidden sibling folder; renamed to `out` only if the block succeeds
+        save(folder / "weights.safetensors")
+        write_manifest(folder, kind="organism", config={...}, inputs={...})
+
+The manifest is the birth certificate: kind, format version, config, fingerprints of the inputs, package versions, time
+of creation, and a SHA-256 per file. `read_manifest` checks kind and version; `verify` checks the sums.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gearscope.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+_VERSIONED = ("gearscope", "torch", "transformers", "tokenizers", "safetensors", "numpy")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a scratch folder beside `out` that becomes `out` when the block ends well and vanishes when it does not.
+
+    Raises ArtifactError when `out` exists already or cannot be written (a full disk included).
+    """
+    if out.exists():
+        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
+    scratch = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        yield scratch
+        scratch.rename(out)
+    except OSError as error:
+        raise unwritable(out, error) from error
+    finally:
+        if scratch is not None and scratch.exists():
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all: into a hidden sibling first, flushed, then renamed over `path`."""
+    scratch = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        scratch = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> ArtifactError:
+    """The one sentence for a place that cannot be written."""
+    reason = error.strerror or str(error)
+    return ArtifactError(f"cannot write {path}: {reason}", hint="nothing was changed; free some space or choose --out")
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, for the manifest."""
+    found = {}
+    for name in _VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def birth_certificate(kind: str, *, config: dict[str, Any], inputs: dict[str, str]) -> dict[str, Any]:
+    """What every stored result says about its own making."""
+    return {
+        "kind": kind,
+        "format_version": FORMAT_VERSION,
+        "config": config,
+        "inputs": inputs,
+        "packages": package_versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write_manifest(folder: Path, kind: str, *, config: dict[str, Any], inputs: dict[str, str]) -> None:
+    """Write the manifest of a finished folder, with a checksum for every file in it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    manifest = birth_certificate(kind, config=config, inputs=inputs)
+    manifest["files"] = {p.relative_to(folder).as_posix(): sha256(p) for p in files}
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+
+def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
+    """Read and check the manifest of `folder`. Raises ArtifactError when it is missing, damaged or of another kind."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"a {kind} folder with a {MANIFEST} was expected at {folder}", found="none") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} should be JSON", found=str(error)) from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
+        found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
+        raise ArtifactError(f"{folder} should hold a {kind}", found=repr(found))
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{folder} should have format version {FORMAT_VERSION}",
+            found=repr(manifest.get("format_version")),
+            hint="open it with the gearscope version that wrote it",
+        )
+    return manifest
+
+
+def verify(folder: Path, kind: str) -> dict[str, Any]:
+    """Read the manifest and check every file against its checksum. Raises ArtifactError naming the first bad file."""
+    manifest = read_manifest(folder, kind)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"{folder} should hold {name}", found="no such file")
+        if sha256(path) != expected:
+            raise ArtifactError(f"{path} should have the checksum in {MANIFEST}", found="a changed or truncated file")
+    return manifest

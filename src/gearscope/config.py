@@ -1,0 +1,46 @@
+"""The base of every settings class: frozen, strict, JSON in and out, with a fingerprint. No torch."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gearscope.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Settings: unknown keys are refused, values never change after construction, a field's docstring is its help."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read settings from JSON text. Raises ConfigError with every problem at once."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            problems = ", ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"valid {cls.__name__} settings were expected", found=problems) from error
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read settings from a JSON file."""
+        return cls.from_json(path.read_text(encoding="utf-8"))
+
+    def to_json(self) -> str:
+        """The settings as JSON text with sorted keys."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change when any setting changes."""
+        return fingerprint(self.model_dump(mode="json"))
+
+
+def fingerprint(value: Any) -> str:
+    """Sixteen hex digits of the SHA-256 of a JSON-able value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

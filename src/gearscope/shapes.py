@@ -1,0 +1,11 @@
+"""The axis legend. A letter never changes meaning anywhere in the package.
+
+    B batch          P position       L layer          D model width    H head
+    F feature        K active features                 N graph node     V vocabulary     S write site
+    E width of one attention head     T target rows of one attribution block
+
+Signatures use jaxtyping with these letters (`Float[Tensor, "B P D"]`; a single axis starts with a space: `" F"`).
+They are checked only under pytest (import hook + beartype), so users pay nothing. Bodies use a suffix where the layout
+changes (`acts_PF`). Weights: `W_enc`, `b_enc`, `W_dec`, `b_dec`, `W_skip`, `threshold`; counts: `n_features`,
+`n_layers`, `d_model`. The one word for the dictionary axis is *feature*; a neuron is a feature of the neuron basis.
+"""
