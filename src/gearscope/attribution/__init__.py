@@ -1,0 +1,9 @@
+"""From one prompt to its attribution graph, exactly, with no autograd.
+
+Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and targets. Goes out: an `AttributionGraph`
+(graph room) whose rows sum to what they explain.
+
+Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
+attributions), `expand.py` (which features get rows: in order of influence), `attribute.py` (the recipe).
+Knows nothing about labels, supernodes or files.
+"""

@@ -1,0 +1,29 @@
+"""Settings of attribution. No torch."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from gearscope.config import Config
+
+
+class AttributionConfig(Config):
+    """How much of the circuit is worked out. There is no batch size: results do not depend on chunking."""
+
+    target_probability: float = Field(default=0.95, gt=0, le=1)
+    """Salient logits: the fewest tokens that hold this much probability ..."""
+    max_targets: int = Field(default=10, ge=1)
+    """... but at most so many."""
+    coverage: float = Field(default=0.95, ge=0, le=1)
+    """Features are expanded, in order of influence, until at most 1 - coverage of the targets' influence ends in
+    features that were not."""
+    max_features: int | None = Field(default=None, ge=1)
+    """Expand at most so many features, in order of influence."""
+    effects: int = Field(default=5, ge=0)
+    """How many promoted and suppressed tokens are stored for each feature."""
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.max_features is None and self.coverage == 0:
+            raise ValueError("coverage 0 without max_features would expand nothing")
+        return self

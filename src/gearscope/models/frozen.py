@@ -1,0 +1,168 @@
+"""One prompt's forward pass with its nonlinearities frozen: a linear map, and the adjoint of each of its pieces.
+
+With attention patterns A and norm scales 1/σ held at their values on this prompt, and MLP outputs cut, the residual
+stream is an affine function of what is written into it (Ameisen et al. 2025, "Circuit Tracing", section 3):
+
+    norm        n(x) = (x [− mean x]) · w / σ  [+ b]                 adjoint  g ↦ [I − 11ᵀ/D] (w g / σ)
+    attention   a_q  = Σ_h Σ_k A_hqk (x_k W_V^h + b_V^h) W_O^h + b_O  adjoint  g ↦ Σ_h (Σ_q A_hqk g_q W_O^hᵀ) W_V^hᵀ
+
+`record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
+take gradients `g` of shape [T, Q, D] for T target rows at the first Q positions (the causal cone) and keep that shape.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenNorm:
+    """A LayerNorm or RMSNorm with its scale frozen at every position of the prompt."""
+
+    scale: Float[Tensor, " P"]
+    """1/σ at each position."""
+    weight: Float[Tensor, " D"]
+    """The factor really applied (Gemma's `1 + w` included)."""
+    bias: Float[Tensor, " D"] | None
+    centred: bool
+    """True for LayerNorm: the mean over the width is taken away first."""
+
+    def adjoint(self, g: Float[Tensor, "T W D"], first: int = 0) -> Float[Tensor, "T W D"]:
+        """Gradient at the norm's input from the gradient `g` at its output."""
+        g = g * (self.weight * self.scale[first : first + g.shape[1], None])
+        return g - g.mean(-1, keepdim=True) if self.centred else g
+
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """The frozen norm without its bias, applied to a part of the residual stream."""
+        return self.linear_at(x, slice(None))
+
+    def linear_at(self, x: Float[Tensor, "K D"], positions: slice | Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """The same for vectors that stand at `positions`."""
+        x = x - x.mean(-1, keepdim=True) if self.centred else x
+        return x * (self.weight * self.scale[positions, None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenAttention:
+    """Attention with its pattern frozen. Grouped heads share `W_V`: head h reads value head h // (H / H_kv)."""
+
+    pattern: Float[Tensor, "H P P"]
+    """[head, query, key]; rows sum to one, or to less where the family has sinks."""
+    W_V: Float[Tensor, "Hkv D E"]
+    b_V: Float[Tensor, "Hkv E"] | None
+    W_O: Float[Tensor, "H E D"]
+    b_O: Float[Tensor, " D"] | None
+
+    @cached_property
+    def _flat(self) -> tuple[Float[Tensor, "D HE"], Float[Tensor, "GE D"]]:
+        """W_Oᵀ and W_Vᵀ with their heads side by side, so that each adjoint is two plain matrix products."""
+        H, E, D = self.W_O.shape
+        return self.W_O.reshape(H * E, D).T, self.W_V.transpose(1, 2).reshape(-1, D)
+
+    def adjoint(self, g: Float[Tensor, "T W D"], first: int = 0) -> Float[Tensor, "T Q D"]:
+        """Gradient at the attention's input, at all positions 0 .. Q = first + W, from the gradient at its output."""
+        T, W, D = g.shape
+        H, E, _ = self.W_O.shape
+        groups, Q = self.W_V.shape[0], first + W
+        W_O_T, W_V_T = self._flat
+        z_HTWE = (g.reshape(T * W, D) @ W_O_T).view(T, W, H, E).permute(2, 0, 1, 3)
+        v_HTQE = torch.matmul(self.pattern[:, first:Q, :Q].transpose(1, 2).unsqueeze(1), z_HTWE)
+        v_GTQE = v_HTQE.view(groups, H // groups, T, Q, E).sum(1) if groups < H else v_HTQE
+        return (v_GTQE.permute(1, 2, 0, 3).reshape(T * Q, groups * E) @ W_V_T).view(T, Q, D)
+
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """The frozen attention without its biases, applied to a part of its input."""
+        return self._mix(torch.matmul(x, self.W_V))
+
+    def constant(self) -> Float[Tensor, "P D"]:
+        """What the attention writes when its input is zero: the value biases through the pattern, and `b_O`."""
+        P, D = self.pattern.shape[1], self.W_O.shape[2]
+        out = self.W_O.new_zeros(P, D)
+        if self.b_V is not None:
+            out = out + self._mix(self.b_V[:, None, :].expand(-1, P, -1))
+        return out if self.b_O is None else out + self.b_O
+
+    def _mix(self, values: Float[Tensor, "Hkv P E"]) -> Float[Tensor, "P D"]:
+        per_head = values.repeat_interleave(self.W_O.shape[0] // values.shape[0], dim=0)
+        return torch.matmul(torch.matmul(self.pattern, per_head), self.W_O).sum(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenBlock:
+    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP writes `post(mlp_out)` likewise."""
+
+    attn_norm: FrozenNorm
+    attn: FrozenAttention
+    attn_post_norm: FrozenNorm | None
+    mlp_norm: FrozenNorm
+    mlp_post_norm: FrozenNorm | None
+    mlp_in: Float[Tensor, "P D"]
+    """What the MLP reads: the output of its norm, gain and bias included."""
+    mlp_out: Float[Tensor, "P D"]
+    """What the MLP module itself returned, before a post-norm (Gemma)."""
+
+    def attn_constant(self) -> Float[Tensor, "P D"]:
+        """What the attention block adds to the residual stream whatever its input: every bias inside it."""
+        out = self.attn.constant()
+        if self.attn_norm.bias is not None:
+            out = out + self.attn.linear(self.attn_norm.bias.expand(out.shape))
+        if self.attn_post_norm is None:
+            return out
+        post = self.attn_post_norm
+        return post.linear(out) if post.bias is None else post.linear(out) + post.bias
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenPrompt:
+    """Everything attribution needs of one forward pass."""
+
+    token_ids: Int[Tensor, " P"]
+    token_embed: Float[Tensor, "P D"]
+    """What the token embedding writes into the residual stream (Gemma's √D included)."""
+    position_embed: Float[Tensor, "P D"] | None
+    """What a learned position embedding adds, for the families that have one."""
+    blocks: tuple[FrozenBlock, ...]
+    final_norm: FrozenNorm
+    W_U: Float[Tensor, "V D"]
+    b_U: Float[Tensor, " V"] | None
+    final_in: Float[Tensor, "P D"]
+    """The output of the final norm."""
+    logits: Float[Tensor, "P V"]
+    """The model's own logits, after a soft-cap where the family has one."""
+    n_constant_positions: int
+    """Leading positions whose MLP outputs are constants rather than features (1: the BOS position)."""
+
+    @property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def n_positions(self) -> int:
+        """Number of tokens of the prompt, BOS included."""
+        return int(self.token_ids.shape[0])
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.token_embed.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpWeights:
+    """The weights of one dense MLP, neurons along F: `act(x W_gateᵀ + b_gate) · (x W_inᵀ + b_in) W_out + b_out`.
+
+    Without a gate it is `act(x W_inᵀ + b_in) W_out + b_out`.
+    """
+
+    W_gate: Float[Tensor, "F D"] | None
+    b_gate: Float[Tensor, " F"] | None
+    W_in: Float[Tensor, "F D"]
+    b_in: Float[Tensor, " F"] | None
+    W_out: Float[Tensor, "F D"]
+    b_out: Float[Tensor, " D"] | None
+    act: torch.nn.Module
+    """The elementwise nonlinearity, applied to the gate (or to the only pre-activation)."""

@@ -1,0 +1,8 @@
+"""The local replacement model of one prompt: its MLPs rewritten in a basis of features, everything else frozen.
+
+Comes in: a `FrozenPrompt` (models room) and a basis. Goes out: a `Replacement`, which names the active features of the
+prompt, what each reads and writes, what the basis failed to reconstruct, and the biases that belong to nobody.
+
+Reading order: `replacement.py` (the one interface every basis answers to), `neurons.py` (the MLP's own neurons: no
+training, no error). Knows nothing about targets, graphs or labels.
+"""

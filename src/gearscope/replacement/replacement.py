@@ -1,0 +1,141 @@
+"""One prompt in one basis: the active features, what each reads and writes, and what is left over.
+
+For a feature s at (layer l, position p) with activation a_s, attribution needs three things (Ameisen et al. 2025):
+
+    what it writes     a_s · W_dec[s → m]   into the MLP output of layer m >= l, at p
+    what it reads      W_enc[s]             at the MLP input of layer l, at p
+    its value          ⟨W_enc[s], mlp_in⟩ + b_enc = pre-activation   (or, for gated neurons, the activation itself)
+
+The MLP output is the sum of all writes, one bias per layer and an error per (layer, position). Features are sorted by
+(layer, position), so that those a target can see are a prefix, and each (layer, position) is one contiguous slice.
+Leading constant positions hold no features and no error: their MLP outputs are constants of the prompt.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gearscope.errors import TargetError
+from gearscope.ids import FeatureAt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Active:
+    """The active features of a prompt, sorted by (layer, position, index)."""
+
+    layer: Int[Tensor, " K"]
+    position: Int[Tensor, " K"]
+    index: Int[Tensor, " K"]
+    activation: Float[Tensor, " K"]
+    value: Float[Tensor, " K"]
+    """What the feature's attribution row sums to."""
+    bounds: Int[Tensor, "L1 P1"]
+    """`bounds[l, p] .. bounds[l, p + 1]` are the features of layer l at position p; shape [L, P + 1]."""
+
+    @classmethod
+    def build(
+        cls,
+        layer: Int[Tensor, " K"],
+        position: Int[Tensor, " K"],
+        index: Int[Tensor, " K"],
+        activation: Float[Tensor, " K"],
+        value: Float[Tensor, " K"],
+        *,
+        n_layers: int,
+        n_positions: int,
+    ) -> "Active":
+        """Check the order and find where each (layer, position) begins."""
+        key = layer * n_positions + position
+        assert bool((key[1:] >= key[:-1]).all()), "features must be sorted by (layer, position)"
+        edges = torch.arange(n_layers * n_positions + 1, device=key.device)
+        starts = torch.searchsorted(key, edges)
+        per_layer = torch.arange(n_layers, device=key.device)[:, None] * n_positions
+        bounds = starts[per_layer + torch.arange(n_positions + 1, device=key.device)]
+        return cls(layer=layer, position=position, index=index, activation=activation, value=value, bounds=bounds)
+
+    def __len__(self) -> int:
+        return int(self.index.shape[0])
+
+    def at(self, layer: int, position: int) -> slice:
+        """The features of one layer at one position."""
+        return slice(int(self.bounds[layer, position]), int(self.bounds[layer, position + 1]))
+
+    def below(self, layer: int) -> int:
+        """How many features live in layers strictly below `layer`: they are the first so many."""
+        return 0 if layer == 0 else int(self.bounds[layer - 1, -1])
+
+    def take(self, chosen: Int[Tensor, " C"]) -> "Active":
+        """The same prompt with only the chosen features (ascending numbers into this one)."""
+        return Active.build(
+            self.layer[chosen],
+            self.position[chosen],
+            self.index[chosen],
+            self.activation[chosen],
+            self.value[chosen],
+            n_layers=self.bounds.shape[0],
+            n_positions=self.bounds.shape[1] - 1,
+        )
+
+    def find(self, feature: FeatureAt) -> int:
+        """The number of a feature among the active ones. Raises TargetError when it is not active there."""
+        n_layers, n_positions = self.bounds.shape[0], self.bounds.shape[1] - 1
+        if feature.layer >= n_layers or feature.position >= n_positions:
+            raise TargetError(
+                f"a feature in layers 0 to {n_layers - 1} at positions 0 to {n_positions - 1} was expected",
+                found=str(feature),
+            )
+        here = self.at(feature.layer, feature.position)
+        hits = (self.index[here] == feature.index).nonzero()
+        if not len(hits):
+            raise TargetError(f"feature {feature} is not active on this prompt", hint="choose one that is")
+        return here.start + int(hits[0])
+
+
+class Write(NamedTuple):
+    """What a contiguous run of active features writes into one MLP output at one position: `activation · vectors`."""
+
+    features: slice
+    vectors: Float[Tensor, "K D"]
+    activation: Float[Tensor, " K"]
+
+
+class Read(NamedTuple):
+    """What some features of one (layer, position) read: `value = ⟨vectors, mlp_in⟩ + constant`."""
+
+    vectors: Float[Tensor, "T D"]
+    constant: Float[Tensor, " T"]
+
+
+class Replacement(Protocol):
+    """What every basis offers for one prompt."""
+
+    @property
+    def active(self) -> Active:
+        """The features that are not zero."""
+        ...
+
+    @property
+    def bias(self) -> Float[Tensor, "L D"]:
+        """The constant that each layer's MLP output contains at every position but the constant ones."""
+        ...
+
+    @property
+    def error(self) -> Float[Tensor, "L P D"] | None:
+        """What the basis fails to reconstruct; None for a basis that has no error by construction."""
+        ...
+
+    def writes(self, layer: int, position: int) -> Iterable[Write]:
+        """Everything that features write into the MLP output of `layer` at `position`."""
+        ...
+
+    def read(self, chosen: Int[Tensor, " T"]) -> Read:
+        """What features of ONE (layer, position), numbered into `active`, read at their MLP input."""
+        ...
+
+    def take(self, chosen: Int[Tensor, " C"]) -> "Replacement":
+        """The same replacement with only the chosen features as sources and targets."""
+        ...
