@@ -1,0 +1,71 @@
+"""`gearscope`: the application, and how its errors become one sentence and an exit code."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+import gearscope.cli.organism as organism_commands
+import gearscope.cli.trace as trace_commands
+from gearscope.artifact import package_versions
+from gearscope.errors import GearscopeError
+
+USER_ERROR, BUG, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    name="gearscope",
+    help="An open microscope for language models. Without --model, it looks into the bundled organism.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(trace_commands.demo)
+app.command("trace")(trace_commands.trace)
+app.command("show")(trace_commands.show)
+app.add_typer(organism_commands.app, name="organism")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gearscope {package_versions()['gearscope']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    # Waiting threads that spin make a shared machine several times slower; read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def run() -> None:
+    """Entry point: run the application and turn every outcome into an exit code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line and return its exit code. A user's mistake is one sentence on stderr, never a traceback."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as mistake:
+        mistake.show()
+        return USER_ERROR
+    except GearscopeError as mistake:
+        print(f"gearscope: {mistake}", file=sys.stderr)
+        return USER_ERROR
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("gearscope: interrupted; nothing was left half-written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0

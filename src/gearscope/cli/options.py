@@ -1,0 +1,25 @@
+"""Options that several commands share, with one wording each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str | None, typer.Option("--model", help="HuggingFace name or directory; the bundled organism by default.")
+]
+Basis = Annotated[
+    str,
+    typer.Option(
+        "--basis",
+        help="What the MLPs are rewritten in: neurons (all of them, or the 64 that write most per token and layer in a "
+        "large model), neurons:all, or neurons:N.",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
+Revision = Annotated[
+    str | None, typer.Option("--revision", help="Branch, tag or commit of a model on the hub; pinned when it is loaded.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where the result is written.")]

@@ -1,0 +1,117 @@
+"""`demo`, `trace` and `show`: from a prompt to a circuit, and from a circuit to text."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gearscope.cli import options
+from gearscope.cli.progress import status_line
+from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.schema import to_json
+from gearscope.graph.store import read_graph, write_graph
+from gearscope.graph.text import describe
+
+if TYPE_CHECKING:
+    from gearscope.workbench import Workbench
+
+DEMO_PROMPT = "calc : 36 + 59 ="
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Print the circuit and stop.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Trace `calc : 36 + 59 =` on the bundled organism and print its circuit."""
+    del once  # the page that the demo will open without --once comes with `gearscope serve`
+    bench = _open(None, "neurons", "cpu", "float32", None)
+    with status_line("tracing") as progress:
+        graph = bench.trace(DEMO_PROMPT, progress=progress)
+    _report(graph, None, as_json)
+
+
+def trace(
+    prompt: Annotated[str, typer.Argument(help="The text to look into.")],
+    model: options.Model = None,
+    basis: options.Basis = "neurons",
+    target: Annotated[str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")] = None,
+    against: Annotated[str | None, typer.Option("--against", help="Explain --target minus this token.")] = None,
+    target_feature: Annotated[
+        str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
+    ] = None,
+    target_probe: Annotated[
+        Path | None,
+        typer.Option("--target-probe", help="A safetensors file with `direction` and, as metadata, its `site`."),
+    ] = None,
+    position: Annotated[
+        int | None, typer.Option("--position", help="Explain what follows this position; the last by default.")
+    ] = None,
+    max_features: Annotated[
+        int | None, typer.Option("--max-features", help="Expand at most so many features, in order of influence.")
+    ] = None,
+    coverage: Annotated[
+        float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
+    ] = 0.95,
+    chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
+    node_threshold: Annotated[
+        float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
+    ] = 0.8,
+    edge_threshold: Annotated[float, typer.Option("--edge-threshold", help="The same for edges.")] = 0.98,
+    everything: Annotated[bool, typer.Option("--all", help="Do not prune.")] = False,
+    out: options.Out = None,
+    as_json: options.Json = False,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    revision: options.Revision = None,
+) -> None:
+    """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit."""
+    bench = _open(model, basis, device, dtype, revision)
+    with status_line("tracing") as progress:
+        graph = bench.trace(
+            prompt,
+            target=target,
+            against=against,
+            target_feature=target_feature,
+            target_probe=target_probe,
+            position=position,
+            max_features=max_features,
+            coverage=coverage,
+            chat=chat,
+            node_threshold=node_threshold,
+            edge_threshold=edge_threshold,
+            everything=everything,
+            progress=progress,
+        )
+    _report(graph, out, as_json)
+
+
+def show(
+    graph: Annotated[Path, typer.Argument(help="A graph file: ours, circuit-tracer's or Neuronpedia's.")],
+    node: Annotated[str | None, typer.Option("--node", help="Only this node: its id or LAYER/INDEX@POSITION.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print a stored circuit as text. Needs neither the model nor torch."""
+    circuit = read_graph(graph)
+    if node is not None:
+        circuit.find(node)
+    typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else describe(circuit))
+
+
+def _open(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":
+    # Imported here so that --help and `show` never load torch.
+    from gearscope.workbench import Workbench
+
+    return Workbench.open(model=model, basis=basis, device=device, dtype=dtype, revision=revision)
+
+
+def _report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:
+    if out is not None:
+        write_graph(out, graph)
+    if as_json:
+        written = {"graph": str(out), "nodes": len(graph.nodes), "edges": graph.adjacency.nnz}
+        typer.echo(json.dumps(to_json(graph, "graph") if out is None else written))
+        return
+    typer.echo(describe(graph))
+    if out is not None:
+        typer.echo(f"\nwritten to {out}; read it again with `gearscope show {out}`")

@@ -1,0 +1,228 @@
+"""The Python door: one object that opens a model and a basis and wires the rooms together.
+
+    bench = Workbench.open()                                   # the bundled organism, its neurons
+    graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
+    graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
+
+It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gearscope.artifact import birth_certificate
+from gearscope.attribution import targets as aim
+from gearscope.attribution.attribute import attribute
+from gearscope.attribution.config import AttributionConfig
+from gearscope.attribution.effects import direct_effects
+from gearscope.attribution.expand import Progress
+from gearscope.attribution.targets import Target
+from gearscope.errors import ConfigError, ModelError, TargetError
+from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.graph.prune import prune
+from gearscope.ids import FeatureAt, SiteId
+from gearscope.models.frozen import FrozenPrompt
+from gearscope.models.load import open_model
+from gearscope.models.model import Model
+from gearscope.replacement.neurons import neuron_replacement
+from gearscope.replacement.replacement import Replacement
+
+ORGANISM = "organism"
+_FEW_NEURONS = 120_000
+"""Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
+_NEURONS_PER_TOKEN = 64
+
+
+class Workbench:
+    """A model, opened and understood, with the basis its MLPs are read in."""
+
+    def __init__(self, model: Model, *, name: str, basis: str = "neurons") -> None:
+        self.model = model
+        self.name = name
+        self.basis = basis
+        self._neurons_per_token = _parse_basis(basis)
+
+    @classmethod
+    def open(
+        cls,
+        model: str | None = None,
+        basis: str = "neurons",
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        revision: str | None = None,
+    ) -> Self:
+        """Open a HuggingFace name or directory (the bundled organism by default). Raises ModelError, ConfigError."""
+        _parse_basis(basis)
+        source = str(organism_folder()) if model is None else model
+        opened = open_model(source, device=device, dtype=dtype, revision=revision)
+        return cls(opened, name=ORGANISM if model is None else model, basis=basis)
+
+    def trace(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        target: str | None = None,
+        against: str | None = None,
+        target_feature: str | None = None,
+        target_probe: Path | None = None,
+        position: int | None = None,
+        max_features: int | None = None,
+        coverage: float = 0.95,
+        chat: bool = False,
+        node_threshold: float = 0.8,
+        edge_threshold: float = 0.98,
+        everything: bool = False,
+        progress: Progress | None = None,
+    ) -> AttributionGraph:
+        """Trace one prompt and return its circuit, pruned unless `everything`.
+
+        `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
+        last by default) are explained. Raises PromptError, TargetError, ConfigError.
+        """
+        config = AttributionConfig.model_validate({"max_features": max_features, "coverage": coverage})
+        tokens = self.model.tokens(prompt, chat=chat)
+        with torch.inference_mode():
+            record = self.model.record(tokens.ids)
+            replacement = self.replace(record)
+            chosen = self._targets(
+                record, replacement, config, target, against, target_feature, target_probe, position
+            )
+            graph = attribute(
+                record,
+                replacement,
+                chosen,
+                config,
+                tokens=tokens.shown,
+                text=tokens.text,
+                model=self.name,
+                basis=self.basis,
+                progress=progress,
+            )
+            if not everything:
+                graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
+            graph = self._with_effects(graph, record, replacement, config.effects)
+        thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+        return self._certified(graph, {} if everything else thresholds)
+
+    def replace(self, record: FrozenPrompt) -> Replacement:
+        """The prompt's local replacement model in this bench's basis."""
+        mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        most = self._neurons_per_token
+        if most == "auto":
+            everything = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
+            most = None if everything <= _FEW_NEURONS else _NEURONS_PER_TOKEN
+        return neuron_replacement(record, mlps, most)
+
+    def _targets(
+        self,
+        record: FrozenPrompt,
+        replacement: Replacement,
+        config: AttributionConfig,
+        token: str | None,
+        against: str | None,
+        feature: str | None,
+        probe: Path | None,
+        position: int | None,
+    ) -> list[Target]:
+        kinds = {"target": token, "target_feature": feature, "target_probe": probe}
+        given = [name for name, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            raise ConfigError("at most one kind of target was expected", found=" and ".join(given))
+        if against is not None and token is None:
+            raise ConfigError("a target token to set against another was expected", found="none", hint="add --target")
+        if feature is not None and position is not None:
+            raise ConfigError("a feature target names its own position", found="another position beside it")
+        names, at = self.model.token_names(), -1 if position is None else position
+        if feature is not None:
+            return aim.feature_target(replacement, FeatureAt.parse(feature))
+        if probe is not None:
+            return self._probe(record, probe, at)
+        if token is None:
+            most, share = config.max_targets, config.target_probability
+            return aim.salient_logits(record, position=at, probability=share, most=most, names=names)
+        token_id = self.model.token_id(token)
+        if against is not None:
+            return aim.logit_difference(record, token_id, self.model.token_id(against), position=at, names=names)
+        return aim.logits(record, [token_id], position=at, names=names)
+
+    def _probe(self, record: FrozenPrompt, path: Path, position: int) -> list[Target]:
+        direction, site = read_probe(path)
+        direction = direction.to(record.token_embed)
+        reading = self.model.run(record.token_ids, read=[site]).sites[str(site)]
+        return aim.probe_target(record, direction, site, reading[position], position=position)
+
+    def _with_effects(
+        self, graph: AttributionGraph, record: FrozenPrompt, replacement: Replacement, most: int
+    ) -> AttributionGraph:
+        """Add the tokens that each feature of the graph promotes and suppresses."""
+        features = graph.layout.features
+        columns = zip(
+            graph.nodes.layer[features].tolist(),
+            graph.nodes.index[features].tolist(),
+            graph.nodes.position[features].tolist(),
+            strict=True,
+        )
+        chosen = [replacement.active.find(FeatureAt(*column)) for column in columns]
+        if not chosen or not most:
+            return graph
+        found = direct_effects(record, replacement, torch.tensor(chosen), min(most, record.W_U.shape[0]))
+        names = self.model.token_names()
+
+        def side(ids: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
+            return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
+
+        effects = {
+            graph.nodes.ids[features.start + row]: TokenEffects(
+                side(found.promoted[row], found.promoted_by[row]),
+                side(found.suppressed[row], found.suppressed_by[row]),
+            )
+            for row in range(len(chosen))
+        }
+        return replace(graph, effects=effects)
+
+    def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
+        """Add the birth certificate."""
+        inputs = {"model": self.model.fingerprint, "prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
+        if self.model.revision is not None:
+            inputs["revision"] = self.model.revision
+        born = birth_certificate("graph", config={**graph.details, **thresholds}, inputs=inputs)
+        return replace(graph, details=graph.details | thresholds | {"certificate": born})
+
+
+def organism_folder() -> Path:
+    """The bundled organism's model folder. Raises ModelError when this installation has none."""
+    folder = Path(str(files("gearscope") / "organism" / "bundle" / "model"))
+    if not folder.is_dir():
+        hint = "install gearscope with its package data, or train one with `gearscope organism train`"
+        raise ModelError(f"the bundled organism was expected at {folder}", found="no such folder", hint=hint)
+    return folder
+
+
+def read_probe(path: Path) -> tuple[Tensor, SiteId]:
+    """A probe: a safetensors file with one vector `direction` and the metadata `site`. Raises TargetError."""
+    expected = f"{path} should be a safetensors file with a vector `direction` and the metadata `site`"
+    try:
+        with safe_open(path, framework="pt") as stored:
+            site = (stored.metadata() or {}).get("site")
+            if "direction" not in stored.keys() or site is None:  # noqa: SIM118 - not a mapping
+                raise TargetError(expected, found=f"tensors {sorted(stored.keys())} and metadata {stored.metadata()}")
+            return stored.get_tensor("direction"), SiteId.parse(site)
+    except (OSError, SafetensorError) as error:
+        raise TargetError(expected, found=str(error)) from error
+
+
+def _parse_basis(basis: str) -> int | str | None:
+    """How many neurons per token and layer: a number, None for all of them, or `auto`."""
+    kind, _, most = basis.partition(":")
+    if kind != "neurons" or (most not in ("", "all") and not (most.isdecimal() and int(most) > 0)):
+        raise ConfigError("a basis was expected (neurons, neurons:all or neurons:N)", found=repr(basis))
+    return "auto" if not most else None if most == "all" else int(most)
