@@ -3,11 +3,13 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gearscope.errors import ConfigError
+
+C = TypeVar("C", bound="Config")
 
 
 class Config(BaseModel):
@@ -18,7 +20,7 @@ class Config(BaseModel):
     )
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls: type[C], text: str) -> C:
         """Read settings from JSON text. Raises ConfigError with every problem at once."""
         try:
             return cls.model_validate_json(text)
@@ -27,7 +29,7 @@ class Config(BaseModel):
             raise ConfigError(f"valid {cls.__name__} settings were expected", found=problems) from error
 
     @classmethod
-    def from_file(cls, path: Path) -> Self:
+    def from_file(cls: type[C], path: Path) -> C:
         """Read settings from a JSON file."""
         return cls.from_json(path.read_text(encoding="utf-8"))
 

@@ -9,7 +9,7 @@ live with the graph format (`graph/schema.py`), which builds on these.
 """
 
 import re
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from gearscope.errors import ConfigError, TargetError
 
@@ -39,7 +39,7 @@ class SiteId(NamedTuple):
     name: str
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "SiteId":
         """Read `blocks.3.mlp_out` or a legacy spelling of it. Raises ConfigError naming the known sites."""
         match = re.fullmatch(r"blocks\.(\d+)\.(.+)", text)
         layer, name = (int(match[1]), match[2]) if match else (None, text)
@@ -60,7 +60,7 @@ class FeatureId(NamedTuple):
     index: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "FeatureId":
         """Read `L/F`. Raises TargetError."""
         match = re.fullmatch(r"(\d+)/(\d+)", text)
         if not match:
@@ -79,7 +79,7 @@ class FeatureAt(NamedTuple):
     position: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "FeatureAt":
         """Read `L/F@P`. Raises TargetError."""
         match = re.fullmatch(r"(\d+)/(\d+)@(\d+)", text)
         if not match:

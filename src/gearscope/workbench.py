@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -59,7 +58,7 @@ class Workbench:
         device: str = "cpu",
         dtype: str = "float32",
         revision: str | None = None,
-    ) -> Self:
+    ) -> "Workbench":
         """Open a HuggingFace name or directory (the bundled organism by default). Raises ModelError, ConfigError."""
         _parse_basis(basis)
         source = str(organism_folder()) if model is None else model
@@ -141,7 +140,7 @@ class Workbench:
             raise ConfigError("a target token to set against another was expected", found="none", hint="add --target")
         if feature is not None and position is not None:
             raise ConfigError("a feature target names its own position", found="another position beside it")
-        names, at = self.model.token_names(), -1 if position is None else position
+        names, at = self.model.token_names().__getitem__, -1 if position is None else position
         if feature is not None:
             return aim.feature_target(replacement, FeatureAt.parse(feature))
         if probe is not None:

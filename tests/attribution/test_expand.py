@@ -15,12 +15,12 @@ from gearscope.attribution.targets import aims, salient_logits
 from gearscope.graph.graph import AttributionGraph
 from gearscope.models.model import wrap
 
-IDS = torch.tensor([1, 5, 2, 9, 4, 7])
+IDS = torch.tensor([0, 5, 2, 9, 4, 7])
 
 
 @pytest.fixture(scope="module")
 def case():
-    prompt = wrap(tiny("gpt2", dtype=torch.float64)).record(IDS)
+    prompt = wrap(tiny("gpt2", dtype=torch.float64, n_layers=3)).record(IDS)
     return prompt, plant(prompt, cross_layer=True), salient_logits(prompt, position=-1, probability=0.8, most=5)
 
 
@@ -42,7 +42,7 @@ def test_influence_equals_the_dense_inverse(case) -> None:
     maker = RowMaker(prompt=prompt, replacement=replacement)
     weights = torch.tensor([t.weight for t in targets], dtype=torch.float64)
     expansion = expand(maker, aims(targets), weights, coverage=1.0, max_features=None)
-    np.testing.assert_allclose(expansion.influence.numpy(), dense[graph.layout.features], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(expansion.influence[expansion.expanded].numpy(), dense[graph.layout.features], rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("coverage", [0.3, 0.7, 0.95])
@@ -60,7 +60,7 @@ def test_cap_keeps_the_most_influential(case, most: int) -> None:
     expansion = expand(maker, aims(targets), weights, coverage=1.0, max_features=most)
     kept = torch.zeros(len(replacement.active), dtype=torch.bool)
     kept[expansion.expanded] = True
-    assert 1 <= int(kept.sum()) <= most
+    assert 0.8 * most <= int(kept.sum()) <= most
     assert expansion.influence[kept].min() >= expansion.influence[~kept].max()
 
 

@@ -20,8 +20,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 N = 5
 BOS, EQUALS = 0, 2 * N + 1
-SHARP = 3000.0
-"""Attention logits are so far apart that softmax is one-hot in float64."""
+SHARP = 6.0
+"""Attention logits are then more than 200 apart: softmax is one-hot."""
 
 
 def left(i: int) -> int:

@@ -101,16 +101,17 @@ def published_scores(graph: AttributionGraph, form: str) -> tuple[float, float]:
     reach, miss = influence[kind == "token"].sum(), influence[bad].sum()
     arriving = influence + np.nan_to_num(graph.nodes.weight)
     completeness = ((1 - normal[:, bad].sum(1)) * arriving).sum() / arriving.sum()
-    return (reach / (reach + miss) if reach + miss > 0 else 0.0), completeness
+    return (float(reach / (reach + miss)) if reach + miss > 0 else 0.0), float(completeness)
 
 
-def circuits():
-    """A hypothesis strategy for random circuits of different depth and density."""
-    return st.builds(
-        layered_graph,
-        seed=st.integers(0, 10**6),
-        n_layers=st.integers(1, 5),
-        n_features=st.integers(1, 16),
-        density=st.sampled_from([0.1, 0.4, 0.9]),
-        dtype=st.sampled_from([np.float32, np.float64]),
+def plans():
+    """A hypothesis strategy for the arguments of `layered_graph`: circuits of different depth and density."""
+    return st.fixed_dictionaries(
+        {
+            "seed": st.integers(0, 10**6),
+            "n_layers": st.integers(1, 5),
+            "n_features": st.integers(1, 16),
+            "density": st.sampled_from([0.1, 0.4, 0.9]),
+            "dtype": st.sampled_from([np.float32, np.float64]),
+        }
     )

@@ -1,6 +1,5 @@
 """Settings of attribution. No torch."""
 
-from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -23,7 +22,7 @@ class AttributionConfig(Config):
     """How many promoted and suppressed tokens are stored for each feature."""
 
     @model_validator(mode="after")
-    def _something_to_do(self) -> Self:
+    def _something_to_do(self) -> "AttributionConfig":
         if self.max_features is None and self.coverage == 0:
             raise ValueError("coverage 0 without max_features would expand nothing")
         return self

@@ -12,7 +12,7 @@ Knows nothing about the graph that comes out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,10 +20,14 @@ from torch import Tensor
 
 from gearscope.attribution.rows import Aim, RowMaker
 
+_SEARCH_STEPS = 12
+"""Sweeps spent on finding the threshold of a cap."""
+
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
 
 
+@runtime_checkable
 class Choice(Protocol):
     """Chooses which features of one layer are expanded, given their influence and the layers still below."""
 
@@ -96,15 +100,27 @@ def expand(
 ) -> Expansion:
     """Expand until `coverage` of the influence is explained, or only the `max_features` most influential features.
 
-    Under a cap, a first sweep (at most the cap per layer) ranks the features, a second expands those that reach the
-    cap-th influence: every expanded feature has more influence than any that was left.
+    Under a cap, every expanded feature has more influence than any that was left. How many features reach a threshold
+    is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less.
     """
     weights = weights / weights.sum()
     sweep = _sweep(maker, aims, weights, ByCoverage(1 - coverage, max_features), progress)
     if max_features is None or len(sweep.expanded) <= max_features:
         return sweep
-    ranked = sweep.influence[sweep.expanded].sort(descending=True).values
-    return _sweep(maker, aims, weights, ByThreshold(float(ranked[max_features - 1])), progress)
+    sweep = _sweep(maker, aims, weights, ByThreshold(float("inf")), progress)
+    too_low, enough = 0.0, 2 * float(sweep.influence.max())
+    for _ in range(_SEARCH_STEPS):
+        if len(sweep.expanded) == max_features:
+            break
+        least = float(sweep.influence.sort(descending=True).values[max_features - 1])
+        if not too_low < least < enough:
+            least = (too_low * enough) ** 0.5
+        tried = _sweep(maker, aims, weights, ByThreshold(least), progress)
+        if len(tried.expanded) > max_features:
+            too_low = least
+        else:
+            sweep, enough = tried, least
+    return sweep
 
 
 def _sweep(

@@ -9,7 +9,7 @@ Salient logits are the fewest tokens that hold 95 % of the probability, at most 
 much as their probability. Any other target weighs 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +43,7 @@ class Target:
 
 
 def salient_logits(
-    prompt: FrozenPrompt, *, position: int, probability: float, most: int, names: Sequence[str] | None = None
+    prompt: FrozenPrompt, *, position: int, probability: float, most: int, names: Callable[[int], str] = str
 ) -> list[Target]:
     """The fewest tokens after `position` that together hold `probability`, at most `most`. `names` labels tokens."""
     share, ids = prompt.logits[position].softmax(-1).topk(min(most, prompt.W_U.shape[0]))
@@ -52,7 +52,7 @@ def salient_logits(
 
 
 def logits(
-    prompt: FrozenPrompt, token_ids: Sequence[int], *, position: int, names: Sequence[str] | None = None
+    prompt: FrozenPrompt, token_ids: Sequence[int], *, position: int, names: Callable[[int], str] = str
 ) -> list[Target]:
     """Chosen tokens after `position`, each weighing its probability."""
     _check(prompt, token_ids, position)
@@ -63,21 +63,21 @@ def logits(
     for token in token_ids:
         constant = 0.0 if b_U is None else float(b_U[token] - b_U.mean())
         share = float(shares[token])
-        label = f'Output "{_name(names, token)}" (p={share:.3f})'
+        label = f'Output "{names(token)}" (p={share:.3f})'
         vector = prompt.W_U[token] - mean
         targets.append(_final(prompt, position, vector, constant, label, token_id=token, share=share))
     return targets
 
 
 def logit_difference(
-    prompt: FrozenPrompt, token: int, against: int, *, position: int, names: Sequence[str] | None = None
+    prompt: FrozenPrompt, token: int, against: int, *, position: int, names: Callable[[int], str] = str
 ) -> list[Target]:
     """How much higher the logit of one token is than that of another."""
     _check(prompt, (token, against), position)
     if token == against:
-        raise TargetError("two different tokens were expected", found=f"{_name(names, token)!r} twice")
+        raise TargetError("two different tokens were expected", found=f"{names(token)!r} twice")
     constant = 0.0 if prompt.b_U is None else float(prompt.b_U[token] - prompt.b_U[against])
-    label = f'Output "{_name(names, token)}" minus "{_name(names, against)}"'
+    label = f'Output "{names(token)}" minus "{names(against)}"'
     return [_final(prompt, position, prompt.W_U[token] - prompt.W_U[against], constant, label)]
 
 
@@ -109,7 +109,7 @@ _PROBE_SITES: dict[str, Entry] = {
 
 
 def probe_target(
-    prompt: FrozenPrompt, direction: Float[Tensor, " D"], site: SiteId, reading: Float[Tensor, " D"], *, position: int
+    prompt: FrozenPrompt, direction: Float[Tensor, "..."], site: SiteId, reading: Float[Tensor, " D"], *, position: int
 ) -> list[Target]:
     """A direction read at `site` and `position`; `reading` is the activation there, which gives the value."""
     entry = _PROBE_SITES.get(site.name)
@@ -189,7 +189,3 @@ def _check(prompt: FrozenPrompt, token_ids: Sequence[int], position: int) -> Non
     bad = [token for token in token_ids if not 0 <= token < V]
     if bad or not token_ids:
         raise TargetError(f"target tokens from 0 to {V - 1} were expected", found=", ".join(map(str, bad)) or "none")
-
-
-def _name(names: Sequence[str] | None, token: int) -> str:
-    return str(token) if names is None else names[token]

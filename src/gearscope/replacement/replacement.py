@@ -13,7 +13,7 @@ Leading constant positions hold no features and no error: their MLP outputs are 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -110,6 +110,7 @@ class Read(NamedTuple):
     constant: Float[Tensor, " T"]
 
 
+@runtime_checkable
 class Replacement(Protocol):
     """What every basis offers for one prompt."""
 

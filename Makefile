@@ -1,0 +1,59 @@
+# Two commands for a newcomer: `make demo` and `make test`. They need make, Python 3.11 or newer, and a package registry.
+#
+# The first run makes an environment in .venv and installs into it the versions that constraints.txt pins; stamp files
+# remember that, so a second run starts at once. Other choices: make demo PYTHON=python3.12 VENV=some-folder
+
+# The first of these that is Python 3.11 or newer; the pinned versions were tested with 3.11.
+PYTHON ?= python3.11 python3.12 python3.13 python3
+VENV ?= .venv
+RUN := $(VENV)/bin
+BUNDLE := build/organism
+
+IS_FIT = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
+INSTALL = $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench bundle clean
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.installed  ## trace `calc : 36 + 59 =` in the bundled model and print its circuit
+	$(RUN)/gearscope demo --once
+
+test: check  ## the checks below, then every test
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## style, types and the order of the rooms
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/ty check --python $(VENV)
+	$(RUN)/lint-imports
+
+bench: $(VENV)/.installed  ## time and memory of a first graph and of a GPT-2-size one
+	$(RUN)/python benchmarks/neurons.py
+
+bundle: $(VENV)/.installed  ## train the bundled model again from its seed, into build/organism; goes on where it stopped
+	OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/checkpoint.*),--resume)
+
+clean:  ## remove the environment and the caches (a training run in build/ stays)
+	rm -rf .venv dist .ruff_cache .import_linter_cache .hypothesis
+
+# --- the environment ---------------------------------------------------------------------------------------------------
+
+$(VENV)/.made:
+	@for python in $(PYTHON); do \
+	  if $$python -c $(IS_FIT) 2>/dev/null; then echo "making $(VENV) with $$python"; exec $$python -m venv $(VENV); fi; \
+	done; \
+	echo "gearscope needs Python 3.11 or newer with its venv module; found $$($$python --version 2>&1 | head -n 1);" \
+	  "name another one with: make demo PYTHON=/path/to/python3.11" >&2; exit 2
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "installing into $(VENV): about a minute and 1.2 GB the first time (more where torch comes with CUDA)"
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(INSTALL) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,20 @@
+"""Circuits as data: what a traced circuit is, how much each node matters, what may be left out. No torch.
+
+In: arrays of node properties and a sparse matrix of edges from whoever traced a circuit, or a graph file of ours,
+of circuit-tracer, Neuronpedia or Anthropic.
+Out: an `AttributionGraph` with influence and scores, a pruned one, a graph file, a page of readable text.
+
+On disk: one JSON file per graph, in the format the public graph viewers read; what the format has no place for lies
+under its `metadata.gearscope`.
+
+Reading order:
+    nodes.py        kinds of node, their properties as columns, the named ranges they lie in
+    influence.py    how much of the targets flows through each node and edge
+    scores.py       replacement and completeness, each as the interval that contains the uncapped score
+    graph.py        AttributionGraph: nodes, edges, rest, and the sum rule
+    prune.py        keep what carries the influence; what is dropped goes into the rest, so rows still sum
+    paths.py        the strongest chains of edges from the prompt to a target
+    schema.py       graph -> JSON-able dictionary and back, ours and foreign
+    store.py        read and write graph files (the only file of the room that touches the disk)
+    text.py         a circuit as plain text
+"""

@@ -1,0 +1,108 @@
+"""How much of the targets flows through every node and edge.
+
+With |A| the absolute edges, every row divided by its absolute sum (entries of sources outside the graph included):
+
+    Â[t, s] = |A[t, s]| / (sum_s' |A[t, s']| + rest_abs[t])
+    I = w (Â + Â² + ...)           so    I[s] = sum_t (w[t] + I[t]) Â[t, s]
+
+w are the target weights. A circuit has no cycles, so one pass from the last layer to the first solves it; the rows of
+one layer are done together. Graphs of others whose layers do not order their edges are solved by repeated products.
+Signed influence is the same recursion with A in place of |A|. Edge score: Â[t, s] (w[t] + I[t]).
+Ameisen et al. 2025, "Circuit tracing", appendix on pruning.
+
+Never builds an N x N array. Knows nothing about what nodes mean beyond their kind and layer.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from gearscope.errors import GraphError
+from gearscope.graph.nodes import Nodes
+
+_NOTHING = 1e-30
+
+
+def row_mass(adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Absolute sum of every row, rest included."""
+    return abs(adjacency) @ np.ones(adjacency.shape[1]) + rest_abs
+
+
+def row_scale(mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """What every row is multiplied with to have absolute sum 1; rows of (practically) nothing stay as they are."""
+    return 1.0 / np.where(mass > _NOTHING, mass, 1.0)
+
+
+def node_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Influence of every node on the weighted targets; targets themselves have none. Raises GraphError on cycles."""
+    return _flow(nodes, abs(adjacency), row_mass(adjacency, rest_abs))
+
+
+def signed_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The same with signs: paths with an odd number of negative edges count negative. Raises GraphError on cycles."""
+    return _flow(nodes, adjacency, row_mass(adjacency, rest_abs))
+
+
+def edge_scores(
+    nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], influence: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, " E"]:
+    """The share of every stored edge in the influence, in the order of `adjacency.data`."""
+    arriving = (np.nan_to_num(nodes.weight) + influence) * row_scale(row_mass(adjacency, rest_abs))
+    return np.abs(adjacency.data) * np.repeat(arriving, np.diff(adjacency.indptr))
+
+
+def row_groups(nodes: Nodes, adjacency: csr_array) -> list[Int[np.ndarray, " K"]] | None:
+    """Rows in the order of back-substitution: targets, then features layer by layer from the last.
+
+    None when that order does not hold: an edge leaves a target, or a feature receives from its own or a later layer.
+    """
+    layout = nodes.layout
+    depth = np.full(len(nodes), -1, dtype=np.int32)
+    depth[layout.features] = nodes.layer[layout.features]
+    depth[layout.targets] = np.iinfo(np.int32).max
+    per_row = np.diff(adjacency.indptr)
+    if (np.repeat(depth, per_row) <= depth[adjacency.indices]).any():
+        return None
+    with_rows = np.flatnonzero(per_row)
+    order = with_rows[np.argsort(-depth[with_rows], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1)
+
+
+def _flow(nodes: Nodes, edges: csr_array, mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    weight = np.nan_to_num(nodes.weight)
+    scale = row_scale(mass)
+    groups = row_groups(nodes, edges)
+    if groups is None:
+        return _flow_by_products(nodes, edges, weight, scale)
+    influence = np.zeros(len(nodes))
+    for rows in groups:
+        arriving = (weight[rows] + influence[rows]) * scale[rows]
+        busy = arriving != 0
+        if busy.any():
+            influence += edges[rows[busy]].T @ arriving[busy]
+    return influence
+
+
+def _flow_by_products(
+    nodes: Nodes, edges: csr_array, weight: Float[np.ndarray, " N"], scale: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    refuse_cycles(nodes, edges)
+    influence, arriving = np.zeros(len(nodes)), weight
+    while arriving.any():
+        arriving = edges.T @ (arriving * scale)
+        influence += arriving
+    return influence
+
+
+def refuse_cycles(nodes: Nodes, edges: csr_array) -> None:
+    """Raise GraphError naming a node that feeds itself."""
+    count, member = connected_components(edges, connection="strong")
+    own = np.flatnonzero(edges.diagonal())
+    if count == len(nodes) and not len(own):
+        return
+    sizes = np.bincount(member)
+    inside = own[0] if len(own) else np.flatnonzero(sizes[member] > 1)[0]
+    raise GraphError(
+        "a circuit without cycles was expected", found=f"node {nodes.ids[int(inside)]!r}, which feeds itself"
+    )

@@ -1,0 +1,53 @@
+"""Read and write graph files: the only file of this room that touches the disk.
+
+Written whole or not at all. Read with one sentence for everything that is not a graph.
+"""
+
+import json
+from pathlib import Path
+from typing import NoReturn
+
+from gearscope.artifact import write_text
+from gearscope.errors import GraphError
+from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.reading import from_json
+from gearscope.graph.schema import to_json
+
+
+def write_graph(path: Path, graph: AttributionGraph, slug: str | None = None) -> None:
+    """Write the graph as JSON; `slug` is its name in viewers (default: the file's name). Raises ArtifactError."""
+    data = to_json(graph, slug if slug is not None else path.stem)
+    write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
+
+
+def read_graph(path: Path) -> AttributionGraph:
+    """Read a graph file, ours or another program's. Raises GraphError."""
+    expected = f"{path} should be a graph file (JSON)"
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise GraphError(expected, found="no such file") from error
+    except IsADirectoryError as error:
+        raise GraphError(expected, found="a directory") from error
+    except OSError as error:
+        raise GraphError(expected, found=error.strerror or "a file that cannot be read") from error
+    except UnicodeDecodeError as error:
+        hint = "circuit-tracer's .pt graphs are pickles and are not read; export them as JSON"
+        raise GraphError(expected, found="a binary file", hint=hint) from error
+    if not text.strip():
+        raise GraphError(expected, found="an empty file")
+    try:
+        data = json.loads(text, parse_constant=_refuse)
+        return from_json(data)
+    except json.JSONDecodeError as error:
+        raise GraphError(expected, found=f"text that is not JSON (line {error.lineno}: {error.msg})") from error
+    except RecursionError as error:
+        raise GraphError(expected, found="lists nested too deep") from error
+    except GraphError as error:
+        raise GraphError(f"{path} is not a graph that can be read: {error}") from error
+    except ValueError as error:
+        raise GraphError(expected, found=f"a number that is none ({error})") from error
+
+
+def _refuse(name: str) -> NoReturn:
+    raise GraphError("finite numbers were expected", found=name)

@@ -1,0 +1,247 @@
+"""A family's map laid over one model: its modules by role, and its weights in one shape for every family.
+
+    W_V [G D E], W_O [H E D]      heads side by side; G value heads are shared by H = groups · G query heads
+    MlpWeights                    neurons along F, whichever way round the module stores its matrices
+
+Weights are views of the model's own parameters wherever the layout allows it. Every refusal names the module. It knows
+nothing about hooks or prompts.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from gearscope.errors import ModelError
+from gearscope.models.families import Family, NormFormula, Projection, family_of
+from gearscope.models.frozen import FrozenAttention, FrozenNorm, MlpWeights
+
+
+class Part(NamedTuple):
+    """A module and its path in the model."""
+
+    path: str
+    module: nn.Module
+
+
+class HeadPart(NamedTuple):
+    """A linear map whose output is split into heads; one of `parts` equal slices of a fused map."""
+
+    path: str
+    module: nn.Module
+    index: int
+    parts: int
+    n_heads: int
+
+
+class NormPart(NamedTuple):
+    """A norm and the formula its family's map claims for it."""
+
+    path: str
+    module: nn.Module
+    formula: NormFormula
+
+    def weight(self) -> Float[Tensor, " D"]:
+        """The factor really applied."""
+        stored = _parameter(self, "weight")
+        return stored + self.formula.gain_offset if self.formula.gain_offset else stored
+
+    def bias(self) -> Float[Tensor, " D"] | None:
+        """What is added after the factor."""
+        bias = getattr(self.module, "bias", None)
+        return bias.detach() if isinstance(bias, Tensor) else None
+
+    def freeze(self, x: Float[Tensor, "P D"]) -> FrozenNorm:
+        """The norm with its scale frozen at the input `x`."""
+        epsilon = getattr(self.module, self.formula.epsilon, None)
+        if epsilon is None:
+            raise ModelError(f"{self.path} should have the attribute {self.formula.epsilon}", found=_kind(self.module))
+        centred = x - x.mean(-1, keepdim=True) if self.formula.centred else x
+        scale = torch.rsqrt(centred.pow(2).mean(-1) + epsilon)
+        return FrozenNorm(scale=scale, weight=self.weight(), bias=self.bias(), centred=self.formula.centred)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockParts:
+    """One layer's modules."""
+
+    block: Part
+    attn_norm: NormPart
+    attn: Part
+    attn_post_norm: NormPart | None
+    q: HeadPart
+    k: HeadPart
+    v: HeadPart
+    o: Part
+    mlp_norm: NormPart
+    mlp: Part
+    mlp_post_norm: NormPart | None
+    gate: Part | None
+    up: Part
+    down: Part
+    act: Part
+
+    def norms(self) -> list[NormPart]:
+        """The norms this layer has, in the order they run."""
+        return [n for n in (self.attn_norm, self.attn_post_norm, self.mlp_norm, self.mlp_post_norm) if n is not None]
+
+
+class Anatomy:
+    """The parts of one HuggingFace model. Raises ModelError when its family is unknown or a part is missing."""
+
+    def __init__(self, hf: PreTrainedModel) -> None:
+        config = hf.config
+        self.family: Family = family_of(getattr(config, "model_type", None))
+        self.hf = hf
+        self.n_heads = int(config.num_attention_heads)
+        self.n_kv_heads = int(getattr(config, "num_key_value_heads", None) or self.n_heads)
+        self.d_model = int(config.hidden_size)
+        self.head_dim = int(getattr(config, "head_dim", None) or self.d_model // self.n_heads)
+        self.context = int(config.max_position_embeddings)
+        self.embed = self._part(self.family.embed)
+        self.position_embed = self._optional(self.family.position_embed)
+        self.final_norm = self._norm(self.family.final_norm)
+        self.unembed = self._part(self.family.unembed)
+        layers = self._part(self.family.layers).module
+        assert isinstance(layers, nn.ModuleList)
+        self.blocks = tuple(self._block(i) for i in range(len(layers)))
+        if getattr(config, "add_cross_attention", False):
+            raise ModelError("a decoder without cross-attention was expected", found="add_cross_attention=True")
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the unembedding."""
+        return int(self.W_U.shape[0])
+
+    @property
+    def n_input_tokens(self) -> int:
+        """Rows of the token embedding."""
+        return int(_parameter(self.embed, "weight").shape[0])
+
+    @property
+    def final_softcap(self) -> float | None:
+        """The c of `c · tanh(logits / c)`, for the families that end so."""
+        name = self.family.final_softcap
+        return None if name is None else getattr(self.hf.config, name)
+
+    @cached_property
+    def W_U(self) -> Float[Tensor, "V D"]:
+        """The unembedding."""
+        return _matrix(self.unembed)
+
+    @property
+    def b_U(self) -> Float[Tensor, " V"] | None:
+        """The unembedding's bias."""
+        return _bias(self.unembed)
+
+    def norms(self) -> list[NormPart]:
+        """Every norm of the model, in the order they run."""
+        return [*(norm for parts in self.blocks for norm in parts.norms()), self.final_norm]
+
+    def attention(self, layer: int, pattern: Float[Tensor, "H P P"]) -> FrozenAttention:
+        """The attention of one layer with its pattern frozen."""
+        parts, E = self.blocks[layer], self.head_dim
+        W_V, b_V = _sliced(parts.v)
+        W_O = _matrix(parts.o)
+        return FrozenAttention(
+            pattern=pattern,
+            W_V=W_V.view(self.n_kv_heads, E, self.d_model).transpose(1, 2),
+            b_V=None if b_V is None else b_V.view(self.n_kv_heads, E),
+            W_O=W_O.unflatten(1, (self.n_heads, E)).permute(1, 2, 0),
+            b_O=_bias(parts.o),
+        )
+
+    def neurons(self, layer: int) -> MlpWeights:
+        """The MLP of one layer, neurons along F."""
+        parts = self.blocks[layer]
+        return MlpWeights(
+            W_gate=None if parts.gate is None else _matrix(parts.gate),
+            b_gate=None if parts.gate is None else _bias(parts.gate),
+            W_in=_matrix(parts.up),
+            b_in=_bias(parts.up),
+            W_out=_matrix(parts.down).T,
+            b_out=_bias(parts.down),
+            act=parts.act.module,
+        )
+
+    def _block(self, layer: int) -> BlockParts:
+        family, root = self.family, f"{self.family.layers}.{layer}"
+        attn, mlp = f"{root}.{family.attn}", f"{root}.{family.mlp}"
+        post_attn, post_mlp = family.attn_post_norm, family.mlp_post_norm
+        return BlockParts(
+            block=self._part(root),
+            attn_norm=self._norm(f"{root}.{family.attn_norm}"),
+            attn=self._part(attn),
+            attn_post_norm=None if post_attn is None else self._norm(f"{root}.{post_attn}"),
+            q=self._heads(attn, family.q, self.n_heads),
+            k=self._heads(attn, family.k, self.n_kv_heads),
+            v=self._heads(attn, family.v, self.n_kv_heads),
+            o=self._part(f"{attn}.{family.o}"),
+            mlp_norm=self._norm(f"{root}.{family.mlp_norm}"),
+            mlp=self._part(mlp),
+            mlp_post_norm=None if post_mlp is None else self._norm(f"{root}.{post_mlp}"),
+            gate=self._optional(None if family.gate is None else f"{mlp}.{family.gate}"),
+            up=self._part(f"{mlp}.{family.up}"),
+            down=self._part(f"{mlp}.{family.down}"),
+            act=self._part(f"{mlp}.{family.act}"),
+        )
+
+    def _part(self, path: str) -> Part:
+        try:
+            module: Any = self.hf.get_submodule(path)
+        except AttributeError as error:
+            expected = f"a {self.family.model_type} model should have a module {path}"
+            raise ModelError(expected, found=_kind(self.hf)) from error
+        return Part(path, module)
+
+    def _optional(self, path: str | None) -> Part | None:
+        return None if path is None else self._part(path)
+
+    def _norm(self, path: str) -> NormPart:
+        return NormPart(*self._part(path), self.family.norm)
+
+    def _heads(self, attn: str, projection: Projection, n_heads: int) -> HeadPart:
+        part = self._part(f"{attn}.{projection.path}")
+        return HeadPart(*part, projection.index, projection.parts, n_heads)
+
+
+def _kind(module: nn.Module) -> str:
+    return f"a {type(module).__name__}"
+
+
+def _parameter(part: Part | NormPart | HeadPart, name: str) -> Tensor:
+    value = getattr(part.module, name, None)
+    if not isinstance(value, Tensor) or value.is_meta or not value.is_floating_point():
+        found = (
+            f"{_kind(part.module)} without one"
+            if value is None or not isinstance(value, Tensor)
+            else ("weights that are not in memory" if value.is_meta else f"weights of type {value.dtype}")
+        )
+        raise ModelError(f"{part.path} should have a resident floating-point {name}", found=found)
+    return value.detach()
+
+
+def _matrix(part: Part | HeadPart) -> Float[Tensor, "out in"]:
+    """A linear module's matrix as [out, in]."""
+    if isinstance(part.module, Conv1D):
+        return _parameter(part, "weight").T
+    if isinstance(part.module, nn.Linear | nn.Embedding):
+        return _parameter(part, "weight")
+    raise ModelError(f"{part.path} should be a plain linear map", found=_kind(part.module))
+
+
+def _bias(part: Part | HeadPart) -> Float[Tensor, " out"] | None:
+    return None if getattr(part.module, "bias", None) is None else _parameter(part, "bias")
+
+
+def _sliced(part: HeadPart) -> tuple[Float[Tensor, "out in"], Float[Tensor, " out"] | None]:
+    """One part of a fused map."""
+    matrix, bias = _matrix(part), _bias(part)
+    width = matrix.shape[0] // part.parts
+    rows = slice(part.index * width, (part.index + 1) * width)
+    return matrix[rows], None if bias is None else bias[rows]

@@ -1,0 +1,90 @@
+"""Attention that shows its pattern, lets it be edited, or replays a recorded one.
+
+    pattern = softmax(cap(q kᵀ · scale) + mask),    out = pattern v,    cap(s) = c · tanh(s / c) where a family has one
+
+It is registered with transformers under one name, as attention function AND as mask function: with the first alone a
+model silently stops being causal. Softmax runs in float32 at least, and in float64 where the model does. Which modules
+are tapped is kept in a context variable, so models, nested runs and threads do not see each other's taps; a module
+without a tap is computed as its model would. It knows nothing about sites or families.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import eager_mask
+
+from gearscope.errors import ModelError
+
+NAME = "gearscope"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap:
+    """What happens to one attention module's pattern."""
+
+    replay: Float[Tensor, "H P P"] | None = None
+    """A pattern to use instead of the computed one."""
+    through: Callable[[Tensor], Tensor] | None = None
+    """Called with the pattern [B, H, queries, keys]; what it returns is used."""
+
+
+_NO_TAPS: Mapping[nn.Module, Tap] = MappingProxyType({})
+_TAPS: ContextVar[Mapping[nn.Module, Tap]] = ContextVar("gearscope_taps", default=_NO_TAPS)
+
+
+@contextmanager
+def tapped(hf: PreTrainedModel, taps: Mapping[nn.Module, Tap]) -> Generator[None]:
+    """Run `hf` with this attention inside the block, and with its own again after it, however the block ends."""
+    before = hf.config._attn_implementation
+    token = _TAPS.set({**_TAPS.get(), **taps})
+    try:
+        hf.set_attn_implementation(NAME)
+        yield
+    finally:
+        _TAPS.reset(token)
+        hf.set_attn_implementation(before)
+
+
+def attend(
+    module: nn.Module,
+    query: Float[Tensor, "B H Q E"],
+    key: Float[Tensor, "B G K E"],
+    value: Float[Tensor, "B G K Ev"],
+    attention_mask: Float[Tensor, "..."] | None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_: Any,
+) -> tuple[Float[Tensor, "B Q H Ev"], Tensor]:
+    """The attention function, in the form transformers calls. Raises ModelError for sinks, which it does not know."""
+    if s_aux is not None:
+        raise ModelError("attention without sinks was expected", found=f"sinks in a {type(module).__name__}")
+    tap = _TAPS.get().get(module, Tap())
+    groups = query.shape[1] // key.shape[1]
+    if tap.replay is None:
+        scores = (
+            query @ key.repeat_interleave(groups, dim=1).mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+        )
+        if softcap is not None:
+            scores = softcap * torch.tanh(scores / softcap)
+        if attention_mask is not None:
+            scores = scores + attention_mask
+        precision = torch.promote_types(scores.dtype, torch.float32)
+        pattern = torch.softmax(scores, dim=-1, dtype=precision).to(value.dtype)
+    else:
+        pattern = tap.replay.to(value).expand(query.shape[0], -1, -1, -1)
+    if tap.through is not None:
+        pattern = tap.through(pattern)
+    return (pattern @ value.repeat_interleave(groups, dim=1)).transpose(1, 2).contiguous(), pattern
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, eager_mask)

@@ -1,0 +1,192 @@
+"""Sites read, written and frozen during one forward pass, through plain forward hooks that are always taken away again.
+
+    with hooked(anatomy, read=[...], edits=[...], freeze=Frozen(...)) as sites:
+        hf(input_ids)                 # `sites` fills up: what stood at each place, after edits
+
+Frozen things come first, then edits, then reading, so what is read is what the model went on with. With everything
+frozen, the model is affine in its embeddings and in what is added at any `mlp_out`. The residual stream before the
+MLP's norm has no module of its own: it is overwritten in place, because the model adds it again after the MLP.
+It knows nothing about tokens, caches or what is done with the readings.
+"""
+
+from collections.abc import Callable, Container, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.utils import ModelOutput
+
+from gearscope.errors import ConfigError
+from gearscope.ids import SiteId
+from gearscope.models.anatomy import Anatomy
+from gearscope.models.attention import Tap, tapped
+from gearscope.models.frozen import FrozenNorm, FrozenPrompt
+from gearscope.models.sites import Edit, Place, place
+
+Change = Callable[[Tensor], Tensor | None]
+"""Sees a tensor; returns its replacement, or None to leave it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """What is held at a record's values: attention patterns, norm scales, and the MLP outputs of `mlp_layers`.
+
+    Prompts run under it have the record's length. `mlp_layers=None` holds every layer's.
+    """
+
+    record: FrozenPrompt
+    patterns: bool = True
+    norms: bool = True
+    mlp_layers: Container[int] | None = None
+
+
+@contextmanager
+def hooked(
+    anatomy: Anatomy,
+    *,
+    read: Sequence[SiteId | str] = (),
+    edits: Sequence[Edit] = (),
+    freeze: Frozen | None = None,
+    offset: int = 0,
+    batched: bool = True,
+) -> Generator[dict[str, Tensor]]:
+    """Read, write and freeze during the forward passes inside the block; yields the readings by name of site.
+
+    `offset` is the absolute position of the first token; without `batched`, readings and the functions of edits have
+    no batch axis. Raises ConfigError for a site or module that does not exist.
+    """
+    sites: dict[str, Tensor] = {}
+    places = {str(name): locate(anatomy, name) for name in read}
+    edited = [(edit, place(anatomy, edit.site)) for edit in edits]
+    taps: dict[nn.Module, Tap] = {}
+    with ExitStack() as stack:
+        if freeze is not None:
+            _freeze(stack, anatomy, freeze, taps)
+        for edit, where in edited:
+            _attach(stack, taps, where, partial(_edit, edit, where, offset, batched))
+        for name, where in places.items():
+            _attach(stack, taps, where, partial(_keep, sites, name, where, batched))
+        if taps:
+            stack.enter_context(tapped(anatomy.hf, taps))
+        yield sites
+
+
+def locate(anatomy: Anatomy, name: SiteId | str) -> Place:
+    """The place of a site, or of a module given by its own path. Raises ConfigError naming the known sites."""
+    if isinstance(name, SiteId):
+        return place(anatomy, name)
+    try:
+        return place(anatomy, SiteId.parse(name))
+    except ConfigError:
+        modules = dict(anatomy.hf.named_modules())
+        if name not in modules or not name:
+            raise
+        return Place(name, modules[name], "output")
+
+
+def on_input(stack: ExitStack, module: nn.Module, change: Change) -> None:
+    """Show the module's first input to `change` until the stack is closed."""
+
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        name = None if args else next(iter(kwargs))
+        new = change(args[0] if name is None else kwargs[name])
+        if new is None:
+            return None
+        return ((new, *args[1:]), kwargs) if name is None else (args, {**kwargs, name: new})
+
+    stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+
+
+def on_output(stack: ExitStack, module: nn.Module, change: Change) -> None:
+    """Show the module's (first) output to `change` until the stack is closed."""
+
+    def hook(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, ModelOutput):
+            new = change(output["logits"])
+            if new is not None:
+                output["logits"] = new
+            return output
+        first = output[0] if isinstance(output, tuple) else output
+        new = change(first)
+        if new is None:
+            return None
+        return (new, *output[1:]) if isinstance(output, tuple) else new
+
+    stack.callback(module.register_forward_hook(hook).remove)
+
+
+def _attach(stack: ExitStack, taps: dict[nn.Module, Tap], where: Place, change: Change) -> None:
+    if where.side == "input":
+        on_input(stack, where.module, change)
+    elif where.side == "output":
+        on_output(stack, where.module, change)
+    else:
+        _tap(taps, where.module, through=change)
+
+
+def _tap(
+    taps: dict[nn.Module, Tap], module: nn.Module, *, replay: Tensor | None = None, through: Change | None = None
+) -> None:
+    """Add to what happens to one attention pattern."""
+    before = taps.get(module, Tap())
+
+    def both(pattern: Tensor) -> Tensor:
+        for change in (before.through, through):
+            new = None if change is None else change(pattern)
+            pattern = pattern if new is None else new
+        return pattern
+
+    taps[module] = Tap(replay=before.replay if replay is None else replay, through=both)
+
+
+def _edit(edit: Edit, where: Place, offset: int, batched: bool, x: Tensor) -> Tensor | None:
+    old = where.take(x.clone() if where.shared else x)
+    new = edit.apply(old if batched else old[0], where, offset)
+    whole = where.put(x, new if batched else new[None])
+    if not where.shared:
+        return whole
+    x.copy_(whole)
+    return None
+
+
+def _keep(sites: dict[str, Tensor], name: str, where: Place, batched: bool, x: Tensor) -> None:
+    value = where.take(x)
+    sites[name] = value if batched else value[0]
+
+
+def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Module, Tap]) -> None:
+    record = freeze.record
+    for layer, (parts, block) in enumerate(zip(anatomy.blocks, record.blocks, strict=True)):
+        if freeze.patterns:
+            _tap(taps, parts.attn.module, replay=block.attn.pattern)
+        if freeze.mlp_layers is None or layer in freeze.mlp_layers:
+            on_output(stack, parts.mlp.module, partial(_constant, block.mlp_out))
+        if freeze.norms:
+            frozen = (block.attn_norm, block.attn_post_norm, block.mlp_norm, block.mlp_post_norm)
+            for part, norm in zip(parts.norms(), [n for n in frozen if n is not None], strict=True):
+                replace_norm(stack, part.module, lambda _, norm=norm: norm)
+    if freeze.norms:
+        replace_norm(stack, anatomy.final_norm.module, lambda _: record.final_norm)
+
+
+def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], FrozenNorm]) -> None:
+    """Let a norm return what `make(its input)` gives for that input, row by row of the batch."""
+    seen: list[Tensor] = []
+
+    def frozen(_: Tensor) -> Tensor:
+        rows = []
+        for x in seen.pop():
+            norm = make(x)
+            y = norm.linear(x)
+            rows.append(y if norm.bias is None else y + norm.bias)
+        return torch.stack(rows)
+
+    on_input(stack, module, seen.append)
+    on_output(stack, module, frozen)
+
+
+def _constant(value: Tensor, x: Tensor) -> Tensor:
+    return value.to(x).expand_as(x)

@@ -1,0 +1,124 @@
+"""What is verified before a model is trusted: that it does what its family's map says, by numbers, module by module.
+
+    norms        each norm's output equals its formula, on synthetic inputs of very different sizes
+    MLPs         each MLP's output equals `MlpWeights` applied to its input
+    causality    later tokens change nothing before them, in the model's own attention
+    composition  frozen norms, attention and constants, put together layer by layer, give the residual stream that the
+                 model itself has, and its logits
+
+The forward passes are three, of eight random tokens. Anything else is refused with a ModelError that names the module.
+Tolerances are relative to the size of the vector compared; a NaN fails every comparison.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gearscope.errors import ModelError
+from gearscope.models.anatomy import Anatomy
+from gearscope.models.frozen import FrozenBlock, FrozenPrompt, MlpWeights
+from gearscope.models.hooks import hooked
+from gearscope.models.record import record
+
+_TOKENS = 8
+_SIZES = (0.01, 1.0, 30.0)
+"""Sizes of the synthetic inputs; the smallest makes ε count."""
+
+
+def check(anatomy: Anatomy) -> None:
+    """Refuse a model whose norms, MLPs, masks or residual stream are not what its map claims. Raises ModelError."""
+    generator = torch.Generator().manual_seed(0)
+    half = anatomy.W_U.dtype not in (torch.float32, torch.float64)
+    with torch.no_grad():
+        _check_modules(anatomy, generator, 3e-2 if half else 2e-5)
+        ids = torch.randint(anatomy.vocab_size, (min(_TOKENS, anatomy.context),), generator=generator)
+        ids = ids.to(anatomy.W_U.device)
+        residual = _residual(anatomy, ids)
+        _check_causality(anatomy, ids, residual, 5e-2 if half else 1e-4)
+        prompt = record(anatomy, ids, n_constant_positions=0)
+        _check_composition(anatomy, prompt, residual, 1e-1 if half else 1e-4)
+
+
+def _check_modules(anatomy: Anatomy, generator: torch.Generator, tolerance: float) -> None:
+    """Norms and MLPs on synthetic inputs."""
+    D = anatomy.d_model
+    x = torch.cat([size * (torch.randn(2, D, generator=generator) + 0.5) for size in _SIZES]).to(anatomy.W_U)
+    for part in anatomy.norms():
+        if part.weight().shape != (D,):
+            raise ModelError(f"{part.path} should have {D} weights", found=str(tuple(part.weight().shape)))
+        frozen = part.freeze(x)
+        expected = frozen.linear(x) if frozen.bias is None else frozen.linear(x) + frozen.bias
+        kind = "a LayerNorm" if part.formula.centred else "an RMSNorm"
+        kind += f" with gain {part.formula.gain_offset:g} + w" if part.formula.gain_offset else ""
+        _compare(part.module(x[None])[0], expected, tolerance, f"{part.path} should compute {kind}")
+    for layer, parts in enumerate(anatomy.blocks):
+        expected = _mlp(anatomy.neurons(layer), x)
+        _compare(parts.mlp.module(x[None])[0], expected, tolerance, f"{parts.mlp.path} should be a plain or gated MLP")
+
+
+def _residual(anatomy: Anatomy, ids: Tensor) -> dict[str, Tensor]:
+    """The model's own residual stream, with its own attention."""
+    layers = range(len(anatomy.blocks))
+    names = [f"blocks.{i}.{site}" for i in layers for site in ("resid_pre", "resid_mid", "resid_post")]
+    with hooked(anatomy, read=[*names, "logits"], batched=False) as sites:
+        anatomy.hf(ids[None], use_cache=False)
+    return sites
+
+
+def _check_causality(anatomy: Anatomy, ids: Tensor, residual: dict[str, Tensor], tolerance: float) -> None:
+    """The first half must not notice a different second half."""
+    half = len(ids) // 2
+    changed = ids.clone()
+    changed[half:] = (changed[half:] + 1) % anatomy.vocab_size
+    other = _residual(anatomy, changed)
+    for layer, parts in enumerate(anatomy.blocks):
+        before, after = (sites[f"blocks.{layer}.resid_mid"][:half] for sites in (residual, other))
+        expected = f"{parts.attn.path} should not see later tokens (a causal mask)"
+        _compare(after, before, tolerance, expected)
+
+
+def _check_composition(anatomy: Anatomy, prompt: FrozenPrompt, residual: dict[str, Tensor], tolerance: float) -> None:
+    """Each layer from the residual stream before it; then the logits."""
+    start = prompt.token_embed if prompt.position_embed is None else prompt.token_embed + prompt.position_embed
+    expected = f"{anatomy.blocks[0].block.path} should start from the embeddings"
+    _compare(residual["blocks.0.resid_pre"], start, tolerance, expected)
+    for layer, (parts, block) in enumerate(zip(anatomy.blocks, prompt.blocks, strict=True)):
+        pre, mid, post = (residual[f"blocks.{layer}.{site}"] for site in ("resid_pre", "resid_mid", "resid_post"))
+        expected = f"{parts.attn.path} should add attention as its family's map describes it"
+        _compare(mid, _middle(block, pre), tolerance, expected)
+        added = block.mlp_out
+        if block.mlp_post_norm is not None:
+            norm = block.mlp_post_norm
+            added = norm.linear(added) if norm.bias is None else norm.linear(added) + norm.bias
+        _compare(post, mid + added, tolerance, f"{parts.block.path} should add its MLP's output to the residual stream")
+    logits = prompt.final_in @ prompt.W_U.T
+    logits = logits if prompt.b_U is None else logits + prompt.b_U
+    cap = anatomy.final_softcap
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    # Logits that cancel to nearly nothing are compared with the size of what cancelled.
+    floor = 1e-2 * float(prompt.final_in.norm(dim=-1).max() * prompt.W_U.norm(dim=-1).max())
+    _compare(residual["logits"], logits, tolerance, f"{anatomy.unembed.path} should give the model's logits", floor)
+
+
+def _middle(block: FrozenBlock, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+    """The residual stream after attention, from the one before it."""
+    written = block.attn.linear(block.attn_norm.linear(x))
+    if block.attn_post_norm is not None:
+        written = block.attn_post_norm.linear(written)
+    return x + written + block.attn_constant()
+
+
+def _mlp(mlp: MlpWeights, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+    inner = torch.nn.functional.linear(x, mlp.W_in, mlp.b_in)
+    acts = (
+        mlp.act(inner) if mlp.W_gate is None else mlp.act(torch.nn.functional.linear(x, mlp.W_gate, mlp.b_gate)) * inner
+    )
+    return acts @ mlp.W_out if mlp.b_out is None else acts @ mlp.W_out + mlp.b_out
+
+
+def _compare(found: Tensor, expected: Tensor, tolerance: float, sentence: str, size: Tensor | None = None) -> None:
+    """Raise when any position differs by more than `tolerance` of its size (that of `expected` unless given)."""
+    norm = (expected if size is None else size).norm(dim=-1).clamp_min(1e-6)
+    worst = float(((found - expected).norm(dim=-1) / norm).max())
+    if not worst <= tolerance:
+        raise ModelError(sentence, found=f"a relative difference of {worst:.2g}")

@@ -1,0 +1,65 @@
+"""Settings of the organism: the size of the model, what it reads, how it is trained, what it must reach. No torch.
+
+The defaults are the recipe of the shipped bundle.
+"""
+
+from pydantic import Field, model_validator
+
+from gearscope.config import Config
+from gearscope.errors import ConfigError
+
+
+class OrganismConfig(Config):
+    """Everything that decides the weights and whether they may be written."""
+
+    seed: int = 0
+    """Seed of the initial weights and of every document that is read."""
+
+    n_layers: int = Field(default=4, ge=1)
+    """Transformer blocks."""
+    d_model: int = Field(default=128, ge=8)
+    """Width of the residual stream."""
+    n_heads: int = Field(default=4, ge=1)
+    """Attention heads per block."""
+    d_mlp: int = Field(default=512, ge=8)
+    """Gated neurons per block."""
+    context: int = Field(default=64, ge=16)
+    """Longest prompt the model accepts, in tokens; as long as the rows it is trained on, because nothing beyond is
+    known to work."""
+
+    mixture: dict[str, float] = Field(default={"addition": 0.52, "numbers": 0.08, "two_hops": 0.2, "rhyme": 0.2})
+    """Phenomenon -> share of the tokens that are read."""
+    other_weight: float = Field(default=0.1, gt=0, le=1)
+    """Weight in the loss of a token that the text before it does not determine; answers weigh 1."""
+
+    row_tokens: int = Field(default=64, ge=16)
+    """Length of a training row."""
+    batch_rows: int = Field(default=32, ge=1)
+    """Rows per step."""
+    steps: int = Field(default=7500, ge=1)
+    """Optimiser steps; tokens read = steps x batch_rows x row_tokens."""
+    warmup_steps: int = Field(default=200, ge=0)
+    """Steps over which the learning rate rises from zero."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Highest learning rate; it then falls to zero along a half cosine."""
+    weight_decay: float = Field(default=0.5, ge=0)
+    """Decoupled decay of all matrices."""
+    beta2: float = Field(default=0.98, gt=0, lt=1)
+    """Decay of Adam's second moment."""
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
+    checkpoint_every: int = Field(default=250, ge=1)
+    """Steps between checkpoints; a killed run loses at most these."""
+
+    bars: dict[str, float] = Field(default={"addition": 0.99, "two_hops": 0.95, "rhyme": 0.98, "rhyme_written": 0.98})
+    """Behaviour -> lowest held-out accuracy with which a bundle is written."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "OrganismConfig":
+        if self.d_model % (2 * self.n_heads):
+            raise ConfigError("d_model must be an even multiple of n_heads", found=f"{self.d_model} and {self.n_heads}")
+        if self.row_tokens > self.context:
+            raise ConfigError("row_tokens must fit the context", found=f"{self.row_tokens} > {self.context}")
+        if not self.mixture or min(self.mixture.values()) < 0 or sum(self.mixture.values()) <= 0:
+            raise ConfigError("mixture shares must be at least zero, one of them above it", found=str(self.mixture))
+        return self

@@ -1,0 +1,111 @@
+"""Held-out behaviours of the organism by greedy writing, each beside its chance level and its level in training.
+
+    held_out    share of held-out questions whose greedily written continuation is one of the right ones
+    train       the same for as many questions whose compositions training did show
+    chance      the held-out continuations judged by the answers of other questions (a fixed shuffle): what answers of
+                the right kind would score if they had nothing to do with their question
+
+Every prompt stands directly after `<s>`. Writing is exact: no sampling, no batch that mixes prompt lengths, no padding.
+It knows nothing about training.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from gearscope.organism.questions import BEHAVIOURS, Question, ask
+from gearscope.organism.world.vocabulary import BOS, VOCABULARY
+
+_BATCH = 512
+_TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
+
+
+class Score(NamedTuple):
+    """Questions answered right, and questions asked."""
+
+    correct: int
+    count: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share answered right."""
+        return self.correct / self.count
+
+
+class Measured(NamedTuple):
+    """One row of the accuracy table: a behaviour at its three levels."""
+
+    held_out: Score
+    train: Score
+    chance: Score
+
+
+@torch.no_grad()
+def write_greedily(model: nn.Module, prompts: list[tuple[str, ...]], length: int) -> list[tuple[str, ...]]:
+    """The `length` words a model writes after each prompt, most probable first. Prompts have one common length."""
+    ids = torch.tensor([[_TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts])
+    for _ in range(length):
+        following = model(ids, use_cache=False).logits[:, -1].argmax(-1, keepdim=True)
+        ids = torch.cat([ids, following], 1)
+    return [tuple(VOCABULARY[index] for index in row) for row in ids[:, -length:].tolist()]
+
+
+def answers(model: nn.Module, questions: list[Question]) -> list[tuple[str, ...]]:
+    """What a model writes for each question, as many words as the question's longest right answer has."""
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, question in enumerate(questions):
+        alike[len(question.prompt), max(map(len, question.accepted))].append(index)
+    written: dict[int, tuple[str, ...]] = {}
+    for (_, length), indices in alike.items():
+        for start in range(0, len(indices), _BATCH):
+            chosen = indices[start : start + _BATCH]
+            prompts = [questions[index].prompt for index in chosen]
+            written.update(zip(chosen, write_greedily(model, prompts, length), strict=True))
+    return [written[index] for index in range(len(questions))]
+
+
+def judge(questions: Iterable[Question], written: Iterable[tuple[str, ...]]) -> Score:
+    """Count the continuations that begin with a right one."""
+    marks = [
+        any(words[: len(right)] == right for right in question.accepted)
+        for question, words in zip(questions, written, strict=True)
+    ]
+    return Score(sum(marks), len(marks))
+
+
+def measure(model: nn.Module, name: str, limit: int | None = None) -> Measured:
+    """One behaviour on every held-out question, or on a fixed choice of `limit` of them."""
+    held_out = ask(name, "heldout", limit)
+    train = ask(name, "train", len(held_out))
+    written = answers(model, held_out)
+    shuffled = list(held_out)
+    Random(f"chance level of {name}").shuffle(shuffled)
+    return Measured(judge(held_out, written), judge(train, answers(model, train)), judge(shuffled, written))
+
+
+def measure_all(
+    model: nn.Module, *, limit: int | None = None, progress: Callable[[str, Measured], None] | None = None
+) -> dict[str, Measured]:
+    """Every behaviour, in the order of `BEHAVIOURS`; `progress` is called after each."""
+    table = {}
+    for name in BEHAVIOURS:
+        table[name] = measure(model, name, limit)
+        if progress is not None:
+            progress(name, table[name])
+    return table
+
+
+def missed_bars(table: dict[str, Measured], bars: dict[str, float]) -> list[str]:
+    """One phrase for every bar that the held-out accuracy stays below; a behaviour nobody measured misses its bar."""
+    missed = []
+    for name, bar in bars.items():
+        if name not in table:
+            missed.append(f"{name} not measured (bar {bar:.1%})")
+        elif table[name].held_out.accuracy < bar:
+            score = table[name].held_out
+            missed.append(f"{name} {score.accuracy:.2%} of {score.count} (bar {bar:.1%})")
+    return missed

@@ -1,0 +1,62 @@
+"""Documents packed into rows of token ids, with a weight per token.
+
+A row is `<s>`, then whole documents, each followed by a line end; only the last one is cut. So every row begins as a
+prompt does: `<s>` and the start of a document. Which documents a step reads follows from (seed, step) alone, so a run
+continues anywhere without remembering a random state. It knows nothing about models.
+
+The weight of a token in the loss is 1 where the words before it determine it (an answer) and `other_weight` elsewhere:
+operands and names are drawn at random, nothing can predict them, and at full weight their noise drowns the answers.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from random import Random
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.world.document import Document
+from gearscope.organism.world.phenomena import draw
+from gearscope.organism.world.vocabulary import BOS, SEPARATOR, VOCABULARY
+
+TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
+"""Word -> token id."""
+_LENGTH_DRAWS = 400
+
+
+@cache
+def mean_tokens(name: str) -> float:
+    """Mean length of a phenomenon's training documents, the line end included."""
+    rng = Random(f"length of {name}")
+    return sum(len(draw(name, "train", rng).words) + 1 for _ in range(_LENGTH_DRAWS)) / _LENGTH_DRAWS
+
+
+def training_documents(config: OrganismConfig, rng: Random) -> Iterator[Document]:
+    """Training documents without end; phenomena have the token shares of `config.mixture`."""
+    names = [name for name, share in config.mixture.items() if share > 0]
+    rates = [config.mixture[name] / mean_tokens(name) for name in names]
+    while True:
+        yield draw(rng.choices(names, rates)[0], "train", rng)
+
+
+def training_row(config: OrganismConfig, rng: Random) -> tuple[list[int], list[float]]:
+    """One row: token ids and the weight of each token as a target, both `row_tokens` long."""
+    ids, weights = [TOKEN_ID[BOS]], [0.0]
+    for document in training_documents(config, rng):
+        ids.extend(TOKEN_ID[word] for word in document.words)
+        ids.append(TOKEN_ID[SEPARATOR])
+        weights.extend([config.other_weight] * (len(document.words) + 1))
+        for position in document.answer:
+            weights[len(weights) - len(document.words) - 1 + position] = 1.0
+        if len(ids) >= config.row_tokens:
+            break
+    return ids[: config.row_tokens], weights[: config.row_tokens]
+
+
+def training_page(config: OrganismConfig, step: int) -> tuple[Int[Tensor, "B P"], Float[Tensor, "B P"]]:
+    """The rows of one optimiser step: token ids, and the weight of each token as a target."""
+    rng = Random(f"organism {config.seed} step {step}")
+    rows = [training_row(config, rng) for _ in range(config.batch_rows)]
+    return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])

@@ -1,0 +1,135 @@
+"""The recipe of the organism: from a seed to a bundle, or a refusal that names the bars it missed.
+
+    train(OrganismConfig(), Path("organism"))                    about 30 minutes on one core
+    train(OrganismConfig(), Path("organism"), resume=True)       goes on after a kill, bit for bit
+
+While it runs, the checkpoint and a log (`log.jsonl`, one line per 50 steps) are in the folder `<out>.run`, which stays.
+One thread computes, whatever the machine has: sums then run in one order, and the same seed gives the same weights.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch.optim import AdamW
+from transformers import LlamaForCausalLM
+
+from gearscope.artifact import write_text
+from gearscope.errors import ArtifactError, ModelError
+from gearscope.organism.checkpoint import (
+    CHECKPOINT,
+    load_checkpoint,
+    read_log,
+    run_fingerprint,
+    save_checkpoint,
+    write_log,
+)
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.evaluate import Measured, measure_all, missed_bars
+from gearscope.organism.model import round_to_half, untrained_model
+from gearscope.organism.pages import training_page
+from gearscope.organism.schedule import learning_rate, make_optimizer, weighted_loss
+from gearscope.organism.store import table_json, write_bundle
+
+LOG_EVERY = 50
+
+
+class Progress(NamedTuple):
+    """What a progress callback sees: steps done and to do, and the mean loss (nats per weighted token) of late."""
+
+    steps_done: int
+    steps: int
+    loss: float
+
+
+Report = Callable[[Progress], None]
+
+
+def train(
+    config: OrganismConfig, out: Path, *, progress: Report | None = None, resume: bool = False
+) -> dict[str, Measured]:
+    """Train, measure and write the bundle `out`; return its accuracy table.
+
+    Raises ArtifactError when `out` or an unfinished run is in the way (or, with `resume`, when there is none), and
+    ModelError, with nothing written to `out`, when a behaviour misses its bar.
+    """
+    run_folder = out.with_name(f"{out.name}.run")
+    check_way_is_free(out, run_folder, resume=resume)
+    run = run_fingerprint(config)
+    model = untrained_model(config).train()
+    optimizer = make_optimizer(config, model)
+    start, losses = load_checkpoint(run_folder, model, optimizer, run=run) if resume else (0, [])
+    with one_thread():
+        log = read_log(run_folder, up_to=start)
+        for step in range(start, config.steps):
+            losses.append(take_step(config, model, optimizer, step))
+            if is_due(step, LOG_EVERY, config):
+                report(log, losses, config, step, progress)
+            if is_due(step, config.checkpoint_every, config):
+                save_checkpoint(run_folder, model, optimizer, steps_done=step + 1, losses=losses, run=run)
+                write_log(run_folder, log)
+        table = measure_all(round_to_half(model.eval()))
+    write_text(run_folder / "accuracy.json", table_json(table, config.bars))
+    missed = missed_bars(table, config.bars)
+    if missed:
+        raise ModelError(
+            "held-out behaviours above their bars are needed to write a bundle",
+            found=", ".join(missed),
+            hint=f"train for more steps; the run stays in {run_folder}",
+        )
+    write_bundle(out, model, table, config=config, run=run)
+    return table
+
+
+def check_way_is_free(out: Path, run_folder: Path, *, resume: bool) -> None:
+    """Refuse before the work and not after it."""
+    if out.exists():
+        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
+    if not resume and (run_folder / CHECKPOINT).exists():
+        raise ArtifactError(
+            f"no unfinished run was expected at {run_folder}",
+            found="one",
+            hint="go on with --resume, or remove it",
+        )
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Compute with one thread inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_due(step: int, every: int, config: OrganismConfig) -> bool:
+    """After every so many steps, and after the last."""
+    return (step + 1) % every == 0 or step + 1 == config.steps
+
+
+def report(
+    log: list[dict[str, int | float]], losses: list[float], config: OrganismConfig, step: int, progress: Report | None
+) -> None:
+    """Turn the losses since the last report into a log line and a call of `progress`; empties `losses`."""
+    late = Progress(step + 1, config.steps, sum(losses) / len(losses))
+    log.append({"step": late.steps_done, "loss": late.loss, "learning_rate": learning_rate(config, step)})
+    losses.clear()
+    if progress is not None:
+        progress(late)
+
+
+def take_step(config: OrganismConfig, model: LlamaForCausalLM, optimizer: AdamW, step: int) -> float:
+    """Read one page and move the weights; return the loss."""
+    tokens, weights = training_page(config, step)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
+    loss = weighted_loss(model(tokens, use_cache=False).logits, tokens, weights)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()

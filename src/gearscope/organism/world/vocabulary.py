@@ -1,0 +1,39 @@
+"""Every word of the world in one order, and how words are spaced. One vocabulary, shared by all phenomena.
+
+Order: the special words, the numbers 0..198 (so a number's index is its value plus a constant), marks, then words by
+the alphabet. Words are separated by one space, except that `, . ?` follow the word before them directly and a line end
+stands alone. `36` is one word, and so is `+`.
+"""
+
+from collections.abc import Iterable
+
+from gearscope.organism.world import addition, numbers, rhyme, two_hops
+from gearscope.organism.world.document import NUMBERS
+
+BOS, EOS, UNKNOWN, PAD = "<s>", "</s>", "<unk>", "<pad>"
+SPECIALS = (BOS, EOS, UNKNOWN, PAD)
+SEPARATOR = "\n"
+"""Ends a document."""
+MARKS = (SEPARATOR, ",", ".", "?", ":", "/", "+", "=")
+ATTACHED = (",", ".", "?")
+"""Marks without a space before them."""
+
+
+def _collect() -> tuple[str, ...]:
+    words = addition.WORDS | numbers.WORDS | two_hops.WORDS | rhyme.WORDS
+    plain = sorted(words - set(MARKS))
+    return (*SPECIALS, *map(str, NUMBERS), *MARKS, *plain)
+
+
+VOCABULARY = _collect()
+"""Word of each token id."""
+assert len(set(VOCABULARY)) == len(VOCABULARY), "a word has one id"
+
+
+def spaced(words: Iterable[str]) -> str:
+    """Words as text with natural spacing."""
+    text = ""
+    for word in words:
+        glued = not text or word in ATTACHED or word == SEPARATOR or text.endswith(SEPARATOR)
+        text += word if glued else f" {word}"
+    return text

@@ -1,0 +1,93 @@
+"""Tiny random HuggingFace models of every family, with nothing at its trivial value.
+
+    tiny("gpt2")    tiny("llama", heads="grouped", attention_bias=True)    tiny("mistral", sliding_window=3)
+
+Weights, biases and norm gains are all drawn; embeddings are untied unless asked for. float32 by default.
+"""
+
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+FAMILIES = ("gpt2", "llama", "mistral", "gemma2")
+VOCABULARY, WIDTH, HEADS = 11, 16, 4
+KEY_HEADS = {"full": 4, "grouped": 2, "single": 1}
+
+_SHARED: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "num_attention_heads": HEADS,
+    "max_position_embeddings": 32,
+    "tie_word_embeddings": False,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": None,
+}
+_OWN: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_inner": 24, "resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1},
+    "llama": {"intermediate_size": 24},
+    "mistral": {"intermediate_size": 24, "sliding_window": 3, "head_dim": 4},
+    "gemma2": {
+        "intermediate_size": 24,
+        "sliding_window": 3,
+        "head_dim": 6,
+        "query_pre_attn_scalar": 5,
+        "attn_logit_softcapping": 2.0,
+        "final_logit_softcapping": 3.0,
+    },
+}
+CASES = {
+    "gpt2": ("gpt2", {}),
+    "gpt2-relu-tied": ("gpt2", {"activation_function": "relu", "tie_word_embeddings": True}),
+    "gpt2-by-layer": ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
+    "llama": ("llama", {}),
+    "llama-grouped-biases": ("llama", {"heads": "grouped", "attention_bias": True, "mlp_bias": True}),
+    "llama-single": ("llama", {"heads": "single", "tie_word_embeddings": True}),
+    "mistral-window": ("mistral", {"heads": "grouped"}),
+    "mistral-no-window": ("mistral", {"sliding_window": None}),
+    "gemma2": ("gemma2", {"heads": "grouped", "tie_word_embeddings": True}),
+    "gemma2-uncapped": ("gemma2", {"attn_logit_softcapping": None, "final_logit_softcapping": None}),
+    "gemma2-biases": ("gemma2", {"heads": "single", "attention_bias": True}),
+}
+"""Name: (family, changes to its configuration). Every window is shorter than the tests' prompts."""
+
+
+def tiny(
+    family: str,
+    *,
+    heads: Literal["full", "grouped", "single"] = "full",
+    dtype: torch.dtype = torch.float32,
+    n_layers: int = 2,
+    seed: int = 0,
+    **changes: Any,
+) -> PreTrainedModel:
+    """A tiny random model of `family` in evaluation mode; `changes` go into its configuration."""
+    settings = {**_SHARED, **_OWN[family], "num_hidden_layers": n_layers, **changes}
+    if family != "gpt2":
+        settings["num_key_value_heads"] = KEY_HEADS[heads]
+    config = AutoConfig.for_model(family, **settings)
+    model = AutoModelForCausalLM.from_config(config).to(dtype).eval()
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in model.named_parameters():
+        is_norm = "norm" in name or "ln_" in name
+        centre = 0.0 if not is_norm or name.endswith("bias") or family == "gemma2" else 1.0
+        spread = 0.4 if is_norm or parameter.ndim == 1 else 1.5 * parameter.shape[-1] ** -0.5
+        drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        parameter.data = (centre + spread * drawn).to(dtype)
+    model.tie_weights()
+    return model.requires_grad_(False)
+
+
+def case(name: str, **changes: Any) -> PreTrainedModel:
+    """The tiny model of one of the `CASES`."""
+    family, own = CASES[name]
+    return tiny(family, **{**own, **changes})
+
+
+def prompt(length: int = 9, seed: int = 1) -> torch.Tensor:
+    """Random ids after a beginning-of-sequence token, longer than any window."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.cat(
+        [torch.zeros(1, dtype=torch.int64), torch.randint(2, VOCABULARY, (length - 1,), generator=generator)]
+    )

@@ -1,0 +1,101 @@
+"""Measuring with a stand-in model that knows the answers, knows nothing, or knows all but some."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gearscope.errors import ConfigError
+from gearscope.organism.evaluate import Measured, Score, answers, judge, measure, measure_all, missed_bars
+from gearscope.organism.questions import BEHAVIOURS, Question, ask
+from gearscope.organism.world import addition, rhyme, two_hops
+from gearscope.organism.world.rhyme_words import GROUPS
+from gearscope.organism.world.vocabulary import VOCABULARY
+
+IDS = {word: index for index, word in enumerate(VOCABULARY)}
+
+
+class Oracle(torch.nn.Module):
+    """Continues prompts from a table; after any other text it says `the`."""
+
+    def __init__(self, questions):
+        super().__init__()
+        self.following = {}
+        for prompt, accepted in questions:
+            right = min(accepted)
+            for length in range(len(right)):
+                self.following[prompt + right[:length]] = right[length]
+
+    def forward(self, ids, use_cache):
+        logits = torch.zeros(*ids.shape, len(VOCABULARY))
+        for row, line in enumerate(ids.tolist()):
+            assert line[0] == IDS["<s>"]
+            words = tuple(VOCABULARY[index] for index in line[1:])
+            logits[row, -1, IDS[self.following.get(words, "the")]] = 1.0
+        return SimpleNamespace(logits=logits)
+
+
+@pytest.mark.parametrize("name", list(BEHAVIOURS))
+def test_a_model_that_knows_the_held_out_answers_scores_full_and_its_chance_level_is_low(name):
+    row = measure(Oracle(ask(name, "heldout")), name, limit=120)
+    assert row.held_out == Score(120, 120)
+    assert row.train.count == 120
+    assert row.train.correct == 0
+    assert row.chance.accuracy < 0.2
+
+
+def test_every_wrong_answer_is_counted():
+    questions = ask("addition", "heldout", 50)
+    assert judge(questions, answers(Oracle(questions[:35]), questions)) == Score(35, 50)
+
+
+def test_questions_cover_everything_held_out():
+    assert len(ask("addition", "heldout")) == len(addition.HELD_OUT)
+    assert len(ask("two_hops", "heldout")) == len(two_hops.HELD_OUT) * len(two_hops.RELATIONS) * len(two_hops.CHAINS)
+    assert len(ask("rhyme", "heldout")) >= 500
+    prompt, accepted = next(q for q in ask("addition", "heldout") if q.prompt[2:5] == ("36", "+", "59"))
+    assert prompt == ("calc", ":", "36", "+", "59", "=")
+    assert accepted == {("95",)}
+
+
+def test_couplet_ends_that_count_rhyme_differ_and_fit_the_line():
+    for prompt, accepted in ask("rhyme", "heldout", 200):
+        first = prompt[prompt.index("/", 5) - 2]
+        (group,) = [words for words in GROUPS.values() if first in words]
+        line = " ".join(prompt).split(" / ")[2]
+        for (word,) in accepted:
+            assert word in group
+            assert word != first
+            assert line in rhyme.SECOND_LINES[group[word]]
+
+
+def test_a_written_line_must_end_in_a_rhyme_of_its_sort():
+    question = next(q for q in ask("rhyme_written", "train") if " ".join(q.prompt).endswith("to grab it , /"))
+    line = ("his", "hunger", "was", "like", "a", "starving")
+    for end, counts in [("rabbit", 1), ("habit", 0), ("whale", 0), ("it", 0)]:
+        assert judge([question], [(*line, end)]) == Score(counts, 1)
+
+
+def test_longer_answers_are_judged_by_their_beginning():
+    question = Question(("a",), frozenset({("b",), ("c", "d", "e")}))
+    assert judge([question] * 3, [("b", "x", "y"), ("c", "d", "e"), ("c", "d", "x")]) == Score(2, 3)
+
+
+def test_missed_bars_are_named():
+    table = {"addition": Measured(Score(98, 100), Score(1, 1), Score(0, 1))}
+    assert missed_bars(table, {"addition": 0.98}) == []
+    assert missed_bars(table, {"addition": 0.99, "rhyme": 0.5}) == [
+        "addition 98.00% of 100 (bar 99.0%)",
+        "rhyme not measured (bar 50.0%)",
+    ]
+
+
+def test_progress_is_called_for_every_behaviour():
+    seen = []
+    table = measure_all(Oracle([]), limit=2, progress=lambda name, row: seen.append(name))
+    assert seen == list(table) == list(BEHAVIOURS)
+
+
+def test_unknown_behaviours_are_refused_by_name():
+    with pytest.raises(ConfigError, match="subtraction"):
+        ask("subtraction", "heldout")
