@@ -12,10 +12,10 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,34 +28,31 @@ _VERSIONED = ("gearscope", "torch", "transformers", "tokenizers", "safetensors",
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path) -> Generator[Path]:
     """Yield a scratch folder beside `out` that becomes `out` when the block ends well and vanishes when it does not.
 
     Raises ArtifactError when `out` exists already or cannot be written (a full disk included).
     """
     if out.exists():
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
-    scratch = None
+    scratch = _sibling(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        scratch.mkdir()
         yield scratch
         scratch.rename(out)
     except OSError as error:
         raise unwritable(out, error) from error
     finally:
-        if scratch is not None and scratch.exists():
-            shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all: into a hidden sibling first, flushed, then renamed over `path`."""
-    scratch = None
+    scratch = _sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        scratch = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with scratch.open("x", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -63,8 +60,13 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink()
+
+
+def _sibling(path: Path) -> Path:
+    """A new hidden name beside `path`: on the same disk, so that the rename is atomic."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def unwritable(path: Path, error: OSError) -> ArtifactError:
@@ -115,7 +117,7 @@ def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"a {kind} folder with a {MANIFEST} was expected at {folder}", found="none") from error
     except ValueError as error:
         raise ArtifactError(f"{path} should be JSON", found=str(error)) from error
@@ -128,6 +130,8 @@ def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
             found=repr(manifest.get("format_version")),
             hint="open it with the gearscope version that wrote it",
         )
+    if not isinstance(manifest.get("files"), dict):
+        raise ArtifactError(f"{path} should name its files with their checksums", found=repr(manifest.get("files")))
     return manifest
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -38,6 +39,8 @@ ORGANISM = "organism"
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
+_MOST_EFFECTS = 1000
+"""Token effects are worked out for so many features of a graph, the most influential."""
 
 
 class Workbench:
@@ -162,15 +165,12 @@ class Workbench:
     def _with_effects(
         self, graph: AttributionGraph, record: FrozenPrompt, replacement: Replacement, most: int
     ) -> AttributionGraph:
-        """Add the tokens that each feature of the graph promotes and suppresses."""
-        features = graph.layout.features
-        columns = zip(
-            graph.nodes.layer[features].tolist(),
-            graph.nodes.index[features].tolist(),
-            graph.nodes.position[features].tolist(),
-            strict=True,
-        )
-        chosen = [replacement.active.find(FeatureAt(*column)) for column in columns]
+        """Add the tokens that the strongest features of the graph promote and suppress."""
+        assert graph.influence is not None
+        nodes, features = graph.nodes, graph.layout.features
+        rows = sorted(np.argsort(-graph.influence[features])[:_MOST_EFFECTS].tolist())
+        places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
+        chosen = [replacement.active.find(place) for place in places]
         if not chosen or not most:
             return graph
         found = direct_effects(record, replacement, torch.tensor(chosen), min(most, record.W_U.shape[0]))
@@ -180,11 +180,11 @@ class Workbench:
             return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
 
         effects = {
-            graph.nodes.ids[features.start + row]: TokenEffects(
-                side(found.promoted[row], found.promoted_by[row]),
-                side(found.suppressed[row], found.suppressed_by[row]),
+            nodes.ids[row]: TokenEffects(
+                side(found.promoted[i], found.promoted_by[i]),
+                side(found.suppressed[i], found.suppressed_by[i]),
             )
-            for row in range(len(chosen))
+            for i, row in enumerate(rows)
         }
         return replace(graph, effects=effects)
 

@@ -1,4 +1,4 @@
-"""The rules of `docs/architecture.md` that import-linter cannot see. (`lint-imports` checks that imports point down.)"""
+"""The rules of `docs/architecture.md` that import-linter cannot see (it checks that imports point down)."""
 
 import ast
 import tomllib
@@ -15,8 +15,12 @@ def root_imports(tree: ast.Module) -> list[int]:
     """Lines that import the package root itself."""
     lines = []
     for node in ast.walk(tree):
-        plain = isinstance(node, ast.Import) and any(alias.name == "gearscope" and not alias.asname for alias in node.names)
-        renamed = isinstance(node, ast.Import) and any(alias.name == "gearscope" and alias.asname for alias in node.names)
+        plain = isinstance(node, ast.Import) and any(
+            alias.name == "gearscope" and not alias.asname for alias in node.names
+        )
+        renamed = isinstance(node, ast.Import) and any(
+            alias.name == "gearscope" and alias.asname for alias in node.names
+        )
         member = isinstance(node, ast.ImportFrom) and node.module == "gearscope" and node.level == 0
         relative = isinstance(node, ast.ImportFrom) and node.level > 0
         if plain or renamed or member or relative:
@@ -48,7 +52,9 @@ def test_init_files_import_nothing_and_carry_the_docstring_of_their_room():
         docstring, *rest = parse(path).body
         assert isinstance(docstring, ast.Expr), name_of(path)
         assert isinstance(docstring.value, ast.Constant), name_of(path)
-        assert len(str(docstring.value.value).splitlines()) >= 3, f"{name_of(path)}: what comes in, what goes out, files"
+        assert len(str(docstring.value.value).splitlines()) >= 3, (
+            f"{name_of(path)}: what comes in, what goes out, files"
+        )
         allowed = 1 if path.parent == PACKAGE else 0  # the root holds __version__
         assert len(rest) <= allowed, name_of(path)
         assert all(isinstance(node, ast.Assign) for node in rest), name_of(path)
@@ -97,7 +103,11 @@ def test_the_layers_contract_names_the_rooms_that_exist():
 
 
 def test_tests_mirror_the_tree():
-    """`tests/graph/test_nodes.py` tests `graph/nodes.py`; what tests no single file has a folder or a name of its own."""
+    """`tests/graph/test_nodes.py` tests `graph/nodes.py`; only rooms have folders here."""
     for folder in (REPOSITORY / "tests").iterdir():
-        if folder.is_dir() and folder.name not in {"house", "oracles", "__pycache__"} and any(folder.rglob("test_*.py")):
+        if (
+            folder.is_dir()
+            and folder.name not in {"house", "oracles", "__pycache__"}
+            and any(folder.rglob("test_*.py"))
+        ):
             assert Path(PACKAGE / folder.name).is_dir(), f"tests/{folder.name} mirrors no room"

@@ -1,4 +1,4 @@
-"""Files and functions stay small enough to be read at once. A sign, not a law: exceptions are named with their reason."""
+"""Files and functions stay small enough to be read at once: a sign, not a law; exceptions are named with reasons."""
 
 import ast
 import io

@@ -9,9 +9,11 @@ import torch
 
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.pages import TOKEN_ID, training_documents, training_page, training_row
+from gearscope.organism.world import two_hops
 from gearscope.organism.world.vocabulary import VOCABULARY
 
 CONFIG = OrganismConfig(batch_rows=4, row_tokens=48)
+LATE = CONFIG.facts_first
 
 
 def test_a_step_has_its_own_page_and_always_the_same():
@@ -25,8 +27,8 @@ def test_a_step_has_its_own_page_and_always_the_same():
 
 
 def test_a_row_is_bos_and_whole_documents_and_its_weights_mark_the_answers():
-    ids, weights = training_row(CONFIG, Random(5))
-    documents = training_documents(CONFIG, Random(5))
+    ids, weights = training_row(CONFIG, Random(5), LATE)
+    documents = training_documents(CONFIG, Random(5), LATE)
     expected, answered = [TOKEN_ID["<s>"]], [0.0]
     while len(expected) < CONFIG.row_tokens:
         document = next(documents)
@@ -39,7 +41,7 @@ def test_a_row_is_bos_and_whole_documents_and_its_weights_mark_the_answers():
 
 def test_mixture_is_a_share_of_tokens():
     tokens = Counter()
-    for document in islice(training_documents(CONFIG, Random(1)), 4000):
+    for document in islice(training_documents(CONFIG, Random(1), LATE), 4000):
         tokens[document.phenomenon] += len(document.words) + 1
     for name, share in CONFIG.mixture.items():
         assert tokens[name] / tokens.total() == pytest.approx(share / sum(CONFIG.mixture.values()), abs=0.02)
@@ -47,7 +49,15 @@ def test_mixture_is_a_share_of_tokens():
 
 def test_a_phenomenon_without_share_is_not_read():
     config = CONFIG.model_copy(update={"mixture": {"two_hops": 1.0, "rhyme": 0.0}})
-    assert {document.phenomenon for document in islice(training_documents(config, Random(0)), 50)} == {"two_hops"}
+    assert {document.phenomenon for document in islice(training_documents(config, Random(0), LATE), 50)} == {"two_hops"}
+
+
+def test_chains_are_read_only_once_the_facts_were():
+    def kinds(step):
+        return {document.kind for document in islice(training_documents(CONFIG, Random(2), step), 1500)}
+
+    assert kinds(LATE) - kinds(LATE - 1) == set(two_hops.CHAINS)
+    assert kinds(LATE - 1) < kinds(LATE)
 
 
 def test_held_out_sums_are_never_read():

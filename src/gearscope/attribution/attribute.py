@@ -1,10 +1,8 @@
 """The recipe: prompt, basis and targets in, attribution graph out.
 
     1. expand    one or two sweeps find which features matter (expand.py)
-    2. connect   the rows of targets and expanded features again, now only with expanded features as sources (rows.py)
+    2. connect   the rows of targets and expanded features, now only with expanded features as sources
     3. assemble  nodes in the graph room's order; what a row owes to features without a node is its `rest`
-
-Step 2 costs little beside step 1 and keeps memory to the edges of the graph itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +46,7 @@ def attribute(
         )
         maker = RowMaker(prompt=prompt, replacement=replacement.take(expansion.expanded))
         nodes = _nodes(prompt, maker, targets)
-        adjacency = _adjacency(maker, targets, nodes)
+        adjacency = _adjacency(maker, targets, nodes, expansion)
     total, magnitude = _row_totals(expansion, nodes)
     kept_sum = np.asarray(adjacency.sum(axis=1, dtype=np.float64))
     kept_abs = np.asarray(abs(adjacency).sum(axis=1, dtype=np.float64))
@@ -125,21 +123,26 @@ def _target_nodes(targets: Sequence[Target]) -> Nodes:
     )
 
 
-def _adjacency(maker: RowMaker, targets: Sequence[Target], nodes: Nodes) -> csr_array:
+def _adjacency(maker: RowMaker, targets: Sequence[Target], nodes: Nodes, expansion: Expansion) -> csr_array:
     """Rows of all features and targets over the sources of the graph; other rows are empty."""
     order = _source_order(maker.columns, maker.prompt)
     n_features, N = nodes.layout.features.stop, len(nodes)
-    blocks = [_sparse(block, order, n_features, N) for block in _feature_blocks(maker)]
+    blocks = [_sparse(block, order, n_features, N) for block in _feature_blocks(maker, expansion)]
     blocks.append(csr_array((nodes.layout.targets.start - n_features, N), dtype=np.float32))
     for aim in aims(targets):
         blocks.extend(_sparse(block.numpy(), order, n_features, N) for _, block in maker.rows(aim))
     return csr_array(vstack(blocks, format="csr"))
 
 
-def _feature_blocks(maker: RowMaker) -> Iterator[np.ndarray]:
-    for aim, _ in feature_aims(maker, torch.arange(len(maker.replacement.active))):
-        for _, block in maker.rows(aim):
-            yield block.numpy()
+def _feature_blocks(maker: RowMaker, expansion: Expansion) -> Iterator[np.ndarray]:
+    """The rows of all expanded features, with only those as sources: the kept ones, or made again."""
+    n_leaves, expanded = maker.columns.n_leaves, expansion.expanded
+    for _, block in expansion.rows or ():
+        below = expanded[: int((expanded < block.shape[1] - n_leaves).sum())]
+        yield torch.cat([block[:, :n_leaves], block[:, n_leaves:][:, below]], 1).numpy()
+    if expansion.rows is None:
+        for aim, _ in feature_aims(maker, torch.arange(len(maker.replacement.active))):
+            yield from (block.numpy() for _, block in maker.rows(aim))
 
 
 def _source_order(columns: Columns, prompt: FrozenPrompt) -> np.ndarray:

@@ -6,8 +6,8 @@ influence exactly before it decides whether to expand it. With Â the rows' abso
     I_s = Σ_t (w_t + I_t) Â[t, s]      over targets and expanded features t
 
 Influence that reaches a feature which is not expanded ends there: the *unexpanded* share, which is reported and turned
-into intervals by the graph room. Rows are used as they are made and never stored, so memory does not grow with them.
-Knows nothing about the graph that comes out.
+into intervals by the graph room. Rows are kept for the graph while they fit a fixed amount of memory; beyond it they
+are dropped and made again, so memory does not grow with them. Knows nothing about the graph that comes out.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gearscope.attribution.rows import Aim, RowMaker
+
+_ROW_BYTES = 2**30
+"""Memory for the rows that are kept; without effect on results."""
 
 _SEARCH_STEPS = 12
 """Sweeps spent on finding the threshold of a cap."""
@@ -80,6 +83,9 @@ class Expansion:
     row_abs: Float[Tensor, " K"]
     target_sum: Float[Tensor, " T"]
     target_abs: Float[Tensor, " T"]
+    rows: list[tuple[Int[Tensor, " T"], Float[Tensor, "T _"]]] | None
+    """The rows of all expanded features, as they were made, with the features they belong to, ascending; None when
+    they did not fit the memory for them."""
 
     @property
     def unexpanded(self) -> float:
@@ -131,6 +137,7 @@ def _sweep(
     row_sum, row_abs = torch.full_like(influence, torch.nan), torch.full_like(influence, torch.nan)
     target_sum, target_abs = _targets(maker, aims, weights, influence)
     expanded: list[Tensor] = []
+    kept = _RowStore()
     done = 0
     for layer in range(maker.prompt.n_layers - 1, -1, -1):
         lowest, highest = active.below(layer), active.below(layer + 1)
@@ -142,6 +149,7 @@ def _sweep(
             for chunk, block in maker.rows(aim):
                 some = numbers[chunk]
                 row_sum[some], row_abs[some] = _spread(maker, block, influence[some], influence)
+                kept.add(some, block)
             done += len(numbers)
             if progress is not None:
                 progress(f"layer {layer}", done)
@@ -152,7 +160,26 @@ def _sweep(
         row_abs=row_abs,
         target_sum=target_sum,
         target_abs=target_abs,
+        rows=kept.ascending(),
     )
+
+
+class _RowStore:
+    """Blocks of rows, until they take more than `_ROW_BYTES`; then none."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[Tensor, Tensor]] | None = []
+        self.bytes = 0
+
+    def add(self, numbers: Int[Tensor, " T"], block: Float[Tensor, "T N"]) -> None:
+        self.bytes += block.nbytes
+        if self.bytes > _ROW_BYTES:
+            self.blocks = None
+        if self.blocks is not None:
+            self.blocks.append((numbers, block))
+
+    def ascending(self) -> list[tuple[Tensor, Tensor]] | None:
+        return None if self.blocks is None else sorted(self.blocks, key=lambda rows: int(rows[0][0]))
 
 
 def _targets(maker: RowMaker, aims: Sequence[Aim], weights: Tensor, influence: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,10 +197,10 @@ def _spread(
     maker: RowMaker, block: Float[Tensor, "T N"], mass: Float[Tensor, " T"], influence: Float[Tensor, " K"]
 ) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
     """Pass the rows' influence on to the features they read; return each row's sum and sum of absolute values."""
-    sums = block.sum(1, dtype=torch.float64)
-    magnitudes = block.abs_().sum(1, dtype=torch.float64)
+    sums, sizes = block.sum(1, dtype=torch.float64), block.abs()
+    magnitudes = sizes.sum(1, dtype=torch.float64)
     share = torch.where(magnitudes > 0, mass / magnitudes, 0.0)
-    seen = block[:, maker.columns.n_leaves :]
+    seen = sizes[:, maker.columns.n_leaves :]
     influence[: seen.shape[1]] += (share.to(block.dtype) @ seen).double()
     return sums, magnitudes
 

@@ -96,8 +96,9 @@ def _check_composition(anatomy: Anatomy, prompt: FrozenPrompt, residual: dict[st
     cap = anatomy.final_softcap
     logits = logits if cap is None else cap * torch.tanh(logits / cap)
     # Logits that cancel to nearly nothing are compared with the size of what cancelled.
-    floor = 1e-2 * float(prompt.final_in.norm(dim=-1).max() * prompt.W_U.norm(dim=-1).max())
-    _compare(residual["logits"], logits, tolerance, f"{anatomy.unembed.path} should give the model's logits", floor)
+    uncancelled = prompt.final_in.abs() @ prompt.W_U.abs().T
+    expected = f"{anatomy.unembed.path} should give the model's logits"
+    _compare(residual["logits"], logits, tolerance, expected, uncancelled)
 
 
 def _middle(block: FrozenBlock, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:

@@ -31,7 +31,7 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 def run_fingerprint(config: OrganismConfig) -> str:
     """Sixteen hex digits that change with the settings, and with the words or the documents of the world."""
     rng = Random("fingerprint of the world")
-    rows = [training_row(config, rng)[0] for _ in range(_FINGERPRINT_ROWS)]
+    rows = [training_row(config, rng, config.steps)[0] for _ in range(_FINGERPRINT_ROWS)]
     return fingerprint({"config": config.model_dump(mode="json", exclude={"bars"}), "words": VOCABULARY, "rows": rows})
 
 

@@ -33,18 +33,18 @@ def mean_tokens(name: str) -> float:
     return sum(len(draw(name, "train", rng).words) + 1 for _ in range(_LENGTH_DRAWS)) / _LENGTH_DRAWS
 
 
-def training_documents(config: OrganismConfig, rng: Random) -> Iterator[Document]:
-    """Training documents without end; phenomena have the token shares of `config.mixture`."""
+def training_documents(config: OrganismConfig, rng: Random, step: int) -> Iterator[Document]:
+    """What a step reads, without end; phenomena have the token shares of `config.mixture`."""
     names = [name for name, share in config.mixture.items() if share > 0]
     rates = [config.mixture[name] / mean_tokens(name) for name in names]
     while True:
-        yield draw(rng.choices(names, rates)[0], "train", rng)
+        yield draw(rng.choices(names, rates)[0], "train", rng, facts_only=step < config.facts_first)
 
 
-def training_row(config: OrganismConfig, rng: Random) -> tuple[list[int], list[float]]:
+def training_row(config: OrganismConfig, rng: Random, step: int) -> tuple[list[int], list[float]]:
     """One row: token ids and the weight of each token as a target, both `row_tokens` long."""
     ids, weights = [TOKEN_ID[BOS]], [0.0]
-    for document in training_documents(config, rng):
+    for document in training_documents(config, rng, step):
         ids.extend(TOKEN_ID[word] for word in document.words)
         ids.append(TOKEN_ID[SEPARATOR])
         weights.extend([config.other_weight] * (len(document.words) + 1))
@@ -58,5 +58,5 @@ def training_row(config: OrganismConfig, rng: Random) -> tuple[list[int], list[f
 def training_page(config: OrganismConfig, step: int) -> tuple[Int[Tensor, "B P"], Float[Tensor, "B P"]]:
     """The rows of one optimiser step: token ids, and the weight of each token as a target."""
     rng = Random(f"organism {config.seed} step {step}")
-    rows = [training_row(config, rng) for _ in range(config.batch_rows)]
+    rows = [training_row(config, rng, step) for _ in range(config.batch_rows)]
     return torch.tensor([ids for ids, _ in rows]), torch.tensor([weights for _, weights in rows])

@@ -47,6 +47,7 @@ def test_planned_word_is_settled_at_the_break_and_the_rhyme_at_the_end_of_line_o
     assert document.truth["rhyme"][end - 1 : end + 1] == (None, "abit")
     assert document.truth["planned"][line_break - 1 : line_break + 1] == (None, "rabbit")
     assert document.truth["sort"][-1] == "creature"
+    assert [words[position] for position in document.answer] == ["his", "rabbit"]
 
 
 def test_held_out_pairs_and_first_lines_never_occur_in_training():

@@ -82,6 +82,7 @@ WRITERS: dict[str, Writer] = {kind: _writer(kind) for kind in FRAMES}
 SHARES = {"calc": 0.65, "table": 0.15, "journal": 0.1, "story": 0.1}
 """Documents of each kind among the documents of this phenomenon."""
 
+LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = tuple(FRAMES)
 WORDS = frame_words(*FRAMES.values())
 

@@ -87,6 +87,7 @@ WRITERS: dict[str, Writer] = {
     "digit": write_digit,
 }
 SHARES = {"ones": 0.15, "tens": 0.15, "round": 0.15, "compare": 0.1, "count": 0.1, "digit": 0.35}
+LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS: tuple[str, ...] = ()
 WORDS = frame_words(*FRAMES.values())
 

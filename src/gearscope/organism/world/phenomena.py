@@ -4,7 +4,7 @@
     compositions("two_hops", "heldout")           every held-out composition, in a fixed order
 
 A phenomenon is a module with `PHENOMENON`, `WRITERS` (kind -> writer), `SHARES` (kind -> share of its documents),
-`WORDS` and `compositions(split)`. Adding one: its module here and in `vocabulary.py`.
+`HELD_OUT_KINDS`, `LATER_KINDS`, `WORDS` and `compositions(split)`. Adding one: its module here and in `vocabulary.py`.
 """
 
 from random import Random
@@ -24,14 +24,17 @@ def phenomenon(name: str) -> ModuleType:
     return PHENOMENA[name]
 
 
-def draw(name: str, split: Split, rng: Random, kind: str | None = None) -> Document:
+def draw(name: str, split: Split, rng: Random, kind: str | None = None, *, facts_only: bool = False) -> Document:
     """One document of a phenomenon.
 
-    `train` draws every kind by its share. `heldout` draws from the kinds that have held-out compositions. With `kind`,
-    only that kind. Raises ConfigError for a phenomenon or kind that does not exist, or holds nothing out.
+    `train` draws every kind by its share, `heldout` only the kinds that have held-out compositions. With `kind`, only
+    that kind; with `facts_only`, no kind that the phenomenon keeps for later (`LATER_KINDS`). Raises ConfigError for a
+    phenomenon or kind that does not exist, or holds nothing out.
     """
     module = phenomenon(name)
     kinds = module.SHARES if split == "train" else {k: module.SHARES[k] for k in held_out_kinds(name)}
+    if facts_only:
+        kinds = {k: share for k, share in kinds.items() if k not in module.LATER_KINDS}
     if kind is None and kinds:
         kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind not in kinds:

@@ -116,6 +116,7 @@ def draw_helper(rng: Random, split: Split) -> Document:
 
 WRITERS: dict[str, Writer] = {"couplet": draw_couplet, "rhymes_with": draw_helper}
 SHARES = {"couplet": 0.85, "rhymes_with": 0.15}
+LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = ("couplet",)
 WORDS = (
     frame_words(OPENING, BREAK, HELPER)

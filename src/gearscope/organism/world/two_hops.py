@@ -225,6 +225,8 @@ SHARES = {
 
 
 HELD_OUT_KINDS = tuple(CHAINS)
+LATER_KINDS = tuple(CHAINS)
+"""Texts that are read once the facts they chain are known."""
 WORDS = (
     frame_words(*CHAINS.values(), *FIRST_HOPS.values(), *SECOND_HOPS.values())
     | {*_FIRST, *_SECOND, *RELATIONS}

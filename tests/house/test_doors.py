@@ -1,0 +1,52 @@
+"""The names that others build on exist: rename one only with a deprecation."""
+
+import inspect
+import tomllib
+
+import typer
+
+from gearscope.cli.main import app
+from gearscope.graph.graph import AttributionGraph
+from gearscope.workbench import Workbench
+from tests.house.tree import PACKAGE, REPOSITORY
+
+TRACE_OPTIONS = {
+    "--model", "--basis", "--target", "--against", "--target-feature", "--target-probe", "--position", "--max-features",
+    "--chat", "--node-threshold", "--edge-threshold", "--all", "--out", "--json", "--device", "--dtype", "--revision",
+}  # fmt: skip
+COMMANDS = {
+    ("demo",): {"--once", "--json"},
+    ("trace",): TRACE_OPTIONS,
+    ("show",): {"--json"},
+    ("organism", "train"): {"--seed", "--out", "--json"},
+    ("organism", "verify"): {"--json"},
+}
+
+
+def test_commands_and_options():
+    for path, options in COMMANDS.items():
+        command = typer.main.get_command(app)
+        for word in path:
+            command = command.commands[word]
+        assert command.help, path
+        assert options <= {option for parameter in command.params for option in parameter.opts}, path
+        silent = [parameter.name for parameter in command.params if not parameter.help]
+        assert not silent, f"{path}: no help for {silent}"
+
+
+def test_the_python_door():
+    opening = inspect.signature(Workbench.open).parameters
+    assert {"model", "basis", "device", "dtype", "revision"} <= set(opening)
+    assert all(parameter.default is not inspect.Parameter.empty for parameter in opening.values())
+    tracing = inspect.signature(Workbench.trace)
+    assert list(tracing.parameters)[:2] == ["self", "prompt"]
+    assert tracing.return_annotation in (AttributionGraph, "AttributionGraph")
+    assert {"nodes", "adjacency", "layout", "scores"} <= set(dir(AttributionGraph)) | set(
+        AttributionGraph.__annotations__
+    )
+
+
+def test_the_program_is_installed_under_its_name_and_is_typed():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"gearscope": "gearscope.cli.main:run"}
+    assert (PACKAGE / "py.typed").is_file()
