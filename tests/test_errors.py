@@ -1,6 +1,6 @@
 import pytest
 
-from gearscope import errors
+import gearscope.errors as errors
 
 
 def tree_of(docstring: str) -> list[str]:

@@ -20,13 +20,27 @@ class Config(BaseModel):
     )
 
     @classmethod
+    def of(cls: type[C], **settings: Any) -> C:
+        """Settings from values that a user gave. Raises ConfigError with every problem at once."""
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            raise cls._refusal(error) from error
+
+    @classmethod
     def from_json(cls: type[C], text: str) -> C:
         """Read settings from JSON text. Raises ConfigError with every problem at once."""
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            problems = ", ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-            raise ConfigError(f"valid {cls.__name__} settings were expected", found=problems) from error
+            raise cls._refusal(error) from error
+
+    @classmethod
+    def _refusal(cls, error: ValidationError) -> ConfigError:
+        problems = [
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']} (got {e['input']!r:.60})" for e in error.errors()
+        ]
+        return ConfigError(f"valid {cls.__name__} settings were expected", found=", ".join(problems))
 
     @classmethod
     def from_file(cls: type[C], path: Path) -> C:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ class Workbench:
         self.model = model
         self.name = name
         self.basis = basis
-        self._neurons_per_token = _parse_basis(basis)
+        self._neurons = _parse_basis(basis)
 
     @classmethod
     def open(
@@ -90,14 +91,12 @@ class Workbench:
         `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
         last by default) are explained. Raises PromptError, TargetError, ConfigError.
         """
-        config = AttributionConfig.model_validate({"max_features": max_features, "coverage": coverage})
+        config = AttributionConfig.of(max_features=max_features, coverage=coverage)
         tokens = self.model.tokens(prompt, chat=chat)
         with torch.inference_mode():
             record = self.model.record(tokens.ids)
             replacement = self.replace(record)
-            chosen = self._targets(
-                record, replacement, config, target, against, target_feature, target_probe, position
-            )
+            chosen = self._targets(record, replacement, config, target, against, target_feature, target_probe, position)
             graph = attribute(
                 record,
                 replacement,
@@ -118,10 +117,10 @@ class Workbench:
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
-        most = self._neurons_per_token
-        if most == "auto":
-            everything = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
-            most = None if everything <= _FEW_NEURONS else _NEURONS_PER_TOKEN
+        n_features = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
+        most = self._neurons.per_token
+        if self._neurons.by_size and n_features > _FEW_NEURONS:
+            most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
 
     def _targets(
@@ -219,9 +218,15 @@ def read_probe(path: Path) -> tuple[Tensor, SiteId]:
         raise TargetError(expected, found=str(error)) from error
 
 
-def _parse_basis(basis: str) -> int | str | None:
-    """How many neurons per token and layer: a number, None for all of them, or `auto`."""
+class NeuronBasis(NamedTuple):
+    """How many neurons per token and layer are features: `per_token`, None for all; or as the model's size suggests."""
+
+    per_token: int | None
+    by_size: bool
+
+
+def _parse_basis(basis: str) -> NeuronBasis:
     kind, _, most = basis.partition(":")
     if kind != "neurons" or (most not in ("", "all") and not (most.isdecimal() and int(most) > 0)):
         raise ConfigError("a basis was expected (neurons, neurons:all or neurons:N)", found=repr(basis))
-    return "auto" if not most else None if most == "all" else int(most)
+    return NeuronBasis(int(most) if most.isdecimal() else None, by_size=not most)

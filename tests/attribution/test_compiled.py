@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tests.oracles.compiled import N, Compiled, compile_gpt2, compile_llama
 
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
@@ -13,6 +12,7 @@ from gearscope.attribution.targets import salient_logits
 from gearscope.graph.graph import AttributionGraph
 from gearscope.models.model import wrap
 from gearscope.replacement.neurons import neuron_replacement
+from tests.oracles.compiled import Compiled, N, compile_gpt2, compile_llama
 
 CASES = list(itertools.product((compile_gpt2, compile_llama), ("table", "hops"), range(3)))
 LEAST = 1e-3
@@ -27,7 +27,14 @@ def trace(compiled: Compiled, a: int, b: int) -> AttributionGraph:
     names = [str(i) for i in ids.tolist()]
     config = AttributionConfig(coverage=1.0)
     return attribute(
-        prompt, neuron_replacement(prompt, mlps), targets, config, tokens=names, text="", model="compiled", basis="neurons"
+        prompt,
+        neuron_replacement(prompt, mlps),
+        targets,
+        config,
+        tokens=names,
+        text="",
+        model="compiled",
+        basis="neurons",
     )
 
 
@@ -49,7 +56,7 @@ def edges(graph: AttributionGraph) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("compiler", "program", "seed"), CASES)
-def test_edges_are_the_compiled_ones(compiler, program: str, seed: int) -> None:
+def test_edges_are_the_compiled_ones(compiler, program: str, seed: int, record_property) -> None:
     compiled = compiler(program, seed)
     hits = wrong = missed = 0
     for a, b in itertools.product(range(N), range(N)):
@@ -59,8 +66,8 @@ def test_edges_are_the_compiled_ones(compiler, program: str, seed: int) -> None:
         found, truth = edges(trace(compiled, a, b)), compiled.truth(a, b)
         hits, wrong, missed = hits + len(found & truth), wrong + len(found - truth), missed + len(truth - found)
     f1 = 2 * hits / (2 * hits + wrong + missed)
-    print(f"edge F1 {compiler.__name__} {program} seed {seed}: {f1:.4f} ({hits} right, {wrong} false, {missed} missed)")
-    assert f1 >= 0.98
+    record_property("edge_f1", f1)
+    assert f1 >= 0.98, f"{hits} right, {wrong} false, {missed} missed"
 
 
 def test_weights_are_the_compiled_ones() -> None:

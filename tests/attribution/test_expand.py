@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.oracles.planted_basis import plant
-from tests.oracles.tiny_models import tiny
 
 from gearscope.attribution import rows
 from gearscope.attribution.attribute import attribute
@@ -14,6 +12,8 @@ from gearscope.attribution.rows import RowMaker
 from gearscope.attribution.targets import aims, salient_logits
 from gearscope.graph.graph import AttributionGraph
 from gearscope.models.model import wrap
+from tests.oracles.planted_basis import plant
+from tests.oracles.tiny_models import tiny
 
 IDS = torch.tensor([0, 5, 2, 9, 4, 7])
 
@@ -42,7 +42,9 @@ def test_influence_equals_the_dense_inverse(case) -> None:
     maker = RowMaker(prompt=prompt, replacement=replacement)
     weights = torch.tensor([t.weight for t in targets], dtype=torch.float64)
     expansion = expand(maker, aims(targets), weights, coverage=1.0, max_features=None)
-    np.testing.assert_allclose(expansion.influence[expansion.expanded].numpy(), dense[graph.layout.features], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(
+        expansion.influence[expansion.expanded].numpy(), dense[graph.layout.features], rtol=1e-5, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("coverage", [0.3, 0.7, 0.95])

@@ -1,7 +1,7 @@
 """Rows of attributions against the HuggingFace model itself, run with its patterns, norms and MLP outputs frozen.
 
-The oracle shares no code with the rows: it adds what a source wrote once more, runs the model forward, and looks at what
-every target reads. Column s of the matrix must be the change of every target (tests 1-3 of the reference suite, and the
+The oracle shares no code with the rows: it adds what a source wrote once more, runs the model forward, and looks at
+what every target reads. Column s of the matrix must be the change of every target (tests 1-3 of the reference suite, and the
 finite-difference test).
 """
 
@@ -10,8 +10,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tests.oracles.planted_basis import Planted, plant
-from tests.oracles.tiny_models import tiny
 from torch import Tensor
 
 from gearscope.attribution.attribute import attribute
@@ -35,6 +33,8 @@ from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
+from tests.oracles.planted_basis import Planted, plant
+from tests.oracles.tiny_models import tiny
 
 FAMILIES = ("gpt2", "llama", "mistral", "gemma2")
 IDS = torch.tensor([0, 5, 9, 3, 7, 8, 4])
@@ -80,7 +80,9 @@ class Changes:
         return SiteId(layer, "mlp_out"), position, added
 
 
-def expected_column(graph: AttributionGraph, planted: Planted, targets: list[Target], change: dict[str, Tensor]) -> Tensor:
+def expected_column(
+    graph: AttributionGraph, planted: Planted, targets: list[Target], change: dict[str, Tensor]
+) -> Tensor:
     """The change of every feature's pre-activation and of every target."""
     nodes, out = graph.nodes, torch.zeros(len(graph.nodes), dtype=torch.float64)
     for i in range(graph.layout.features.stop):
@@ -185,7 +187,9 @@ def test_feature_target_is_its_row(prompt: FrozenPrompt) -> None:
     planted = plant(prompt, 8, cross_layer=True)
     whole = trace(prompt, planted, logits(prompt, [3], position=-1))
     number = whole.layout.features.stop - 3
-    feature = FeatureAt(*(int(column[number]) for column in (whole.nodes.layer, whole.nodes.index, whole.nodes.position)))
+    feature = FeatureAt(
+        *(int(column[number]) for column in (whole.nodes.layer, whole.nodes.index, whole.nodes.position))
+    )
     graph = trace(prompt, planted, feature_target(planted, feature))
     row = graph.adjacency[[graph.layout.targets.start]].toarray()[0]
     for source in np.flatnonzero(row):
@@ -193,13 +197,17 @@ def test_feature_target_is_its_row(prompt: FrozenPrompt) -> None:
     assert graph.row_error()[-1] < 1e-6
 
 
-@pytest.mark.parametrize("site", ["blocks.1.resid_pre", "blocks.1.resid_mid", "blocks.1.mlp_in", "blocks.2.resid_post", "final_in"])
+@pytest.mark.parametrize(
+    "site", ["blocks.1.resid_pre", "blocks.1.resid_mid", "blocks.1.mlp_in", "blocks.2.resid_post", "final_in"]
+)
 def test_probe_rows_sum_to_the_reading(model: Model, prompt: FrozenPrompt, site: str) -> None:
     where = SiteId.parse(site)
     direction = torch.randn(model.d_model, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     with torch.no_grad():
         reading = model.run(IDS, read=[where]).sites[site][4]
-    graph = trace(prompt, plant(prompt, 8, cross_layer=False), probe_target(prompt, direction, where, reading, position=4))
+    graph = trace(
+        prompt, plant(prompt, 8, cross_layer=False), probe_target(prompt, direction, where, reading, position=4)
+    )
     assert graph.row_error()[-1] < 1e-6
 
 

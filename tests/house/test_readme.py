@@ -116,10 +116,10 @@ def unknown_words(line: str) -> list[str]:
         if word.startswith("--"):
             known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
             problems += [word] if word.split("=")[0] not in known else []
-        elif hasattr(command, "commands"):
-            if word not in command.commands:
+        elif subcommands := getattr(command, "commands", {}):
+            if word not in subcommands:
                 return [*problems, word]
-            command = command.commands[word]
+            command = subcommands[word]
     return problems
 
 

@@ -15,15 +15,10 @@ def root_imports(tree: ast.Module) -> list[int]:
     """Lines that import the package root itself."""
     lines = []
     for node in ast.walk(tree):
-        plain = isinstance(node, ast.Import) and any(
-            alias.name == "gearscope" and not alias.asname for alias in node.names
-        )
-        renamed = isinstance(node, ast.Import) and any(
-            alias.name == "gearscope" and alias.asname for alias in node.names
-        )
+        whole = isinstance(node, ast.Import) and any(alias.name == "gearscope" for alias in node.names)
         member = isinstance(node, ast.ImportFrom) and node.module == "gearscope" and node.level == 0
         relative = isinstance(node, ast.ImportFrom) and node.level > 0
-        if plain or renamed or member or relative:
+        if whole or member or relative:
             lines.append(node.lineno)
     return lines
 

@@ -80,6 +80,5 @@ def test_help_loads_no_torch():
 
 
 def test_a_stored_graph_is_shown_without_torch(fixtures_dir):
-    graphs = sorted((fixtures_dir / "graphs").glob("*.json"))
-    assert graphs
+    graphs = [fixtures_dir / "graphs" / f"{name}.json" for name in ("dallas-austin-llamma", "capital-state-dallas")]
     assert in_a_new_process(RUN_ALL, [["show", str(path)] for path in graphs], HEAVY).strip()

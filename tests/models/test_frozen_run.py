@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.oracles.tiny_models import CASES, case, prompt
 from torch import Tensor
 
 from gearscope.errors import ConfigError
@@ -10,6 +9,7 @@ from gearscope.ids import SiteId
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
+from tests.oracles.tiny_models import CASES, case, prompt
 
 N_LAYERS = 2
 WRITERS = ["embed", *(f"blocks.{layer}.mlp_out" for layer in range(N_LAYERS))]
@@ -46,14 +46,11 @@ def test_exactly_affine(name: str) -> None:
     model, frozen, ids = frozen_model(name)
     generator = torch.Generator().manual_seed(3)
     direction = torch.randn(model.d_model, generator=generator, dtype=torch.float64)
-    steps = {
-        site: torch.randn(len(ids), model.d_model, generator=generator, dtype=torch.float64) for site in WRITERS
-    }
+    steps = {site: torch.randn(len(ids), model.d_model, generator=generator, dtype=torch.float64) for site in WRITERS}
     plain = shifted(model, frozen, ids, {})[-1] @ direction
     far = shifted(model, frozen, ids, {site: 5 * step for site, step in steps.items()})[-1] @ direction
     predicted = sum(
-        (5 * steps[site] * g).sum()
-        for site, g in zip(WRITERS, gradients(model, frozen, ids, direction), strict=True)
+        (5 * steps[site] * g).sum() for site, g in zip(WRITERS, gradients(model, frozen, ids, direction), strict=True)
     )
     assert abs(float(far - plain - predicted)) <= 1e-12 * abs(float(predicted))
     assert abs(float(predicted)) > 1e-2

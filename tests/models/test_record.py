@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tests.oracles.reference_forward import reference
-from tests.oracles.tiny_models import CASES, case, prompt, tiny
 from torch import Tensor
 
 from gearscope.errors import ModelError, PromptError
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.models.model import wrap
+from tests.oracles.reference_forward import reference
+from tests.oracles.tiny_models import CASES, case, prompt, tiny
 
 
 def with_bias(norm: FrozenNorm, x: Tensor) -> Tensor:

@@ -133,13 +133,13 @@ def compile_gpt2(program: str, seed: int) -> Compiled:
         write(body.wpe.weight.data[position], M - 8 + position, 1.0)
     E = D // heads
     for layer, block in enumerate(body.h):
-        W, O = block.attn.c_attn.weight.data, block.attn.c_proj.weight.data
+        W, out = block.attn.c_attn.weight.data, block.attn.c_proj.weight.data
         for head, (source, destination, position) in enumerate(_copies(program, layer)):
             W[dim("const"), head * E] = SHARP
             W[M - 8 + position, D + head * E] = SHARP
             for i in range(N):
                 W[dim(source, i), 2 * D + head * E + i] = (3 / M) ** 0.5
-                write(O[head * E + i], dim(destination, i), 1.0)
+                write(out[head * E + i], dim(destination, i), 1.0)
         for neuron, (reads, writes) in enumerate(_neurons(program, table, layer)):
             for logical, weight in reads.items():
                 block.mlp.c_fc.weight.data[logical, neuron] = weight
@@ -194,11 +194,12 @@ def compile_llama(program: str, seed: int) -> Compiled:
 
 
 def _rotate(model: PreTrainedModel, R: Tensor) -> None:
-    """Turn the residual stream: everything that writes it is multiplied by R, everything that reads it by its inverse."""
+    """Turn the residual stream: what writes it is multiplied by R, what reads it by the inverse."""
     model.model.embed_tokens.weight.data @= R.T
     model.lm_head.weight.data @= R.T
     for block in model.model.layers:
-        for reader in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj, block.mlp.gate_proj, block.mlp.up_proj):
+        attn, mlp = block.self_attn, block.mlp
+        for reader in (attn.q_proj, attn.k_proj, attn.v_proj, mlp.gate_proj, mlp.up_proj):
             reader.weight.data @= R.T
-        for writer in (block.self_attn.o_proj, block.mlp.down_proj):
+        for writer in (attn.o_proj, mlp.down_proj):
             writer.weight.data = R @ writer.weight.data

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from tests.oracles.tiny_models import tiny
 
 from gearscope.errors import TargetError
 from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.model import Model, wrap
 from gearscope.replacement.neurons import Neurons, frozen_slope, neuron_replacement
+from tests.oracles.tiny_models import tiny
 
 IDS = torch.tensor([0, 5, 9, 3, 7])
 

@@ -1,8 +1,8 @@
 """The recipe: prompt, basis and targets in, attribution graph out.
 
-    1. expand    one or two sweeps find which features matter (expand.py)
-    2. connect   the rows of targets and expanded features, now only with expanded features as sources
-    3. assemble  nodes in the graph room's order; what a row owes to features without a node is its `rest`
+1. expand    one or two sweeps find which features matter (expand.py)
+2. connect   the rows of targets and expanded features, now only with expanded features as sources
+3. assemble  nodes in the graph room's order; what a row owes to features without a node is its `rest`
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,5 @@
 """Settings of attribution. No torch."""
 
-
 from pydantic import Field, model_validator
 
 from gearscope.config import Config

@@ -1,6 +1,6 @@
 """One row of attributions per target: how much of its value each source contributed.
 
-    A[t, s] = ⟨ v_s , J▼ᵀ x_t ⟩      v_s what the source wrote, x_t what the target reads, J▼ the frozen model's Jacobian
+    A[t, s] = ⟨ v_s , J▼ᵀ x_t ⟩     v_s what the source wrote, x_t what the target reads, J▼ the frozen Jacobian
 
 The gradient x_t is swept backwards through the frozen model by its hand-written adjoint (Ameisen et al. 2025; formulas
 re-derived there from section 3), only through layers below the target and positions up to it, meeting on the way
@@ -189,7 +189,10 @@ class _Sweep:
     def embeddings(self, g: Float[Tensor, "T W D"], first: int) -> None:
         """Meet the token and position embeddings at the bottom."""
         last = first + g.shape[1]
-        for group, embed in ((self.columns.tokens, self.prompt.token_embed), (self.columns.positions, self.prompt.position_embed)):
+        for group, embed in (
+            (self.columns.tokens, self.prompt.token_embed),
+            (self.columns.positions, self.prompt.position_embed),
+        ):
             if embed is not None:
                 entries = torch.einsum("twd,wd->tw", g, embed[first:last])
                 self.out[:, group.start + first : group.start + last] += entries

@@ -1,6 +1,6 @@
 """What is explained: a vector read at one place of the frozen model, with the value its row must sum to.
 
-    logit of token y     W_U[y] − mean_y' W_U[y']            after the final norm; the *demeaned* logit, before a soft-cap
+    logit of token y     W_U[y] − mean_y' W_U[y']            after the final norm: the *demeaned* logit, uncapped
     difference y − y'    W_U[y] − W_U[y']                    likewise
     feature              what the feature reads              at the MLP input of its layer
     probe                any direction                       at a residual site or MLP input
@@ -46,6 +46,7 @@ def salient_logits(
     prompt: FrozenPrompt, *, position: int, probability: float, most: int, names: Callable[[int], str] = str
 ) -> list[Target]:
     """The fewest tokens after `position` that together hold `probability`, at most `most`. `names` labels tokens."""
+    _position(prompt, position)
     share, ids = prompt.logits[position].softmax(-1).topk(min(most, prompt.W_U.shape[0]))
     enough = int((share.double().cumsum(0) < probability).sum()) + 1
     return logits(prompt, ids[:enough].tolist(), position=position, names=names)
@@ -63,9 +64,8 @@ def logits(
     for token in token_ids:
         constant = 0.0 if b_U is None else float(b_U[token] - b_U.mean())
         share = float(shares[token])
-        label = f'Output "{names(token)}" (p={share:.3f})'
         vector = prompt.W_U[token] - mean
-        targets.append(_final(prompt, position, vector, constant, label, token_id=token, share=share))
+        targets.append(_final(prompt, position, vector, constant, names(token), token_id=token, share=share))
     return targets
 
 
@@ -77,7 +77,7 @@ def logit_difference(
     if token == against:
         raise TargetError("two different tokens were expected", found=f"{names(token)!r} twice")
     constant = 0.0 if prompt.b_U is None else float(prompt.b_U[token] - prompt.b_U[against])
-    label = f'Output "{names(token)}" minus "{names(against)}"'
+    label = f"{names(token)} minus {names(against)}"
     return [_final(prompt, position, prompt.W_U[token] - prompt.W_U[against], constant, label)]
 
 
@@ -142,7 +142,11 @@ def aims(targets: Sequence[Target]) -> list[Aim]:
         same = last is not None and _place(last) == _place(target)
         groups[-1].append(target) if same else groups.append([target])
     return [
-        Aim(*_place(group[0]), torch.stack([t.vector for t in group]), group[0].vector.new_tensor([t.constant for t in group]))
+        Aim(
+            *_place(group[0]),
+            torch.stack([t.vector for t in group]),
+            group[0].vector.new_tensor([t.constant for t in group]),
+        )
         for group in groups
     ]
 
@@ -179,7 +183,9 @@ def _final(
 def _position(prompt: FrozenPrompt, position: int) -> int:
     P = prompt.n_positions
     if not -P <= position < P:
-        raise TargetError(f"a position from 0 to {P - 1} was expected (negative ones count from the end)", found=str(position))
+        raise TargetError(
+            f"a position from 0 to {P - 1} was expected (negative ones count from the end)", found=str(position)
+        )
     return position % P
 
 

@@ -4,8 +4,8 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.trace as trace_commands
@@ -30,7 +30,7 @@ app.add_typer(organism_commands.app, name="organism")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"gearscope {package_versions()['gearscope']}")
+        typer.echo(f"gearscope {package_versions().get('gearscope', '(not installed)')}")
         raise typer.Exit
 
 
@@ -53,15 +53,15 @@ def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code. A user's mistake is one sentence on stderr, never a traceback."""
     try:
         result = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except click.ClickException as mistake:
-        mistake.show()
+    except TyperException as mistake:
+        print(f"gearscope: {mistake.format_message()} See `gearscope --help`.", file=sys.stderr)
         return USER_ERROR
     except GearscopeError as mistake:
         print(f"gearscope: {mistake}", file=sys.stderr)
         return USER_ERROR
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("gearscope: interrupted; nothing was left half-written", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

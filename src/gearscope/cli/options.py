@@ -19,7 +19,8 @@ Basis = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
 Revision = Annotated[
-    str | None, typer.Option("--revision", help="Branch, tag or commit of a model on the hub; pinned when it is loaded.")
+    str | None,
+    typer.Option("--revision", help="Branch, tag or commit of a model on the hub; pinned when it is loaded."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result is written.")]

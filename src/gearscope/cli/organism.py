@@ -11,7 +11,9 @@ from gearscope.cli.progress import status_line
 from gearscope.organism.bundle import shipped_bundle
 from gearscope.organism.config import OrganismConfig
 
-app = typer.Typer(help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True)
+app = typer.Typer(
+    help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
+)
 
 
 @app.command("train")
@@ -26,13 +28,12 @@ def train(
 ) -> None:
     """Train an organism (about half an hour on one core) and write it if its behaviours reach their bars."""
     # Imported here so that --help never loads torch.
-    from gearscope.organism.train import Progress
     from gearscope.organism.train import train as run
 
-    settings = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+    settings = {"seed": seed} | ({} if steps is None else {"steps": steps})
     with status_line("training") as show:
         table = run(
-            OrganismConfig.model_validate(settings),
+            OrganismConfig.of(**settings),
             out,
             progress=lambda at: show(f"loss {at.loss:.3f}, of {at.steps:,} steps", at.steps_done),
             resume=resume,

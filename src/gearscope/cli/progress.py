@@ -1,12 +1,12 @@
-"""Progress on stderr: one line that is rewritten on a terminal, silence elsewhere. Knows nothing about what advances."""
+"""Progress on stderr: one line that is rewritten on a terminal, silence elsewhere. Knows nothing of what advances."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def status_line(what: str) -> Iterator[Callable[[str, int], None]]:
+def status_line(what: str) -> Generator[Callable[[str, int], None]]:
     """Yield a callback (phrase, count) that keeps one line of stderr current and wipes it at the end."""
     live = sys.stderr.isatty()
 

@@ -35,7 +35,9 @@ def trace(
     prompt: Annotated[str, typer.Argument(help="The text to look into.")],
     model: options.Model = None,
     basis: options.Basis = "neurons",
-    target: Annotated[str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")
+    ] = None,
     against: Annotated[str | None, typer.Option("--against", help="Explain --target minus this token.")] = None,
     target_feature: Annotated[
         str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")

@@ -32,8 +32,19 @@ class Tap:
 
     replay: Float[Tensor, "H P P"] | None = None
     """A pattern to use instead of the computed one."""
-    through: Callable[[Tensor], Tensor] | None = None
-    """Called with the pattern [B, H, queries, keys]; what it returns is used."""
+    through: Callable[[Tensor], Tensor | None] | None = None
+    """Called with the pattern [B, H, queries, keys]; what it returns is used, unless that is None."""
+
+    def then(self, other: "Tap") -> "Tap":
+        """This tap, and `other` after it."""
+
+        def both(pattern: Tensor) -> Tensor:
+            for change in (self.through, other.through):
+                new = None if change is None else change(pattern)
+                pattern = pattern if new is None else new
+            return pattern
+
+        return Tap(replay=self.replay if other.replay is None else other.replay, through=both)
 
 
 _NO_TAPS: Mapping[nn.Module, Tap] = MappingProxyType({})
@@ -44,7 +55,8 @@ _TAPS: ContextVar[Mapping[nn.Module, Tap]] = ContextVar("gearscope_taps", defaul
 def tapped(hf: PreTrainedModel, taps: Mapping[nn.Module, Tap]) -> Generator[None]:
     """Run `hf` with this attention inside the block, and with its own again after it, however the block ends."""
     before = hf.config._attn_implementation
-    token = _TAPS.set({**_TAPS.get(), **taps})
+    outer = _TAPS.get()
+    token = _TAPS.set({**outer, **{module: outer.get(module, Tap()).then(tap) for module, tap in taps.items()}})
     try:
         hf.set_attn_implementation(NAME)
         yield
@@ -81,8 +93,8 @@ def attend(
         pattern = torch.softmax(scores, dim=-1, dtype=precision).to(value.dtype)
     else:
         pattern = tap.replay.to(value).expand(query.shape[0], -1, -1, -1)
-    if tap.through is not None:
-        pattern = tap.through(pattern)
+    new = None if tap.through is None else tap.through(pattern)
+    pattern = pattern if new is None else new
     return (pattern @ value.repeat_interleave(groups, dim=1)).transpose(1, 2).contiguous(), pattern
 
 

@@ -92,7 +92,7 @@ class FrozenAttention:
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenBlock:
-    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP writes `post(mlp_out)` likewise."""
+    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP adds `post(mlp_out)` likewise."""
 
     attn_norm: FrozenNorm
     attn: FrozenAttention

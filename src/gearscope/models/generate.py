@@ -50,12 +50,26 @@ def generate(
     Temperature 0 takes the most probable token; above it, tokens are drawn with `generator`. Raises ConfigError.
     """
     if temperature < 0 or (temperature > 0 and generator is None):
-        raise ConfigError(
-            "a temperature of 0, or one above 0 and a random generator, was expected", found=str(temperature)
-        )
+        expected = "a temperature of 0, or one above 0 and a random generator, was expected"
+        raise ConfigError(expected, found=str(temperature))
+    n_steps = min(max_new_tokens, anatomy.context - len(ids))
+    return _steps(anatomy, ids, n_steps, edits, read, use_cache, temperature, generator, stop)
+
+
+def _steps(
+    anatomy: Anatomy,
+    ids: Int[Tensor, " P"],
+    n_steps: int,
+    edits: Sequence[Edit],
+    read: Sequence[SiteId | str],
+    use_cache: bool,
+    temperature: float,
+    generator: torch.Generator | None,
+    stop: Collection[int],
+) -> Iterator[Step]:
     cache = DynamicCache() if use_cache else None
     text, done = ids, 0
-    for _ in range(min(max_new_tokens, anatomy.context - len(ids))):
+    for _ in range(n_steps):
         with (
             torch.no_grad(),
             hooked(anatomy, read=read, edits=edits, offset=done, batched=False) as sites,

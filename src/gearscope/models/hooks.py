@@ -124,44 +124,42 @@ def _attach(stack: ExitStack, taps: dict[nn.Module, Tap], where: Place, change: 
     elif where.side == "output":
         on_output(stack, where.module, change)
     else:
-        _tap(taps, where.module, through=change)
+        _tap(taps, where.module, Tap(through=change))
 
 
-def _tap(
-    taps: dict[nn.Module, Tap], module: nn.Module, *, replay: Tensor | None = None, through: Change | None = None
-) -> None:
+def _tap(taps: dict[nn.Module, Tap], module: nn.Module, tap: Tap) -> None:
     """Add to what happens to one attention pattern."""
-    before = taps.get(module, Tap())
-
-    def both(pattern: Tensor) -> Tensor:
-        for change in (before.through, through):
-            new = None if change is None else change(pattern)
-            pattern = pattern if new is None else new
-        return pattern
-
-    taps[module] = Tap(replay=before.replay if replay is None else replay, through=both)
+    taps[module] = taps.get(module, Tap()).then(tap)
 
 
 def _edit(edit: Edit, where: Place, offset: int, batched: bool, x: Tensor) -> Tensor | None:
     old = where.take(x.clone() if where.shared else x)
     new = edit.apply(old if batched else old[0], where, offset)
-    whole = where.put(x, new if batched else new[None])
+    return _write(where, x, new if batched else new[None])
+
+
+def _keep(sites: dict[str, Tensor], name: str, where: Place, batched: bool, x: Tensor) -> Tensor | None:
+    graph = x.requires_grad and torch.is_grad_enabled()
+    value = where.take(x.clone() if graph and where.shared else x)
+    sites[name] = value = value if batched else value[0]
+    # The rest of the model has to depend on the very tensor that was handed out, or it would have no gradient there.
+    return _write(where, x, value if batched else value[None]) if graph else None
+
+
+def _write(where: Place, x: Tensor, value: Tensor) -> Tensor | None:
+    """The module's tensor with the site's value replaced; None where that happened in place."""
+    whole = where.put(x, value)
     if not where.shared:
         return whole
     x.copy_(whole)
     return None
 
 
-def _keep(sites: dict[str, Tensor], name: str, where: Place, batched: bool, x: Tensor) -> None:
-    value = where.take(x)
-    sites[name] = value if batched else value[0]
-
-
 def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Module, Tap]) -> None:
     record = freeze.record
     for layer, (parts, block) in enumerate(zip(anatomy.blocks, record.blocks, strict=True)):
         if freeze.patterns:
-            _tap(taps, parts.attn.module, replay=block.attn.pattern)
+            _tap(taps, parts.attn.module, Tap(replay=block.attn.pattern))
         if freeze.mlp_layers is None or layer in freeze.mlp_layers:
             on_output(stack, parts.mlp.module, partial(_constant, block.mlp_out))
         if freeze.norms:

@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from gearscope.errors import ArtifactError, ConfigError, GearscopeError, ModelError
+from gearscope.errors import ArtifactError, ConfigError, ModelError
 from gearscope.models.families import family_of
 from gearscope.models.model import Model, wrap
 
@@ -79,12 +79,12 @@ def _device(name: str) -> torch.device:
 def _resolve(name: str, revision: str | None) -> tuple[Path, str | None]:
     """A local folder, and the commit if it came from the hub."""
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         if revision is not None:
             raise ConfigError("a revision belongs to a hub name", found=f"the folder {name}")
         return path, None
-    if path.exists() or not name or name.startswith(("/", ".", "~", "\\")) or name.count("/") > 1:
-        found = "a file" if path.exists() else "no such folder"
+    if not name or path.exists() or name.startswith(("/", ".", "~", "\\")) or name.count("/") > 1:
+        found = "nothing" if not name else "a file" if path.exists() else "no such folder"
         raise ModelError(f"a model folder or a hub name was expected at {name!r}", found=found)
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
@@ -142,7 +142,7 @@ def _check_weights(folder: Path) -> None:
             with safe_open(path, framework="pt") as stored:
                 stored.keys()
         except (SafetensorError, OSError) as error:
-            found = f"a truncated or damaged one ({_first_line(error)})"
+            found = f"a truncated or damaged one ({_reason(error)})"
             raise ArtifactError(f"{path} should be a whole safetensors file", found=found) from error
 
 
@@ -156,8 +156,10 @@ def _weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ArtifactError(f"{folder} should hold a model that can be loaded", found=_first_line(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # configurations and files can be wrong in any way
+        raise ArtifactError(f"{folder} should hold a model that can be loaded", found=_reason(error)) from error
     hf, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:
@@ -177,10 +179,10 @@ def _tokenizer(folder: Path) -> Any | None:
         )
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
-        if isinstance(error, GearscopeError | MemoryError):
-            raise
-        raise ArtifactError(f"{folder} should hold a readable tokenizer", found=_first_line(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a tokenizer's files can be wrong in any way
+        raise ArtifactError(f"{folder} should hold a readable tokenizer", found=_reason(error)) from error
 
 
 def _json(path: Path, *, missing: str) -> dict[str, Any]:
@@ -189,14 +191,15 @@ def _json(path: Path, *, missing: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ModelError(missing, found="none") from error
     except (ValueError, OSError) as error:
-        raise ArtifactError(f"{path} should be JSON", found=_first_line(error)) from error
+        raise ArtifactError(f"{path} should be JSON", found=_reason(error)) from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} should be a JSON object", found=type(value).__name__)
     return value
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _reason(error: Exception) -> str:
+    """What an exception of another package says, on one line and not at length."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextmanager

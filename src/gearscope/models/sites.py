@@ -115,7 +115,7 @@ class Edit:
 
     site: SiteId
     value: Tensor | float | Callable[[Tensor], Tensor]
-    mode: Literal["set", "add", "scale"] = "set"
+    mode: str = "set"
     positions: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
@@ -157,9 +157,10 @@ class Edit:
             value = value.unsqueeze(at.axis)
         elif isinstance(self.value, Tensor) and value.ndim > at.rank:
             value = value.index_select(value.ndim + at.axis, torch.tensor(rows, device=value.device))
+        given = self.value if isinstance(self.value, Tensor) else value
         try:
             new = value if self.mode == "set" else old + value if self.mode == "add" else old * value
             return new.expand_as(old)
         except RuntimeError as error:
             expected = f"an edit of {self.site} needs a value that fits {tuple(old.shape)}"
-            raise ConfigError(expected, found=str(tuple(value.shape))) from error
+            raise ConfigError(expected, found=str(tuple(given.shape))) from error

@@ -34,9 +34,10 @@ def mean_tokens(name: str) -> float:
 
 
 def training_documents(config: OrganismConfig, rng: Random, step: int) -> Iterator[Document]:
-    """What a step reads, without end; phenomena have the token shares of `config.mixture`."""
-    names = [name for name, share in config.mixture.items() if share > 0]
-    rates = [config.mixture[name] / mean_tokens(name) for name in names]
+    """What a step reads, without end; phenomena have the token shares of the mixture of that step."""
+    mixture = config.first_mixture if step < config.first_steps else config.mixture
+    names = [name for name, share in mixture.items() if share > 0]
+    rates = [mixture[name] / mean_tokens(name) for name in names]
     while True:
         yield draw(rng.choices(names, rates)[0], "train", rng, facts_only=step < config.facts_first)
 

@@ -20,7 +20,7 @@ from gearscope.organism.world.document import Document, Draft, Split, Value, Wri
 
 PHENOMENON = "two_hops"
 HELD_OUT_SHARE = 0.25
-N_CITIES = 160
+N_CITIES = 240
 
 
 class State(NamedTuple):
@@ -50,22 +50,12 @@ idaho        boise        falcon       salmon       syringa      pine
 montana      helena       lark         bitterroot   primrose     larch
 kansas       topeka       kestrel      neosho       sunflower    cottonwood
 iowa         ames         goldfinch    raccoon      aster        walnut
-indiana      evanston     heron        wabash       peony        poplar
 michigan     lansing      robin        saginaw      tulip        birch
-wisconsin    madison      plover       chippewa     buttercup    hemlock
-minnesota    duluth       loon         rum          orchid       tamarack
-alabama      montgomery   yellowhammer cahaba       camellia     longleaf
 florida      tallahassee  osprey       suwannee     jasmine      palmetto
 virginia     richmond     pelican      rapidan      dogwood      cypress
 maine        augusta      chickadee    kennebec     lupine       beech
-vermont      montpelier   hermit       winooski     clover       sumac
-delaware     dover        sandpiper    brandywine   zinnia       holly
 tennessee    nashville    mallard      duck         daisy        laurel
-kentucky     frankfort    egret        licking      goldenrod    chestnut
 nebraska     lincoln      crane        platte       marigold     elm
-dakota       pierre       pheasant     cheyenne     crocus       juniper
-alaska       juneau       ptarmigan    yukon        fireweed     cedar
-hawaii       honolulu     goose        wailuku      hibiscus     kukui
 """
 _ROWS = _STATES.split()
 STATES = tuple(State(*_ROWS[i : i + 6]) for i in range(0, len(_ROWS), 6))
@@ -118,12 +108,14 @@ _BY_NAME = {state.name: state for state in STATES}
 
 
 def _choose_held_out() -> tuple[str, ...]:
-    """A quarter of the cities, at most half of any state's. Dallas is one of them, Oakland is not."""
+    """A quarter of the cities of every state. Dallas is one of them, Oakland is not."""
     order = sorted(city for city in CITIES if city not in ("dal las", "oak land"))
     Random("two hops: held-out cities").shuffle(order)
     chosen, per_state = ["dal las"], Counter(["texas"])
     for city in order:
-        if len(chosen) < round(HELD_OUT_SHARE * N_CITIES) and per_state[CITIES[city]] < 2:
+        if len(chosen) < round(HELD_OUT_SHARE * N_CITIES) and per_state[CITIES[city]] < HELD_OUT_SHARE * N_CITIES / len(
+            STATES
+        ):
             chosen.append(city)
             per_state[CITIES[city]] += 1
     return tuple(sorted(chosen))

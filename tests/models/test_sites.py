@@ -1,0 +1,163 @@
+"""Every site reads what an independent forward pass has there, and writing there has that pass's effect."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from gearscope.errors import ConfigError
+from gearscope.ids import BLOCK_SITES, MODEL_SITES, SiteId
+from gearscope.models.model import Model, wrap
+from gearscope.models.sites import Edit
+from tests.oracles.reference_forward import reference
+from tests.oracles.tiny_models import CASES, case, prompt, tiny
+
+SITES = [*MODEL_SITES, *(f"blocks.{layer}.{name}" for layer in range(2) for name in BLOCK_SITES)]
+NEAR = {"atol": 1e-5, "rtol": 1e-5}
+"""transformers rounds RMS norms and eager softmax to float32 inside float64 models."""
+
+
+def edited(model: Model, ids: Tensor, site: str, value: object, **more: object) -> Tensor:
+    edit = Edit(site=SiteId.parse(site), value=value, **more)
+    return model.run(ids, edits=[edit]).logits
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sites_read_what_is_there(name: str) -> None:
+    hf, ids = case(name, dtype=torch.float64), prompt()
+    truth = reference(hf, ids)
+    result = wrap(hf).run(ids, read=SITES)
+    assert set(result.sites) == set(SITES)
+    for site in SITES:
+        assert result.sites[site].shape == truth[site].shape, site
+        torch.testing.assert_close(result.sites[site], truth[site], **NEAR, msg=site)
+    assert torch.equal(result.logits, result.sites["logits"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reading_changes_no_logits(name: str) -> None:
+    for dtype, close in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        hf, ids = case(name, dtype=dtype), prompt()
+        plain = hf(ids[None]).logits[0]
+        model = wrap(hf)
+        assert torch.equal(model.run(ids).logits, plain)
+        silent = [site for site in SITES if not site.endswith("pattern")]
+        torch.testing.assert_close(model.run(ids, read=silent).logits, plain, atol=close, rtol=close)
+        # eager attention rounds its softmax to float32, the recording one does not
+        close = 1e-5 if hf.config._attn_implementation == "eager" else close
+        torch.testing.assert_close(model.run(ids, read=SITES).logits, plain, atol=close, rtol=close)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
+def test_writing_what_was_read_changes_nothing(name: str) -> None:
+    hf, ids = case(name, dtype=torch.float64), prompt()
+    model = wrap(hf)
+    result = model.run(ids, read=SITES)
+    for site in SITES:
+        edit = Edit(site=SiteId.parse(site), value=result.sites[site])
+        again = model.run(ids, edits=[edit], read=["blocks.0.pattern"])
+        torch.testing.assert_close(again.logits, result.logits, atol=1e-12, rtol=1e-12, msg=site)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
+def test_writing_zero_has_the_effect_it_should(name: str) -> None:
+    hf, ids = case(name, dtype=torch.float64), prompt()
+    model = wrap(hf)
+    plain = reference(hf, ids)["logits"]
+    for site in SITES:
+        truth = reference(hf, ids, {site: torch.zeros_like})["logits"]
+        torch.testing.assert_close(edited(model, ids, site, 0.0), truth, **NEAR, msg=site)
+        assert not torch.allclose(truth, plain, atol=1e-3), site
+
+
+def at(position: int, change: object) -> object:
+    """Change one position of a value whose positions are its first axis."""
+
+    def changed(x: Tensor) -> Tensor:
+        x = x.clone()
+        x[position] = change(x[position])
+        return x
+
+    return changed
+
+
+def test_modes_positions_and_functions() -> None:
+    hf, ids = tiny("llama", heads="grouped", dtype=torch.float64), prompt()
+    model, site = wrap(hf), "blocks.0.mlp_out"
+    step = torch.linspace(-1, 1, 16, dtype=torch.float64)
+
+    def truth(change: object) -> Tensor:
+        return reference(hf, ids, {site: change})["logits"]
+
+    for value, more, change in (
+        (step, {"mode": "add", "positions": (3,)}, at(3, lambda x: x + step)),
+        (step, {"positions": [3]}, at(3, lambda x: step)),
+        (2.5, {"mode": "scale"}, lambda x: 2.5 * x),
+        (step, {"mode": "scale", "positions": (8,)}, at(8, lambda x: x * step)),
+        (step, {"mode": "add", "positions": range(5, 10**9)}, lambda x: torch.cat([x[:5], x[5:] + step])),
+        (torch.stack([step, -step]), {"positions": (6, 2)}, lambda x: at(2, lambda _: -step)(at(6, lambda _: step)(x))),
+        (torch.stack([step, -step]), {}, lambda x: torch.cat([torch.stack([step, -step]), x[2:]])),
+        (torch.tanh, {}, torch.tanh),
+        (torch.tanh, {"positions": (4,)}, at(4, torch.tanh)),
+    ):
+        torch.testing.assert_close(edited(model, ids, site, value, **more), truth(change), **NEAR)
+    after = model.run(ids, edits=[Edit(site=SiteId.parse(site), value=0.0)], read=[site]).sites[site]
+    assert torch.equal(after, torch.zeros(9, 16, dtype=torch.float64)), "a reading shows the edited value"
+
+
+def test_edits_of_heads_and_patterns() -> None:
+    hf, ids = tiny("gpt2", dtype=torch.float64), prompt()
+    model = wrap(hf)
+    head = torch.zeros(4, 4, dtype=torch.float64)
+    for site in ("blocks.1.q", "blocks.1.k", "blocks.1.v", "blocks.1.z"):
+        truth = reference(hf, ids, {site: at(5, lambda _: head)})["logits"]
+        torch.testing.assert_close(edited(model, ids, site, head, positions=(5,)), truth, **NEAR)
+
+    def look_at_first(pattern: Tensor) -> Tensor:
+        pattern = pattern.clone()
+        pattern[:, 5] = torch.eye(9, dtype=torch.float64)[0]
+        return pattern
+
+    truth = reference(hf, ids, {"blocks.1.pattern": look_at_first})["logits"]
+    row = torch.eye(9, dtype=torch.float64)[0].expand(4, 9)
+    torch.testing.assert_close(edited(model, ids, "blocks.1.pattern", row, positions=(5,)), truth, **NEAR)
+
+
+def test_batches_have_a_leading_axis() -> None:
+    model = wrap(tiny("gemma2", heads="single", dtype=torch.float64))
+    rows = torch.stack([prompt(seed=1), prompt(seed=2)])
+    edit = Edit(site=SiteId.parse("blocks.0.z"), value=0.5, mode="scale", positions=(4,))
+    together = model.run(rows, read=SITES, edits=[edit])
+    for row, ids in enumerate(rows):
+        alone = model.run(ids, read=SITES, edits=[edit])
+        torch.testing.assert_close(together.logits[row], alone.logits)
+        for site in SITES:
+            torch.testing.assert_close(together.sites[site][row], alone.sites[site])
+
+
+def test_legacy_names_and_module_paths() -> None:
+    hf, ids = tiny("llama", dtype=torch.float64), prompt()
+    read = ["blocks.1.hook_resid_post", SiteId(1, "resid_post"), "model.layers.1", "model.layers.1.self_attn"]
+    sites = wrap(hf).run(ids, read=read).sites
+    assert torch.equal(sites["blocks.1.hook_resid_post"], sites["model.layers.1"])
+    assert torch.equal(sites["blocks.1.resid_post"], sites["model.layers.1"])
+    assert sites["model.layers.1.self_attn"].shape == (9, 16)
+
+
+def test_mistakes_are_named() -> None:
+    model, ids = wrap(tiny("gpt2")), prompt()
+    for site, message in (("blocks.2.mlp_out", "layer below 2"), ("resid", "site name"), ("", "site name")):
+        with pytest.raises(ConfigError, match=message):
+            model.run(ids, read=[site])
+    for value, more, message in (
+        (torch.zeros(7), {}, r"fits \(9, 16\); found \(7,\)"),
+        (torch.zeros(3, 16), {"positions": (1, 2)}, "2 positions needs as many rows; found 3"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            edited(model, ids, "blocks.0.mlp_out", value, **more)
+    for settings, message in (
+        ({"mode": "replace"}, "sets, adds or scales"),
+        ({"positions": (-1,)}, "count from 0"),
+        ({"value": torch.tanh, "mode": "add"}, "by a function"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Edit(**{"site": SiteId(0, "mlp_out"), "value": 1.0, **settings})
