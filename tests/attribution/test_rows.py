@@ -1,8 +1,7 @@
 """Rows of attributions against the HuggingFace model itself, run with its patterns, norms and MLP outputs frozen.
 
 The oracle shares no code with the rows: it adds what a source wrote once more, runs the model forward, and looks at
-what every target reads. Column s of the matrix must be the change of every target (tests 1-3 of the reference suite, and the
-finite-difference test).
+what every target reads. Column s of the matrix must be the change of every target: error, token and feature edges.
 """
 
 import itertools

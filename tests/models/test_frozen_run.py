@@ -1,5 +1,8 @@
 """The HuggingFace model run with everything frozen: exactly affine, and blind to the prompt."""
 
+import functools
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -7,13 +10,14 @@ from torch import Tensor
 from gearscope.errors import ConfigError
 from gearscope.ids import SiteId
 from gearscope.models.hooks import Frozen
-from gearscope.models.model import Model, wrap
+from gearscope.models.model import Model
 from gearscope.models.sites import Edit
-from tests.oracles.tiny_models import CASES, case, prompt
+from tests.oracles.tiny_models import CASES, prompt
 
 N_LAYERS = 2
 WRITERS = ["embed", *(f"blocks.{layer}.mlp_out" for layer in range(N_LAYERS))]
 NAMES = list(CASES)
+Opened = Callable[[str], tuple[Model, Frozen, Tensor]]
 
 
 def shifted(model: Model, frozen: Frozen, ids: Tensor, shifts: dict[str, Tensor]) -> Tensor:
@@ -28,13 +32,20 @@ def gradients(model: Model, frozen: Frozen, ids: Tensor, direction: Tensor) -> l
     return list(torch.autograd.grad((hidden[-1] * direction).sum(), list(shifts.values())))
 
 
-def frozen_model(name: str) -> tuple[Model, Frozen, Tensor]:
-    model, ids = wrap(case(name, dtype=torch.float64)), prompt()
-    return model, Frozen(record=model.record(ids)), ids
+@pytest.fixture(scope="module")
+def frozen_model(opened: Callable[..., Model]) -> Callable[[str], tuple[Model, Frozen, Tensor]]:
+    """A model, what is frozen, and the prompt it was frozen on."""
+
+    @functools.cache
+    def freeze(name: str) -> tuple[Model, Frozen, Tensor]:
+        model, ids = opened(name), prompt()
+        return model, Frozen(record=model.record(ids)), ids
+
+    return freeze
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_added_gives_the_record(name: str) -> None:
+def test_nothing_added_gives_the_record(name: str, frozen_model: Opened) -> None:
     model, frozen, ids = frozen_model(name)
     result = model.run(ids, read=["final_in"], freeze=frozen)
     torch.testing.assert_close(result.sites["final_in"], frozen.record.final_in, atol=1e-12, rtol=1e-12)
@@ -42,7 +53,7 @@ def test_nothing_added_gives_the_record(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_exactly_affine(name: str) -> None:
+def test_exactly_affine(name: str, frozen_model: Opened) -> None:
     model, frozen, ids = frozen_model(name)
     generator = torch.Generator().manual_seed(3)
     direction = torch.randn(model.d_model, generator=generator, dtype=torch.float64)
@@ -57,7 +68,7 @@ def test_exactly_affine(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_do_not_depend_on_the_prompt(name: str) -> None:
+def test_gradients_do_not_depend_on_the_prompt(name: str, frozen_model: Opened) -> None:
     model, frozen, ids = frozen_model(name)
     direction = torch.linspace(-1, 1, model.d_model, dtype=torch.float64)
     other = prompt(seed=8)
@@ -69,7 +80,7 @@ def test_gradients_do_not_depend_on_the_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_second_derivative_is_zero(name: str) -> None:
+def test_second_derivative_is_zero(name: str, frozen_model: Opened) -> None:
     model, frozen, ids = frozen_model(name)
     direction = torch.linspace(-1, 1, model.d_model, dtype=torch.float64)
     shifts = {site: torch.zeros(len(ids), model.d_model, dtype=torch.float64, requires_grad=True) for site in WRITERS}
@@ -84,8 +95,8 @@ def test_second_derivative_is_zero(name: str) -> None:
         torch.testing.assert_close(found, gradient * along, atol=1e-10, rtol=1e-10)
 
 
-def test_parts_can_be_frozen_alone() -> None:
-    model, frozen, ids = frozen_model("llama")
+def test_parts_can_be_frozen_alone(frozen_model: Opened) -> None:
+    model, frozen, _ = frozen_model("llama")
     other = prompt(seed=8)
     read = ["blocks.0.pattern", "blocks.1.pattern", "blocks.0.mlp_out", "blocks.1.mlp_out"]
     free = model.run(other, read=read).sites
@@ -99,7 +110,7 @@ def test_parts_can_be_frozen_alone() -> None:
     assert not torch.allclose(mlps["blocks.1.mlp_out"], frozen.record.blocks[1].mlp_out)
 
 
-def test_other_lengths_are_refused() -> None:
+def test_other_lengths_are_refused(frozen_model: Opened) -> None:
     model, frozen, _ = frozen_model("gpt2")
     with pytest.raises(ConfigError, match="the record's 9 tokens was expected; found 8"):
         model.run(prompt(8), freeze=frozen)

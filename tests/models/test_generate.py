@@ -1,5 +1,7 @@
 """Writing with edits under the key-value cache is writing with edits without it."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from gearscope.errors import ConfigError
 from gearscope.ids import SiteId
 from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
-from tests.oracles.tiny_models import case, prompt, tiny
+from tests.oracles.tiny_models import prompt, tiny
 
 
 def edits() -> list[Edit]:
@@ -31,9 +33,9 @@ def written(model: Model, **settings: object) -> tuple[list[int], torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
-def test_cache_changes_nothing(name: str) -> None:
+def test_cache_changes_nothing(name: str, opened: Callable[..., Model]) -> None:
     # sampling at a high temperature visits more than one token even in a tiny model
-    model = wrap(case(name, dtype=torch.float64, eos_token_id=None))
+    model = opened(name)
     for changes in ([], edits()):
         found = [
             written(
@@ -55,9 +57,9 @@ def test_cache_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt2", "mistral-window", "gemma2"])
-def test_greedy_writing_is_the_models_own(name: str) -> None:
-    hf = case(name, dtype=torch.float64, eos_token_id=None)
-    model, ids = wrap(hf), prompt()
+def test_greedy_writing_is_the_models_own(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
+    hf = model.anatomy.hf
     for _ in range(8):
         ids = torch.cat([ids, hf(ids[None]).logits[0, -1].argmax()[None]])
     assert written(model)[0] == ids[9:].tolist()

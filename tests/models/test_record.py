@@ -1,14 +1,16 @@
 """A record reproduces its model: against an independent forward pass, and by composing its own pieces."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
 from gearscope.errors import ModelError, PromptError
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
-from gearscope.models.model import wrap
+from gearscope.models.model import Model, wrap
 from tests.oracles.reference_forward import reference
-from tests.oracles.tiny_models import CASES, case, prompt, tiny
+from tests.oracles.tiny_models import CASES, prompt, tiny
 
 
 def with_bias(norm: FrozenNorm, x: Tensor) -> Tensor:
@@ -30,9 +32,9 @@ def compose(record: FrozenPrompt) -> Tensor:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_composition_gives_the_model(name: str) -> None:
-    hf, ids = case(name, dtype=torch.float64), prompt()
-    record = wrap(hf).record(ids)
+def test_composition_gives_the_model(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
+    hf, record = model.anatomy.hf, model.record(ids)
     truth = reference(hf, ids)
     final_in = compose(record)
     torch.testing.assert_close(final_in, truth["final_in"], atol=1e-10, rtol=1e-10)
@@ -47,16 +49,16 @@ def test_composition_gives_the_model(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_float32_record_has_the_models_own_logits(name: str) -> None:
-    hf, ids = case(name), prompt()
-    torch.testing.assert_close(wrap(hf).record(ids).logits, hf(ids[None]).logits[0], atol=1e-5, rtol=1e-5)
+def test_float32_record_has_the_models_own_logits(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name, torch.float32), prompt()
+    hf = model.anatomy.hf
+    torch.testing.assert_close(model.record(ids).logits, hf(ids[None]).logits[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_neurons_recompute_the_mlp(name: str) -> None:
-    hf, ids = case(name, dtype=torch.float64), prompt()
-    model = wrap(hf)
-    record = model.record(ids)
+def test_neurons_recompute_the_mlp(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
+    truth, record = reference(model.anatomy.hf, ids), model.record(ids)
     for layer, block in enumerate(record.blocks):
         mlp = model.neurons(layer)
         inner = block.mlp_in @ mlp.W_in.T + (0 if mlp.b_in is None else mlp.b_in)
@@ -66,12 +68,12 @@ def test_neurons_recompute_the_mlp(name: str) -> None:
             acts = mlp.act(block.mlp_in @ mlp.W_gate.T + (0 if mlp.b_gate is None else mlp.b_gate)) * inner
         out = acts @ mlp.W_out + (0 if mlp.b_out is None else mlp.b_out)
         torch.testing.assert_close(out, block.mlp_out, atol=1e-10, rtol=1e-10)
-        torch.testing.assert_close(acts, reference(hf, ids)[f"blocks.{layer}.mlp_act"], atol=1e-10, rtol=1e-10)
+        torch.testing.assert_close(acts, truth[f"blocks.{layer}.mlp_act"], atol=1e-10, rtol=1e-10)
 
 
-def test_windows_are_shorter_than_the_prompt() -> None:
+def test_windows_are_shorter_than_the_prompt(opened: Callable[..., Model]) -> None:
     for name, layers in (("mistral-window", (0, 1)), ("gemma2", (0,))):
-        blocks = wrap(case(name)).record(prompt()).blocks
+        blocks = opened(name).record(prompt()).blocks
         for layer in range(2):
             assert (float(blocks[layer].attn.pattern[:, -1, 0].max()) == 0) == (layer in layers)
 

@@ -10,13 +10,13 @@ from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
 from gearscope.models.model import wrap
-from tests.oracles.tiny_models import CASES, case, prompt, tiny
+from tests.oracles.tiny_models import FAMILIES, prompt, tiny
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_understood_models_pass_in_every_type(name: str) -> None:
-    for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
-        hf, ids = case(name, dtype=dtype), prompt()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_understood_models_pass_in_half_precision(family: str) -> None:
+    for dtype in (torch.bfloat16, torch.float16):
+        hf, ids = tiny(family, dtype=dtype), prompt()
         assert torch.equal(wrap(hf).run(ids).logits, hf(ids[None]).logits[0])
 
 
@@ -44,9 +44,7 @@ def test_other_norms_are_refused(norm: type[nn.Module]) -> None:
     layer.post_attention_layernorm = with_weights_of(norm(16), layer.post_attention_layernorm)
     if norm is Gemma2RMSNorm:
         layer.post_attention_layernorm.variance_epsilon = 1e-6
-    with pytest.raises(
-        ModelError, match=r"model\.layers\.1\.post_attention_layernorm should compute an RMSNorm; found a"
-    ):
+    with pytest.raises(ModelError, match=r"layers\.1\.post_attention_layernorm should compute an RMSNorm; found a"):
         wrap(hf)
 
 
@@ -122,9 +120,7 @@ def test_weights_that_are_not_plain_are_refused() -> None:
         wrap(hf)
     hf = tiny("gpt2")
     hf.transformer.h[0].mlp.c_fc = Conv1D(24, 16).to("meta")
-    with pytest.raises(
-        ModelError, match=r"c_fc should have a resident floating-point weight; found weights that are not in"
-    ):
+    with pytest.raises(ModelError, match=r"mlp\.c_fc should have a resident .* found weights that are not in memory"):
         wrap(hf)
     hf = tiny("llama")
     hf.model.embed_tokens.weight.data.fill_(float("nan"))
@@ -135,7 +131,5 @@ def test_weights_that_are_not_plain_are_refused() -> None:
 def test_missing_modules_are_named() -> None:
     hf = tiny("gpt2")
     hf.config.model_type = "llama"
-    with pytest.raises(
-        ModelError, match=r"a llama model should have a module model\.embed_tokens; found a GPT2LMHeadModel"
-    ):
+    with pytest.raises(ModelError, match=r"should have a module model\.embed_tokens; found a GPT2LMHeadModel"):
         wrap(hf)

@@ -1,5 +1,7 @@
 """Every site reads what an independent forward pass has there, and writing there has that pass's effect."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from gearscope.ids import BLOCK_SITES, MODEL_SITES, SiteId
 from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
 from tests.oracles.reference_forward import reference
-from tests.oracles.tiny_models import CASES, case, prompt, tiny
+from tests.oracles.tiny_models import CASES, prompt, tiny
 
 SITES = [*MODEL_SITES, *(f"blocks.{layer}.{name}" for layer in range(2) for name in BLOCK_SITES)]
 NEAR = {"atol": 1e-5, "rtol": 1e-5}
@@ -22,10 +24,10 @@ def edited(model: Model, ids: Tensor, site: str, value: object, **more: object) 
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_sites_read_what_is_there(name: str) -> None:
-    hf, ids = case(name, dtype=torch.float64), prompt()
-    truth = reference(hf, ids)
-    result = wrap(hf).run(ids, read=SITES)
+def test_sites_read_what_is_there(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
+    truth = reference(model.anatomy.hf, ids)
+    result = model.run(ids, read=SITES)
     assert set(result.sites) == set(SITES)
     for site in SITES:
         assert result.sites[site].shape == truth[site].shape, site
@@ -34,11 +36,11 @@ def test_sites_read_what_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_reading_changes_no_logits(name: str) -> None:
+def test_reading_changes_no_logits(name: str, opened: Callable[..., Model]) -> None:
     for dtype, close in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
-        hf, ids = case(name, dtype=dtype), prompt()
+        model, ids = opened(name, dtype), prompt()
+        hf = model.anatomy.hf
         plain = hf(ids[None]).logits[0]
-        model = wrap(hf)
         assert torch.equal(model.run(ids).logits, plain)
         silent = [site for site in SITES if not site.endswith("pattern")]
         torch.testing.assert_close(model.run(ids, read=silent).logits, plain, atol=close, rtol=close)
@@ -48,9 +50,8 @@ def test_reading_changes_no_logits(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
-def test_writing_what_was_read_changes_nothing(name: str) -> None:
-    hf, ids = case(name, dtype=torch.float64), prompt()
-    model = wrap(hf)
+def test_writing_what_was_read_changes_nothing(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
     result = model.run(ids, read=SITES)
     for site in SITES:
         edit = Edit(site=SiteId.parse(site), value=result.sites[site])
@@ -59,9 +60,9 @@ def test_writing_what_was_read_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
-def test_writing_zero_has_the_effect_it_should(name: str) -> None:
-    hf, ids = case(name, dtype=torch.float64), prompt()
-    model = wrap(hf)
+def test_writing_zero_has_the_effect_it_should(name: str, opened: Callable[..., Model]) -> None:
+    model, ids = opened(name), prompt()
+    hf = model.anatomy.hf
     plain = reference(hf, ids)["logits"]
     for site in SITES:
         truth = reference(hf, ids, {site: torch.zeros_like})["logits"]

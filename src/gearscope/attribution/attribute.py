@@ -137,7 +137,8 @@ def _adjacency(maker: RowMaker, targets: Sequence[Target], nodes: Nodes, expansi
 def _feature_blocks(maker: RowMaker, expansion: Expansion) -> Iterator[np.ndarray]:
     """The rows of all expanded features, with only those as sources: the kept ones, or made again."""
     n_leaves, expanded = maker.columns.n_leaves, expansion.expanded
-    for _, block in expansion.rows or ():
+    for rows in expansion.rows or ():
+        block = rows.entries
         below = expanded[: int((expanded < block.shape[1] - n_leaves).sum())]
         yield torch.cat([block[:, :n_leaves], block[:, n_leaves:][:, below]], 1).numpy()
     if expansion.rows is None:

@@ -12,7 +12,7 @@ are dropped and made again, so memory does not grow with them. Knows nothing abo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -72,6 +72,13 @@ class ByThreshold:
         return influence >= self.least
 
 
+class FeatureRows(NamedTuple):
+    """Rows that were made together, and the features they belong to."""
+
+    features: Int[Tensor, " T"]
+    entries: Float[Tensor, "T N"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expansion:
     """The outcome of one sweep. Sums are over whole rows, before any column is left out."""
@@ -83,9 +90,8 @@ class Expansion:
     row_abs: Float[Tensor, " K"]
     target_sum: Float[Tensor, " T"]
     target_abs: Float[Tensor, " T"]
-    rows: list[tuple[Int[Tensor, " T"], Float[Tensor, "T _"]]] | None
-    """The rows of all expanded features, as they were made, with the features they belong to, ascending; None when
-    they did not fit the memory for them."""
+    rows: list[FeatureRows] | None
+    """The rows of all expanded features, as they were made, ascending; None when they did not fit their memory."""
 
     @property
     def unexpanded(self) -> float:
@@ -168,7 +174,7 @@ class _RowStore:
     """Blocks of rows, until they take more than `_ROW_BYTES`; then none."""
 
     def __init__(self) -> None:
-        self.blocks: list[tuple[Tensor, Tensor]] | None = []
+        self.blocks: list[FeatureRows] | None = []
         self.bytes = 0
 
     def add(self, numbers: Int[Tensor, " T"], block: Float[Tensor, "T N"]) -> None:
@@ -176,10 +182,10 @@ class _RowStore:
         if self.bytes > _ROW_BYTES:
             self.blocks = None
         if self.blocks is not None:
-            self.blocks.append((numbers, block))
+            self.blocks.append(FeatureRows(numbers, block))
 
-    def ascending(self) -> list[tuple[Tensor, Tensor]] | None:
-        return None if self.blocks is None else sorted(self.blocks, key=lambda rows: int(rows[0][0]))
+    def ascending(self) -> list[FeatureRows] | None:
+        return None if self.blocks is None else sorted(self.blocks, key=lambda rows: int(rows.features[0]))
 
 
 def _targets(maker: RowMaker, aims: Sequence[Aim], weights: Tensor, influence: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """The command line. It parses, calls the workbench or the graph room, and prints; it holds no maths.
 
 Comes in: arguments. Goes out: results on stdout (with `--json`, one JSON document and nothing else), progress on
-stderr, exit codes 0 ok, 2 user error, 130 interrupted, 1 bug. Nothing here imports torch until a model is really opened.
+stderr, exit codes 0 ok, 2 user error, 130 interrupted, 1 bug. Nothing here imports torch until a model is opened.
 
 Reading order: `main.py` (the application and its exit codes), `options.py` (options shared by commands), `trace.py`
 (demo, trace, show), `organism.py`, `progress.py`.

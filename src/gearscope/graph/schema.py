@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from gearscope import __version__
+from gearscope.artifact import package_versions
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.nodes import CONSTANT_KINDS, KIND_ORDER, NodeKind, Nodes
 from gearscope.graph.scores import Forms, Interval, Scores
@@ -46,7 +46,7 @@ def to_json(graph: AttributionGraph, slug: str) -> dict[str, Any]:
             "prompt": graph.prompt,
             "schema_version": 1,
             **_thresholds(graph),
-            "info": {"generator": {"name": "gearscope", "version": __version__}},
+            "info": {"generator": {"name": "gearscope", "version": package_versions().get("gearscope", "0")}},
             "gearscope": _own(graph, shown),
         },
         "qParams": {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,8 @@ from transformers.masking_utils import eager_mask
 from gearscope.errors import ModelError
 
 NAME = "gearscope"
+Through = Callable[[Tensor], Tensor | None]
+"""Sees a pattern [B, H, queries, keys]; returns its replacement, or None to leave it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +35,20 @@ class Tap:
 
     replay: Float[Tensor, "H P P"] | None = None
     """A pattern to use instead of the computed one."""
-    through: Callable[[Tensor], Tensor | None] | None = None
-    """Called with the pattern [B, H, queries, keys]; what it returns is used, unless that is None."""
+    through: Through | None = None
+    """What sees the pattern after that."""
 
     def then(self, other: "Tap") -> "Tap":
         """This tap, and `other` after it."""
+        replay = self.replay if other.replay is None else other.replay
+        return Tap(replay=replay, through=partial(_through, self.through, other.through))
 
-        def both(pattern: Tensor) -> Tensor:
-            for change in (self.through, other.through):
-                new = None if change is None else change(pattern)
-                pattern = pattern if new is None else new
-            return pattern
 
-        return Tap(replay=self.replay if other.replay is None else other.replay, through=both)
+def _through(first: Through | None, second: Through | None, pattern: Tensor) -> Tensor:
+    for change in (first, second):
+        new = None if change is None else change(pattern)
+        pattern = pattern if new is None else new
+    return pattern
 
 
 _NO_TAPS: Mapping[nn.Module, Tap] = MappingProxyType({})

@@ -89,33 +89,34 @@ def locate(anatomy: Anatomy, name: SiteId | str) -> Place:
 
 def on_input(stack: ExitStack, module: nn.Module, change: Change) -> None:
     """Show the module's first input to `change` until the stack is closed."""
-
-    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
-        name = None if args else next(iter(kwargs))
-        new = change(args[0] if name is None else kwargs[name])
-        if new is None:
-            return None
-        return ((new, *args[1:]), kwargs) if name is None else (args, {**kwargs, name: new})
-
-    stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+    stack.callback(module.register_forward_pre_hook(partial(_input_hook, change), with_kwargs=True).remove)
 
 
 def on_output(stack: ExitStack, module: nn.Module, change: Change) -> None:
     """Show the module's (first) output to `change` until the stack is closed."""
+    stack.callback(module.register_forward_hook(partial(_output_hook, change)).remove)
 
-    def hook(_: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(output, ModelOutput):
-            new = change(output["logits"])
-            if new is not None:
-                output["logits"] = new
-            return output
-        first = output[0] if isinstance(output, tuple) else output
-        new = change(first)
-        if new is None:
-            return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
 
-    stack.callback(module.register_forward_hook(hook).remove)
+def _input_hook(
+    change: Change, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    name = None if args else next(iter(kwargs))
+    new = change(args[0] if name is None else kwargs[name])
+    if new is None:
+        return None
+    return ((new, *args[1:]), kwargs) if name is None else (args, {**kwargs, name: new})
+
+
+def _output_hook(change: Change, _: nn.Module, __: tuple[Any, ...], output: Any) -> Any:
+    if isinstance(output, ModelOutput):
+        new = change(output["logits"])
+        if new is not None:
+            output["logits"] = new
+        return output
+    new = change(output[0] if isinstance(output, tuple) else output)
+    if new is None:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
 
 
 def _attach(stack: ExitStack, taps: dict[nn.Module, Tap], where: Place, change: Change) -> None:
@@ -173,17 +174,17 @@ def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Mo
 def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], FrozenNorm]) -> None:
     """Let a norm return what `make(its input)` gives for that input, row by row of the batch."""
     seen: list[Tensor] = []
-
-    def frozen(_: Tensor) -> Tensor:
-        rows = []
-        for x in seen.pop():
-            norm = make(x)
-            y = norm.linear(x)
-            rows.append(y if norm.bias is None else y + norm.bias)
-        return torch.stack(rows)
-
     on_input(stack, module, seen.append)
-    on_output(stack, module, frozen)
+    on_output(stack, module, partial(_frozen_output, seen, make))
+
+
+def _frozen_output(seen: list[Tensor], make: Callable[[Tensor], FrozenNorm], _: Tensor) -> Tensor:
+    rows = []
+    for x in seen.pop():
+        norm = make(x)
+        y = norm.linear(x)
+        rows.append(y if norm.bias is None else y + norm.bias)
+    return torch.stack(rows)
 
 
 def _constant(value: Tensor, x: Tensor) -> Tensor:
