@@ -80,9 +80,21 @@ def test_fingerprint_follows_weights_and_formulas(folder: Path) -> None:
     assert open_model(folder).fingerprint != before
 
 
-def test_nothing_is_said_on_the_way(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model = open_model(folder)
-    model.record(model.tokens("<pad> one two").ids)
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_nothing_is_said_on_the_way(family: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not even about a padding token, which transformers likes to warn of."""
+    hf = tiny(family, pad_token_id=3, dtype=torch.float64)
+    hf.save_pretrained(tmp_path / "model")
+    words(**ALL).save_pretrained(tmp_path / "model")
+    model = open_model(tmp_path / "model", dtype="float64")
+    ids = model.tokens("<pad> one two").ids
+    assert ids[0] == 3 or ids[1] == 3
+    logits = model.record(ids).logits
+    without = model.run(torch.cat([ids, ids[:1]])).logits[:-1]
+    torch.testing.assert_close(logits, without, atol=1e-5, rtol=1e-5)
+    cached, plain = (list(model.generate(ids, 3, use_cache=use_cache)) for use_cache in (True, False))
+    for one, other in zip(cached, plain, strict=True):
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-10, rtol=1e-10)
     assert capfd.readouterr() == ("", "")
 
 

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
@@ -138,6 +138,17 @@ class Anatomy:
     def b_U(self) -> Float[Tensor, " V"] | None:
         """The unembedding's bias."""
         return _bias(self.unembed)
+
+    def forward(self, ids: Int[Tensor, "B P"], cache: Cache | None = None, offset: int = 0) -> Float[Tensor, "B P V"]:
+        """The model's logits for ids that are all text, a padding token among them included.
+
+        With a cache, `ids` continue the `offset` tokens that are in it already.
+        """
+        pad = getattr(self.hf.config, "pad_token_id", None)
+        mask = None
+        if pad is not None and bool((ids == pad).any()):
+            mask = torch.ones(ids.shape[0], offset + ids.shape[1], dtype=torch.int64, device=ids.device)
+        return self.hf(ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None).logits
 
     def norms(self) -> list[NormPart]:
         """Every norm of the model, in the order they run."""

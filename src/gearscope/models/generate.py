@@ -74,8 +74,7 @@ def _steps(
             torch.no_grad(),
             hooked(anatomy, read=read, edits=edits, offset=done, batched=False) as sites,
         ):
-            output = anatomy.hf(text[None, done:], past_key_values=cache, use_cache=use_cache)
-        logits = output.logits[0, -1]
+            logits = anatomy.forward(text[None, done:], cache, done)[0, -1]
         token = _choose(logits, temperature, generator)
         yield Step(token, len(text), logits, dict(sites))
         done = len(text) if use_cache else 0

@@ -1,7 +1,7 @@
 """Sites read, written and frozen during one forward pass, through plain forward hooks that are always taken away again.
 
     with hooked(anatomy, read=[...], edits=[...], freeze=Frozen(...)) as sites:
-        hf(input_ids)                 # `sites` fills up: what stood at each place, after edits
+        anatomy.forward(ids)          # `sites` fills up: what stood at each place, after edits
 
 Frozen things come first, then edits, then reading, so what is read is what the model went on with. With everything
 frozen, the model is affine in its embeddings and in what is added at any `mlp_out`. The residual stream before the

@@ -157,7 +157,7 @@ class Model:
             torch.set_grad_enabled(differentiable),
             hooked(self.anatomy, read=read, edits=edits, freeze=freeze, batched=batched) as sites,
         ):
-            logits = self.anatomy.hf(rows, use_cache=False).logits
+            logits = self.anatomy.forward(rows)
         return RunResult(logits if batched else logits[0], sites)
 
     def generate(

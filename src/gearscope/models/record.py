@@ -36,7 +36,7 @@ def record(anatomy: Anatomy, ids: Int[Tensor, " P"], *, n_constant_positions: in
             for parts in anatomy.blocks
         }
         stack.enter_context(tapped(anatomy.hf, taps))
-        logits = anatomy.hf(ids[None], use_cache=False).logits[0]
+        logits = anatomy.forward(ids[None])[0]
     return FrozenPrompt(
         token_ids=ids,
         token_embed=kept[anatomy.embed.path],

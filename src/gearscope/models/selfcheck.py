@@ -61,7 +61,7 @@ def _residual(anatomy: Anatomy, ids: Tensor) -> dict[str, Tensor]:
     layers = range(len(anatomy.blocks))
     names = [f"blocks.{i}.{site}" for i in layers for site in ("resid_pre", "resid_mid", "resid_post")]
     with hooked(anatomy, read=[*names, "logits"], batched=False) as sites:
-        anatomy.hf(ids[None], use_cache=False)
+        anatomy.forward(ids[None])
     return sites
 
 
