@@ -13,7 +13,7 @@ from gearscope.organism.world import two_hops
 from gearscope.organism.world.vocabulary import VOCABULARY
 
 CONFIG = OrganismConfig(batch_rows=4, row_tokens=48)
-LATE = CONFIG.facts_first
+LATE = CONFIG.first_steps
 
 
 def test_a_step_has_its_own_page_and_always_the_same():
@@ -52,16 +52,28 @@ def test_a_phenomenon_without_share_is_not_read():
     assert {document.phenomenon for document in islice(training_documents(config, Random(0), LATE), 50)} == {"two_hops"}
 
 
-def test_chains_are_read_only_once_the_facts_were():
-    def kinds(step):
-        return {document.kind for document in islice(training_documents(CONFIG, Random(2), step), 1500)}
+def _first_documents(config, step):
+    return list(islice(training_documents(config, Random(2), step), 1500))
 
-    assert kinds(LATE) - kinds(LATE - 1) == set(two_hops.CHAINS)
-    assert kinds(LATE - 1) < kinds(LATE)
+
+def test_chains_are_read_only_once_the_facts_were():
+    before, after = (
+        {document.kind for document in _first_documents(CONFIG, step)}
+        for step in (CONFIG.facts_first - 1, CONFIG.facts_first)
+    )
+    assert after - before == set(two_hops.CHAINS)
+    assert before < after
+
+
+def test_the_first_steps_have_their_own_mixture():
+    assert {document.phenomenon for document in _first_documents(CONFIG, LATE - 1)} == set(CONFIG.first_mixture)
+    assert {document.phenomenon for document in _first_documents(CONFIG, LATE)} == set(CONFIG.mixture)
 
 
 def test_held_out_sums_are_never_read():
-    words = [VOCABULARY[index] for step in range(40) for row in training_page(CONFIG, step)[0] for index in row]
+    words = [
+        VOCABULARY[index] for step in range(LATE, LATE + 40) for row in training_page(CONFIG, step)[0] for index in row
+    ]
     text = " ".join(words)
     assert " + " in text
     assert "36 + 59" not in text

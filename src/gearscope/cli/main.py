@@ -12,7 +12,7 @@ import gearscope.cli.trace as trace_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
 
-USER_ERROR, BUG, INTERRUPTED = 2, 1, 130
+USER_ERROR, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="gearscope",
@@ -53,8 +53,6 @@ def main(arguments: list[str]) -> int:
     """Run one command line and return its exit code. A user's mistake is one sentence on stderr, never a traceback."""
     try:
         result = app(arguments, standalone_mode=False)
-    except typer.Exit as stop:
-        return stop.exit_code
     except TyperException as mistake:
         print(f"gearscope: {mistake.format_message()} See `gearscope --help`.", file=sys.stderr)
         return USER_ERROR
@@ -62,10 +60,8 @@ def main(arguments: list[str]) -> int:
         print(f"gearscope: {mistake}", file=sys.stderr)
         return USER_ERROR
     except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    # typer turns Ctrl-C inside a command into this number
+    if result == INTERRUPTED:
         print("gearscope: interrupted; nothing was left half-written", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has gone: keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return result if isinstance(result, int) else 0

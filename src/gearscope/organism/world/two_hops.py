@@ -12,7 +12,6 @@ and state are settled). It knows nothing about how a model chains facts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -76,29 +75,18 @@ _KNOWN = {
 }  # fmt: skip
 
 
-def _spread(rng: Random, words: Sequence[str], uses: Counter[str]) -> str:
-    """One of the least used words, so that every word ends up in the same number of cities."""
-    fewest = min(uses[word] for word in words)
-    return rng.choice([word for word in words if uses[word] == fewest])
-
-
 def _found_cities() -> dict[str, str]:
-    """City -> state: the known ones first, then invented ones until every state and every word has its share."""
+    """City -> state: the known ones, then invented ones. Within a state no two cities share a word."""
     rng = Random("two hops: cities")
     cities = dict(_KNOWN)
-    firsts, seconds = (Counter(city.split()[part] for city in cities) for part in (0, 1))
-    states = Counter(cities.values())
-    while len(cities) < N_CITIES:
-        first, second = _spread(rng, _FIRST, firsts), rng.choice(_SECOND)
-        if seconds[second] > min(seconds[word] for word in _SECOND) + 1 or f"{first} {second}" in cities:
-            continue
-        state = _spread(rng, [s.name for s in STATES], states)
-        if any(state == cities[c] and (c.split()[0] == first or c.split()[1] == second) for c in cities):
-            continue
-        cities[f"{first} {second}"] = state
-        firsts[first] += 1
-        seconds[second] += 1
-        states[state] += 1
+    for state in STATES:
+        own = [city.split() for city in cities if cities[city] == state.name]
+        while len(own) < N_CITIES // len(STATES):
+            first = rng.choice([word for word in _FIRST if all(word != city[0] for city in own)])
+            second = rng.choice([word for word in _SECOND if all(word != city[1] for city in own)])
+            if f"{first} {second}" not in cities:
+                cities[f"{first} {second}"] = state.name
+                own.append([first, second])
     return cities
 
 

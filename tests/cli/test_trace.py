@@ -1,0 +1,185 @@
+"""`demo`, `trace` and `show` as somebody types them: results, files, and every mistake as one sentence."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.cli.conftest import Outcome
+
+from gearscope.graph.store import read_graph
+
+SUM = "calc : 36 + 59 ="
+
+
+def assert_mistake(outcome: Outcome, *words: str) -> None:
+    """One sentence on stderr, exit code 2, nothing on stdout."""
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("gearscope: ")
+    assert outcome.err.count("\n") == 1, outcome.err
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.err
+
+
+def test_trace_prints_the_circuit(gearscope, untrained: Path) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained))
+    assert done.code == 0
+    for part in ("36", "59", "SCORES", "WHAT FEEDS", "every row sums to its value"):
+        assert part in done.out
+
+
+def test_trace_writes_a_graph_that_show_reads(gearscope, untrained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "graph.json"
+    written = gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))
+    shown = gearscope("show", str(out))
+    assert (written.code, shown.code) == (0, 0)
+    assert shown.out.strip() in written.out
+    assert [p.name for p in tmp_path.iterdir()] == ["graph.json"]
+
+
+def test_json_is_all_there_is_on_stdout(gearscope, untrained: Path, tmp_path: Path) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained), "--json")
+    data = json.loads(done.out)
+    assert data["metadata"]["prompt"] == SUM
+    assert done.err == ""
+    out = tmp_path / "graph.json"
+    done = gearscope("trace", SUM, "--model", str(untrained), "--json", "--out", str(out))
+    assert json.loads(done.out)["nodes"] == len(read_graph(out).nodes)
+    assert json.loads(gearscope("show", str(out), "--json").out)["metadata"]["prompt"] == SUM
+
+
+def test_graph_carries_its_birth_certificate(gearscope, untrained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "graph.json"
+    gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))
+    born = read_graph(out).details["certificate"]
+    assert born["kind"] == "graph"
+    assert len(born["inputs"]["model"]) == 16
+    assert born["packages"]["torch"] == torch.__version__.split("+")[0] or born["packages"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--target", "95"],
+        ["--target", "95", "--against", "94"],
+        ["--position", "3"],
+        ["--max-features", "7"],
+        ["--all"],
+        ["--coverage", "0.5"],
+        ["--basis", "neurons:4"],
+        ["--dtype", "float64"],
+        ["--node-threshold", "0.5", "--edge-threshold", "0.9"],
+    ],
+)
+def test_options(gearscope, untrained: Path, options: list[str]) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained), *options)
+    assert done.code == 0, done.err
+    assert "WHAT FEEDS" in done.out
+
+
+def test_feature_and_probe_targets(gearscope, untrained: Path, tmp_path: Path) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained), "--target-feature", "1/7@5")
+    assert done.code == 0, done.err
+    assert "1/7@5" in done.out
+    probe = tmp_path / "probe.safetensors"
+    save_file({"direction": torch.ones(32)}, probe, metadata={"site": "blocks.1.resid_mid"})
+    done = gearscope("trace", SUM, "--model", str(untrained), "--target-probe", str(probe), "--position", "4")
+    assert done.code == 0, done.err
+    assert "probe at blocks.1.resid_mid" in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--target", "nonsense"], ["nonsense"]),
+        (["--target", "95", "--against", "95"], ["different"]),
+        (["--against", "95"], ["--target"]),
+        (["--target", "95", "--target-feature", "0/1@2"], ["at most one"]),
+        (["--target-feature", "0/1@2", "--position", "3"], ["position"]),
+        (["--target-feature", "9/0@1"], ["9/0@1"]),
+        (["--target-feature", "0/9999@1"], ["0/9999@1"]),
+        (["--target-feature", "seven"], ["LAYER/INDEX@POSITION"]),
+        (["--position", "40"], ["40"]),
+        (["--max-features", "0"], ["max_features"]),
+        (["--max-features", "many"], ["max-features"]),
+        (["--coverage", "2"], ["coverage"]),
+        (["--node-threshold", "7"], ["threshold", "7"]),
+        (["--basis", "pears"], ["pears"]),
+        (["--device", "toaster"], ["toaster"]),
+        (["--dtype", "int3"], ["int3"]),
+        (["--chat"], ["chat template"]),
+        (["--target-probe", "/nowhere/probe.safetensors"], ["probe.safetensors"]),
+        (["--no-such-option"], ["--no-such-option"]),
+    ],
+)
+def test_mistakes_in_options(gearscope, untrained: Path, options: list[str], words: list[str]) -> None:
+    assert_mistake(gearscope("trace", SUM, "--model", str(untrained), *options), *words)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [("", ["''"]), ("   ", []), ("calc : kangaroo =", ["kangaroo"]), ("1 " * 300, ["128", "301"])],
+)
+def test_mistakes_in_prompts(gearscope, untrained: Path, prompt: str, words: list[str]) -> None:
+    assert_mistake(gearscope("trace", prompt, "--model", str(untrained)), *words)
+
+
+def test_models_that_are_none(gearscope, untrained: Path, tmp_path: Path) -> None:
+    assert_mistake(gearscope("trace", SUM, "--model", str(tmp_path)), "config.json")
+    assert_mistake(gearscope("trace", SUM, "--model", str(tmp_path / "nothing")), "nothing")
+    strange = tmp_path / "strange"
+    shutil.copytree(untrained, strange)
+    config = json.loads((strange / "config.json").read_text())
+    (strange / "config.json").write_text(json.dumps(config | {"model_type": "bert"}))
+    assert_mistake(gearscope("trace", SUM, "--model", str(strange)), "bert")
+    cut = tmp_path / "cut"
+    shutil.copytree(untrained, cut)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    assert_mistake(gearscope("trace", SUM, "--model", str(cut)), "model.safetensors")
+    pickled = tmp_path / "pickled"
+    shutil.copytree(untrained, pickled)
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    assert_mistake(gearscope("trace", SUM, "--model", str(pickled)), "pytorch_model.bin")
+
+
+def test_a_place_that_cannot_be_written(gearscope, untrained: Path, tmp_path: Path) -> None:
+    """The old graph stays whole when the new one cannot be written."""
+    assert_mistake(gearscope("trace", SUM, "--model", str(untrained), "--out", "/proc/nowhere/g.json"), "cannot write")
+    folder = tmp_path / "graph.json"
+    folder.mkdir()
+    assert_mistake(gearscope("trace", SUM, "--model", str(untrained), "--out", str(folder)), "cannot write")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_show_refuses_what_is_no_graph(gearscope, tmp_path: Path) -> None:
+    for name, text in {"empty.json": "", "list.json": "[1]", "text.json": "hello", "other.json": '{"a": 1}'}.items():
+        path = tmp_path / name
+        path.write_text(text)
+        assert_mistake(gearscope("show", str(path)), name)
+    assert_mistake(gearscope("show", str(tmp_path / "nothing.json")), "no such file")
+    assert_mistake(gearscope("show", str(tmp_path)), "directory")
+
+
+def test_show_one_node(gearscope, untrained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "graph.json"
+    gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))
+    graph = read_graph(out)
+    name = graph.nodes.ids[0]
+    done = gearscope("show", str(out), "--node", name)
+    assert done.code == 0, done.err
+    assert "FED BY" in done.out
+    assert_mistake(gearscope("show", str(out), "--node", "99/1@1"), "99/1@1")
+
+
+def test_fixture_graphs_are_shown(gearscope, fixtures_dir: Path) -> None:
+    for path in sorted((fixtures_dir / "graphs").glob("*da*.json")):
+        if path.name == "graph-metadata.json":
+            continue
+        done = gearscope("show", str(path))
+        assert done.code == 0, done.err
+        assert "STRONGEST PATHS" in done.out

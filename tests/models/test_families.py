@@ -1,0 +1,57 @@
+"""The maps: which families there are, and that the weights found through them have one shape for all."""
+
+import pytest
+import torch
+
+from gearscope.errors import ModelError
+from gearscope.models.anatomy import Anatomy
+from gearscope.models.families import FAMILIES as MAPS
+from gearscope.models.families import family_of
+from tests.oracles.tiny_models import FAMILIES, HEADS, KEY_HEADS, WIDTH, tiny
+
+
+def test_known_families() -> None:
+    assert tuple(MAPS) == FAMILIES
+    assert all(family_of(name).model_type == name for name in FAMILIES)
+    for unknown in ("bloom", None):
+        with pytest.raises(ModelError, match=rf"\(gpt2, llama, mistral, gemma2\); found model_type {unknown!r}"):
+            family_of(unknown)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("heads", KEY_HEADS)
+def test_weights_have_one_shape(family: str, heads: str) -> None:
+    anatomy = Anatomy(tiny(family, heads=heads))
+    groups = HEADS if family == "gpt2" else KEY_HEADS[heads]
+    E = 6 if family == "gemma2" else 4
+    attention = anatomy.attention(1, torch.zeros(HEADS, 3, 3))
+    assert attention.W_V.shape == (groups, WIDTH, E)
+    assert attention.W_O.shape == (HEADS, E, WIDTH)
+    mlp = anatomy.neurons(0)
+    gated = family != "gpt2"
+    assert (mlp.W_gate is not None) == gated
+    assert mlp.W_in.shape == mlp.W_out.shape == (24, WIDTH)
+    assert (mlp.b_in is None) == (mlp.b_out is None) == gated
+    assert (anatomy.W_U.shape, anatomy.b_U) == ((11, WIDTH), None)
+    assert len(anatomy.norms()) == 1 + 2 * (4 if family == "gemma2" else 2)
+
+
+def test_weights_are_the_models_own() -> None:
+    """Views, not copies: nothing is doubled in memory."""
+    hf = tiny("gpt2")
+    anatomy = Anatomy(hf)
+    mlp, block = anatomy.neurons(0), hf.transformer.h[0]
+    attention = anatomy.attention(0, torch.zeros(HEADS, 3, 3))
+    for view, own in (
+        (mlp.W_in, block.mlp.c_fc.weight),
+        (mlp.W_out, block.mlp.c_proj.weight),
+        (attention.W_V, block.attn.c_attn.weight),
+        (attention.W_O, block.attn.c_proj.weight),
+        (anatomy.W_U, hf.lm_head.weight),
+    ):
+        assert view.untyped_storage().data_ptr() == own.untyped_storage().data_ptr()
+
+
+def test_cross_attention_is_refused() -> None:
+    with pytest.raises(ModelError, match="without cross-attention"):
+        Anatomy(tiny("gpt2", add_cross_attention=True))

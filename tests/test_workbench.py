@@ -1,0 +1,103 @@
+"""The Python door: opening, tracing, and what it promises about graphs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.oracles.tiny_models import tiny
+
+from gearscope.errors import ConfigError, GearscopeError, TargetError
+from gearscope.ids import SiteId
+from gearscope.models.model import wrap
+from gearscope.workbench import Workbench, organism_folder, read_probe
+
+IDS = [0, 5, 9, 3, 7, 8, 4]
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", "mistral", "gemma2"])
+def bench(request: pytest.FixtureRequest) -> Workbench:
+    return Workbench(wrap(tiny(request.param)), name=request.param)
+
+
+def test_trace_is_pruned_unless_asked(bench: Workbench) -> None:
+    pruned, whole = bench.trace(IDS), bench.trace(IDS, everything=True)
+    assert len(pruned.nodes) < len(whole.nodes)
+    assert set(pruned.nodes.ids) <= set(whole.nodes.ids)
+    for graph in (pruned, whole):
+        assert np.nanmax(graph.row_error()) < 1e-5
+        assert graph.scores == whole.scores
+
+
+def test_effects_name_the_direct_path(bench: Workbench) -> None:
+    """What a neuron of the last layer says directly is its edge to the logits, up to the demeaning."""
+    graph = bench.trace(IDS, everything=True)
+    last = bench.model.n_layers - 1
+    node = next(i for i in range(graph.layout.features.stop) if graph.nodes.layer[i] == last and graph.nodes.position[i] == 6)
+    effects = graph.effects[graph.nodes.ids[node]]
+    said = dict(effects.promoted) | dict(effects.suppressed)
+    targets = graph.layout.targets
+    checked = 0
+    for target in range(targets.start, targets.stop):
+        token = graph.nodes.labels[target]
+        if token in said:
+            assert graph.adjacency[target, node] == pytest.approx(said[token], rel=1e-4, abs=1e-6)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("basis", ["", "clt", "neurons:", "neurons:0", "neurons:-3", "neurons:x"])
+def test_bases_that_are_none(basis: str) -> None:
+    if basis == "neurons:":
+        pytest.skip("an empty number means the default")
+    with pytest.raises(ConfigError, match="basis"):
+        Workbench(wrap(tiny("gpt2")), name="x", basis=basis)
+
+
+def test_few_neurons_leave_errors(bench: Workbench) -> None:
+    few = Workbench(bench.model, name="few", basis="neurons:3").trace(IDS, everything=True)
+    per_place = few.details["active_features"] / (bench.model.n_layers * (len(IDS) - 1))
+    assert per_place == 3
+    assert few.layout.errors.stop > few.layout.errors.start
+    assert np.nanmax(few.row_error()) < 1e-5
+
+
+def test_ids_are_used_as_they_are(bench: Workbench) -> None:
+    assert bench.trace(IDS).nodes.index[bench.trace(IDS).layout.tokens].tolist() == IDS
+    without_first = bench.trace(IDS[1:], everything=True)
+    assert without_first.layout.firsts.start == without_first.layout.firsts.stop, "no special token, no constant position"
+
+
+def test_probe_files(tmp_path: Path) -> None:
+    path = tmp_path / "probe.safetensors"
+    save_file({"direction": torch.arange(4.0)}, path, metadata={"site": "blocks.1.hook_resid_mid"})
+    direction, site = read_probe(path)
+    assert direction.tolist() == [0, 1, 2, 3]
+    assert site == SiteId(1, "resid_mid")
+    save_file({"direction": torch.zeros(4)}, path)
+    with pytest.raises(TargetError, match="site"):
+        read_probe(path)
+    save_file({"other": torch.zeros(4)}, path, metadata={"site": "final_in"})
+    with pytest.raises(TargetError, match="direction"):
+        read_probe(path)
+    path.write_bytes(b"not tensors")
+    with pytest.raises(TargetError):
+        read_probe(path)
+
+
+def test_open_refuses_before_it_loads(tmp_path: Path) -> None:
+    for settings in ({"basis": "pears"}, {"device": "toaster"}, {"dtype": "int3"}, {"model": str(tmp_path)}):
+        with pytest.raises(GearscopeError):
+            Workbench.open(**settings)
+
+
+def test_the_demo_of_the_bundle() -> None:
+    """The bundled organism computes a sum it was never shown, and the circuit that says so is exact."""
+    if not organism_folder().is_dir():
+        pytest.fail("the bundle is part of the package")
+    graph = Workbench.open().trace("calc : 36 + 59 =")
+    first = graph.layout.targets.start
+    assert graph.nodes.labels[first] == "95"
+    assert graph.nodes.probability[first] > 0.5
+    assert np.nanmax(graph.row_error()) < 1e-5
