@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.oracles.tiny_models import tiny
 
 from gearscope.errors import ConfigError, GearscopeError, TargetError
 from gearscope.ids import SiteId
 from gearscope.models.model import wrap
 from gearscope.workbench import Workbench, organism_folder, read_probe
+from tests.oracles.tiny_models import tiny
 
 IDS = [0, 5, 9, 3, 7, 8, 4]
 
@@ -34,7 +34,9 @@ def test_effects_name_the_direct_path(bench: Workbench) -> None:
     """What a neuron of the last layer says directly is its edge to the logits, up to the demeaning."""
     graph = bench.trace(IDS, everything=True)
     last = bench.model.n_layers - 1
-    node = next(i for i in range(graph.layout.features.stop) if graph.nodes.layer[i] == last and graph.nodes.position[i] == 6)
+    node = next(
+        i for i in range(graph.layout.features.stop) if graph.nodes.layer[i] == last and graph.nodes.position[i] == 6
+    )
     effects = graph.effects[graph.nodes.ids[node]]
     said = dict(effects.promoted) | dict(effects.suppressed)
     targets = graph.layout.targets
@@ -66,7 +68,9 @@ def test_few_neurons_leave_errors(bench: Workbench) -> None:
 def test_ids_are_used_as_they_are(bench: Workbench) -> None:
     assert bench.trace(IDS).nodes.index[bench.trace(IDS).layout.tokens].tolist() == IDS
     without_first = bench.trace(IDS[1:], everything=True)
-    assert without_first.layout.firsts.start == without_first.layout.firsts.stop, "no special token, no constant position"
+    assert without_first.layout.firsts.start == without_first.layout.firsts.stop, (
+        "no special token, no constant position"
+    )
 
 
 def test_probe_files(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def test_killed_while_writing_leaves_the_old_file(untrained: Path, tmp_path: Pat
 
 
 def test_help_is_fast_and_needs_no_torch() -> None:
-    code = "import sys; from gearscope.cli.main import main; main(['trace', '--help']); assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from gearscope.cli.main import main; main(['trace', '--help']); assert 'torch' not in sys.modules"
+    )
     begin = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.cli.conftest import Outcome
 
 from gearscope.graph.store import read_graph
+from gearscope.organism.config import OrganismConfig
+from tests.cli.conftest import Outcome
 
 SUM = "calc : 36 + 59 ="
 
@@ -58,7 +59,9 @@ def test_graph_carries_its_birth_certificate(gearscope, untrained: Path, tmp_pat
     born = read_graph(out).details["certificate"]
     assert born["kind"] == "graph"
     assert len(born["inputs"]["model"]) == 16
-    assert born["packages"]["torch"] == torch.__version__.split("+")[0] or born["packages"]["torch"] == torch.__version__
+    assert (
+        born["packages"]["torch"] == torch.__version__.split("+")[0] or born["packages"]["torch"] == torch.__version__
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,12 @@ def test_mistakes_in_options(gearscope, untrained: Path, options: list[str], wor
 
 @pytest.mark.parametrize(
     ("prompt", "words"),
-    [("", ["''"]), ("   ", []), ("calc : kangaroo =", ["kangaroo"]), ("1 " * 300, ["128", "301"])],
+    [
+        ("", ["''"]),
+        ("   ", []),
+        ("calc : kangaroo =", ["kangaroo"]),
+        ("1 " * 300, [str(OrganismConfig().context), "301"]),
+    ],
 )
 def test_mistakes_in_prompts(gearscope, untrained: Path, prompt: str, words: list[str]) -> None:
     assert_mistake(gearscope("trace", prompt, "--model", str(untrained)), *words)

@@ -1,6 +1,7 @@
 """Folders and names: what opens, and one clear sentence for everything that does not."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -83,10 +84,15 @@ def test_fingerprint_follows_weights_and_formulas(folder: Path) -> None:
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_nothing_is_said_on_the_way(family: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Not even about a padding token, which transformers likes to warn of."""
+    said: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: said.append(record.getMessage())
+    logging.Logger.warning_once.cache_clear()
     hf = tiny(family, pad_token_id=3, dtype=torch.float64)
     hf.save_pretrained(tmp_path / "model")
     words(**ALL, puts_bos=False).save_pretrained(tmp_path / "model")
     capfd.readouterr()
+    logging.getLogger("transformers").addHandler(listener)
     model = open_model(tmp_path / "model", dtype="float64")
     assert model.tokens("<pad> one").ids.tolist() == [3, 4]
     ids = torch.tensor([3, 4, 5, 3])
@@ -96,6 +102,8 @@ def test_nothing_is_said_on_the_way(family: str, tmp_path: Path, capfd: pytest.C
     cached, plain = (list(model.generate(ids, 3, use_cache=use_cache)) for use_cache in (True, False))
     for one, other in zip(cached, plain, strict=True):
         torch.testing.assert_close(one.logits, other.logits, atol=1e-10, rtol=1e-10)
+    logging.getLogger("transformers").removeHandler(listener)
+    assert said == []
     assert capfd.readouterr() == ("", "")
 
 

@@ -28,7 +28,7 @@ app.command("show")(trace_commands.show)
 app.add_typer(organism_commands.app, name="organism")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         typer.echo(f"gearscope {package_versions().get('gearscope', '(not installed)')}")
         raise typer.Exit
@@ -37,8 +37,8 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = None,
 ) -> None:
     # Waiting threads that spin make a shared machine several times slower; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -11,7 +11,7 @@ from gearscope.cli.progress import status_line
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.schema import to_json
 from gearscope.graph.store import read_graph, write_graph
-from gearscope.graph.text import describe
+from gearscope.graph.text import describe, describe_node
 
 if TYPE_CHECKING:
     from gearscope.workbench import Workbench
@@ -95,9 +95,8 @@ def show(
 ) -> None:
     """Print a stored circuit as text. Needs neither the model nor torch."""
     circuit = read_graph(graph)
-    if node is not None:
-        circuit.find(node)
-    typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else describe(circuit))
+    said = describe(circuit) if node is None else describe_node(circuit, circuit.find(node))
+    typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
 
 
 def _open(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":

@@ -1,7 +1,8 @@
 """A circuit as plain text that fits a screen: what was traced, how much is explained, what feeds what.
 
-    describe(graph)      header, scores, inputs of the targets, supernodes, what the prompt's tokens feed,
-                         the strongest paths, inhibition
+    describe(graph)              header, scores, inputs of the targets, supernodes, what the prompt's tokens feed,
+                                 the strongest paths, inhibition
+    describe_node(graph, node)   one node: what it says to the output, what feeds it, what it feeds
 
 A weight is the signed direct effect in units of the receiving node's value; a percentage is its share of all that the
 node receives, in absolute terms. Works for graphs of other programs too, which may have no values, scores or labels.
@@ -48,6 +49,30 @@ def describe(graph: AttributionGraph, width: int = 100) -> str:
         _tokens(graph, influence, by_influence),
         _paths(graph),
         _inhibition(graph),
+    ]
+    lines = [line for section in sections if section for line in (*section, "")]
+    return "\n".join(clipped(line, width) for line in lines[:-1])
+
+
+def describe_node(graph: AttributionGraph, node: int, width: int = 100) -> str:
+    """One node of the circuit: what it says to the output, what feeds it and what it feeds."""
+    nodes, influence = graph.nodes, graph.node_influence()
+    known = {"activation": nodes.activation[node], "value": nodes.value[node], "probability": nodes.probability[node]}
+    figures = [f"{name} {value:.4g}" for name, value in known.items() if np.isfinite(value)]
+    share = f"{influence[node] / _total_weight(graph):.1%} of the influence"
+    fed = graph.adjacency[:, [node]].tocoo()
+    order = np.argsort(-np.abs(fed.data), kind="stable")[:MAIN_INPUTS]
+    feeds = [f"  {fed.data[i]:+9.3f}  {node_name(graph, int(fed.row[i]))}" for i in order.tolist()]
+    head = [
+        f"NODE     {node_name(graph, node)}   id {printable(nodes.ids[node])}",
+        " " * 9 + ", ".join([*figures, share]),
+    ]
+    said = [f"SAYS  {_effects(graph, node, count=5)}"] if nodes.ids[node] in graph.effects else []
+    inputs = _strongest(graph, node, MAIN_INPUTS)
+    sections = [
+        head + said,
+        ["FED BY   weight, share of the absolute input", *inputs] if inputs else [],
+        ["FEEDS    weight", *feeds] if feeds else [],
     ]
     lines = [line for section in sections if section for line in (*section, "")]
     return "\n".join(clipped(line, width) for line in lines[:-1])
