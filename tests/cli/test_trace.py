@@ -177,7 +177,7 @@ def test_show_one_node(gearscope, untrained: Path, tmp_path: Path) -> None:
     out = tmp_path / "graph.json"
     gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))
     graph = read_graph(out)
-    name = graph.nodes.ids[0]
+    name = graph.nodes.ids[graph.layout.targets.start]
     done = gearscope("show", str(out), "--node", name)
     assert done.code == 0, done.err
     assert "FED BY" in done.out

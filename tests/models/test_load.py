@@ -87,7 +87,7 @@ def test_nothing_is_said_on_the_way(family: str, tmp_path: Path, capfd: pytest.C
     said: list[str] = []
     listener = logging.Handler()
     listener.emit = lambda record: said.append(record.getMessage())
-    logging.Logger.warning_once.cache_clear()
+    vars(logging.Logger)["warning_once"].cache_clear()
     hf = tiny(family, pad_token_id=3, dtype=torch.float64)
     hf.save_pretrained(tmp_path / "model")
     words(**ALL, puts_bos=False).save_pretrained(tmp_path / "model")
