@@ -12,7 +12,7 @@ Knows nothing about colours, SVG or what a node is.
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gearscope.graph.text import printable
@@ -191,8 +191,9 @@ def _shown_positions(
 ) -> tuple[float, list[int]]:
     """The width of a box, and the positions that get a column: all of them, or as many as fit."""
     room = WIDTH - 2 * MARGIN - RAIL
-    wanted = max((_wanted_width(card) for card in (*cards, *targets)), default=BOX_WIDTHS[-1])
-    widths = [width for width in BOX_WIDTHS if width < wanted] or [BOX_WIDTHS[-1]]
+    wanted = max((_wanted_width(card) for card in (*cards, *targets)), default=0.0)
+    widest = min(max(wanted, BOX_WIDTHS[-1]), BOX_WIDTHS[0])
+    widths = [widest, *(width for width in BOX_WIDTHS if width < widest)]
     every = sorted({*range(len(tokens)), *busy})
     held = {card.position for card in cards}
 
@@ -245,14 +246,14 @@ def _boxes_wide(
     while True:
         used = {p: _column_width(tokens, p, wide[p], box_width) for p in shown}
         growing = [
-            (-_depth(cells, {**wide, p: wide[p] + 1}), -fullest[p] / wide[p], -p)
+            (_depth(cells, {**wide, p: wide[p] + 1}), -fullest[p] / wide[p], p)
             for p in shown
             if wide[p] < fullest[p]
             and sum(used.values()) - used[p] + _column_width(tokens, p, wide[p] + 1, box_width) <= room
         ]
         if not growing:
             return wide
-        wide[-max(growing, key=lambda found: (found[0], -found[1], found[2]))[2]] += 1
+        wide[min(growing)[2]] += 1
 
 
 def _depth(cells: Counter[tuple[int, int]], wide: Mapping[int, int]) -> int:
@@ -269,13 +270,13 @@ def _columns(
     """The columns from left to right, stretched to the width of the picture."""
     parts: list[tuple[int, int, float]] = []
     last = -1
-    for position in [*shown, len(tokens)]:
-        hidden = min(position, len(tokens)) - last - 1
-        if hidden > 0:
-            parts.append((last + 1, hidden, ELLIPSIS_WIDTH))
-        if position in wide:
+    for position in [*shown, None]:
+        here = len(tokens) if position is None else min(position, len(tokens))
+        if here - last > 1:
+            parts.append((last + 1, here - last - 1, ELLIPSIS_WIDTH))
+        if position is not None:
             parts.append((position, 0, _column_width(tokens, position, wide[position], box_width)))
-        last = max(last, position)
+        last = here
     spare = max(WIDTH - 2 * MARGIN - RAIL - sum(part[2] for part in parts), 0.0) / max(len(parts), 1)
     found, x = [], MARGIN + RAIL
     for position, hidden, width in parts:
@@ -284,8 +285,3 @@ def _columns(
         x += width + spare
     return tuple(found)
 
-
-def extent(boxes: Iterable[Box]) -> tuple[float, float]:
-    """The highest and the lowest y of these boxes."""
-    found = list(boxes)
-    return min(box.y for box in found), max(box.y + box.height for box in found)
