@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -182,6 +183,22 @@ def test_show_one_node(gearscope, untrained: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "FED BY" in done.out
     assert_mistake(gearscope("show", str(out), "--node", "99/1@1"), "99/1@1")
+
+
+def test_show_draws_a_circuit(gearscope, untrained: Path, tmp_path: Path) -> None:
+    out, svg = tmp_path / "graph.json", tmp_path / "circuit.svg"
+    gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))
+    done = gearscope("show", str(out), "--svg", str(svg))
+    assert (done.code, done.out, done.err) == (0, f"drawn into {svg}\n", "")
+    drawn = ElementTree.parse(svg)
+    assert SUM in [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert json.loads(gearscope("show", str(out), "--svg", str(svg), "--json").out) == {"svg": str(svg)}
+    before = out.read_bytes()
+    for place, word in ((tmp_path, "folder"), ("", "folder"), (out, "another file"), (out / "x.svg", "cannot write")):
+        assert_mistake(gearscope("show", str(out), "--svg", str(place)), word)
+    assert_mistake(gearscope("show", str(out), "--svg", str(svg), "--node", "0/1@1"), "--node")
+    assert out.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["circuit.svg", "graph.json"]
 
 
 def test_fixture_graphs_are_shown(gearscope, fixtures_dir: Path) -> None:

@@ -13,7 +13,7 @@ from gearscope.organism import train as recipe
 from gearscope.organism.checkpoint import CHECKPOINT, LOG
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.model import untrained_model
-from gearscope.organism.schedule import learning_rate, weighted_loss
+from gearscope.organism.schedule import rate_share, weighted_loss
 
 TINY = OrganismConfig(
     n_layers=1, d_model=16, n_heads=2, d_mlp=16, context=32, row_tokens=16, batch_rows=2, steps=9, warmup_steps=2,
@@ -35,11 +35,11 @@ def few_questions(monkeypatch):
 def _killed_at(step):
     calls = []
 
-    def take_step(config, model, optimizer, number):
+    def take_step(config, model, optimizers, number):
         if number == step:
             raise KilledError
         calls.append(number)
-        return original(config, model, optimizer, number)
+        return original(config, model, optimizers, number)
 
     original = recipe.take_step
     return take_step
@@ -123,11 +123,11 @@ def test_initial_weights_follow_from_the_seed_and_leave_the_global_state_alone()
 
 
 def test_learning_rate_rises_and_falls_to_nothing():
-    config = OrganismConfig(steps=110, warmup_steps=10, learning_rate=2.0)
-    rates = [learning_rate(config, step) for step in range(110)]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[10] == pytest.approx(2.0)
-    assert rates[60] == pytest.approx(1.0)
+    config = OrganismConfig(steps=110, warmup_steps=10)
+    rates = [rate_share(config, step) for step in range(110)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(0.5)
     assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.001
 

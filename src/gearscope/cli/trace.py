@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gearscope.artifact import write_text
 from gearscope.cli import options
 from gearscope.cli.progress import status_line
+from gearscope.errors import ArtifactError, ConfigError
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.picture import draw
 from gearscope.graph.schema import to_json
 from gearscope.graph.store import read_graph, write_graph
 from gearscope.graph.text import describe, describe_node
@@ -91,12 +94,29 @@ def trace(
 def show(
     graph: Annotated[Path, typer.Argument(help="A graph file: ours, circuit-tracer's or Neuronpedia's.")],
     node: Annotated[str | None, typer.Option("--node", help="Only this node: its id or LAYER/INDEX@POSITION.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Draw the circuit into this file, instead of printing it.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print a stored circuit as text. Needs neither the model nor torch."""
+    """Print a stored circuit as text, or draw it. Needs neither the model nor torch."""
     circuit = read_graph(graph)
+    if svg is not None:
+        _draw(circuit, graph, node, svg, as_json)
+        return
     said = describe(circuit) if node is None else describe_node(circuit, circuit.find(node))
     typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
+
+
+def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, as_json: bool) -> None:
+    if node is not None:
+        raise ConfigError("--svg draws the whole circuit", found="--node as well", hint="leave one of them out")
+    if not svg.name or svg.is_dir():
+        raise ArtifactError("--svg should name the file to draw into", found=f"a folder ({svg})")
+    if svg.exists() and svg.samefile(graph):
+        raise ArtifactError("--svg should name another file than the graph", found=str(svg))
+    write_text(svg, draw(circuit))
+    typer.echo(json.dumps({"svg": str(svg)}) if as_json else f"drawn into {svg}")
 
 
 def _open(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":

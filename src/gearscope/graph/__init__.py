@@ -2,7 +2,7 @@
 
 In: arrays of node properties and a sparse matrix of edges from whoever traced a circuit, or a graph file of ours,
 of circuit-tracer, Neuronpedia or Anthropic.
-Out: an `AttributionGraph` with influence and scores, a pruned one, a graph file, a page of readable text.
+Out: an `AttributionGraph` with influence and scores, a pruned one, a graph file, a page of readable text, a picture.
 
 On disk: one JSON file per graph, in the format the public graph viewers read; what the format has no place for lies
 under its `metadata.gearscope`.
@@ -14,7 +14,10 @@ Reading order:
     graph.py        AttributionGraph: nodes, edges, rest, and the sum rule
     prune.py        keep what carries the influence; what is dropped goes into the rest, so rows still sum
     paths.py        the strongest chains of edges from the prompt to a target
-    schema.py       graph -> JSON-able dictionary and back, ours and foreign
+    schema.py       graph -> JSON-able dictionary
+    reading.py      JSON -> graph, ours and foreign
     store.py        read and write graph files (the only file of the room that touches the disk)
     text.py         a circuit as plain text
+    placement.py    where the boxes of a picture stand, so that none touch
+    picture.py      a circuit as an SVG picture
 """
