@@ -5,6 +5,7 @@
     ├── ArtifactError              a stored file or folder is missing, damaged or of another kind
     ├── ModelError                 the model cannot be opened, or cannot be understood
     ├── PromptError                the prompt is empty, too long, or has words the model does not know
+    ├── DictionaryError            a dictionary's weights are damaged, or it does not fit the model
     ├── GraphError                 a graph file is not one, or a node is not in it
     └── TargetError                an attribution target that does not exist
 
@@ -38,6 +39,10 @@ class ModelError(GearscopeError):
 
 class PromptError(GearscopeError):
     """The prompt is empty, too long, or has words the model does not know."""
+
+
+class DictionaryError(GearscopeError):
+    """A dictionary's weights are damaged, or it does not fit the model."""
 
 
 class GraphError(GearscopeError):

@@ -1,0 +1,15 @@
+"""Sparse coders, all of them one thing: a dictionary with a choice of sites that it reads and sites that it writes.
+
+Comes in: activations at named sites, or a folder. Goes out: a `DictionarySet`, whose codes are sparse triples (row,
+column, value) and whose reconstructions are what they write. On disk, our own folder:
+
+    manifest.json            kind "dictionary", a configuration per dictionary, checksums
+    layer_0.safetensors      W_enc [F, R, D], b_enc [F], W_dec [F, S, D], b_dec [S, D], threshold [F], W_skip [D, D]
+    layer_1.safetensors      ...
+
+and circuit-tracer's (`config.yaml` with `layer_0.safetensors` ... or `W_enc_0.safetensors`, `W_dec_0.safetensors` ...).
+
+Reading order: `config.py` (what a dictionary is, without weights), `selection.py` (which features are active),
+`dictionary.py` (the weights and the arithmetic), `collection.py` (one dictionary per layer of a model), `foreign.py`
+(circuit-tracer's names and shapes), `store.py` (folders). Knows nothing about models, prompts or graphs.
+"""

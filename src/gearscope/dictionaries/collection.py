@@ -1,0 +1,103 @@
+"""The dictionaries of one model: one per layer (SAEs, transcoders) or one cross-layer transcoder.
+
+A cross-layer transcoder is kept as one `Dictionary` per layer that it reads; what they write to one site adds up, and
+so do their biases there. Knows nothing about models: it is told how many layers there are and how wide they are.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from gearscope.dictionaries.config import DictionaryConfig
+from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.errors import DictionaryError
+
+MLP_READS = ("mlp_in", "resid_mid")
+"""Sites at which a dictionary can stand in for an MLP; its output site is `mlp_out`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DictionarySet:
+    """Dictionaries that belong together, in the order of the sites they read. Raises DictionaryError."""
+
+    dictionaries: tuple[Dictionary, ...]
+    model: str = ""
+    """The model that they were trained on, by name."""
+    scan: str = ""
+    """How graph viewers find the pages of the features; empty when there are none."""
+
+    def __post_init__(self) -> None:
+        if not self.dictionaries:
+            raise DictionaryError("at least one dictionary was expected", found="none")
+        for name in ("d_model", "read_form", "write_form"):
+            values = sorted({str(getattr(config, name)) for config in self.configs})
+            if len(values) > 1:
+                raise DictionaryError(f"dictionaries with one {name} were expected", found=" and ".join(values))
+        reads = [site for config in self.configs for site in config.reads]
+        twice = sorted({site for site in reads if reads.count(site) > 1})
+        if twice:
+            raise DictionaryError("one dictionary per site was expected", found=f"two that read {', '.join(twice)}")
+
+    @property
+    def configs(self) -> tuple[DictionaryConfig, ...]:
+        """What each dictionary is."""
+        return tuple(dictionary.config for dictionary in self.dictionaries)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the sites."""
+        return self.configs[0].d_model
+
+    @property
+    def kind(self) -> str:
+        """`sae`, `plt` (a skip one included), `clt` or `crosscoder`."""
+        if any(len(config.reads) > 1 for config in self.configs):
+            return "crosscoder"
+        if all(config.reads == config.writes for config in self.configs):
+            return "sae"
+        return "plt" if all(len(config.writes) == 1 for config in self.configs) else "clt"
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of the SHA-256 over configurations and weights; mapped decoders are left unread."""
+        digest = hashlib.sha256()
+        for dictionary in self.dictionaries:
+            digest.update(dictionary.config.to_json().encode())
+            for name, tensor in dictionary.tensors().items():
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                if not (dictionary.mapped and name == "W_dec"):
+                    digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+    def check_stands_in_for_mlps(self, *, n_layers: int, d_model: int) -> None:
+        """Raise DictionaryError unless there is one transcoder per layer of such a model, writing there or later."""
+        read = {config.read_sites[0].name for config in self.configs}
+        wanted = min(read & set(MLP_READS), default=MLP_READS[0])
+        expected = [f"blocks.{layer}.{wanted}" for layer in range(n_layers)]
+        late = all(
+            site.name == "mlp_out"
+            and (site.layer or 0) >= (config.read_sites[0].layer or 0)
+            and _in(site.layer, n_layers)
+            for config in self.configs
+            for site in config.write_sites
+        )
+        gain = all(config.read_form == "site" or wanted == "mlp_in" for config in self.configs)
+        same_reads = [config.reads for config in self.configs] == [(site,) for site in expected]
+        if same_reads and late and gain and self.d_model == d_model:
+            return
+        raise DictionaryError(
+            f"dictionaries for a model of {n_layers} layers and width {d_model} were expected: one that reads each of "
+            f"{_few(expected)} and writes mlp_out of that layer or later ones",
+            found=f"{len(self.dictionaries)} of width {self.d_model} that read {_few(c.reads for c in self.configs)}"
+            f" and write {_few(c.writes for c in self.configs)}",
+        )
+
+
+def _in(layer: int | None, n_layers: int) -> bool:
+    return layer is not None and layer < n_layers
+
+
+def _few(sites: Iterable[str | tuple[str, ...]]) -> str:
+    named = [site if isinstance(site, str) else "+".join(site) for site in sites]
+    return ", ".join(named if len(named) <= 4 else [*named[:2], "...", named[-1]])
