@@ -5,12 +5,13 @@ to several layers. The arithmetic is written out plainly from the definition in 
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Active, Read, Write
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Planted:
     W_enc: Tensor
     b_enc: Tensor
     W_dec: dict[tuple[int, int], Tensor]
+    reads_at: ClassVar[ReadPlace] = "mlp_in"
+    writes_at: ClassVar[WritePlace] = "before_post_norm"
 
     def writes(self, layer: int, position: int):
         for source in range(layer + 1):
@@ -34,6 +37,9 @@ class Planted:
     def read(self, chosen: Tensor) -> Read:
         layer, index = int(self.active.layer[chosen[0]]), self.active.index[chosen]
         return Read(self.W_enc[layer, index], self.b_enc[layer, index])
+
+    def skip(self, layer: int) -> Skip | None:
+        return None
 
     def take(self, chosen: Tensor) -> "Planted":
         return replace(self, active=self.active.take(chosen))

@@ -1,8 +1,8 @@
 """What a feature says to the output directly: the tokens it promotes and suppresses.
 
 The direct path runs from the feature's writes through the residual stream and the final norm, frozen at the feature's
-own position, to the demeaned unembedding; it passes no attention and no other feature ("logit lens" of a decoder row,
-scaled by the activation). Units: logits. Knows nothing about graphs.
+own position, to the demeaned unembedding; it passes no attention, no other feature and no skip ("logit lens" of a
+decoder row, scaled by the activation). Units: logits. Knows nothing about graphs.
 """
 
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def _residual_writes(prompt: FrozenPrompt, replacement: Replacement) -> Float[Te
     active = replacement.active
     total = prompt.W_U.new_zeros(len(active), prompt.d_model)
     for layer, block in enumerate(prompt.blocks):
-        post = block.mlp_post_norm
+        post = block.mlp_post_norm if replacement.writes_at == "before_post_norm" else None
         for position in range(prompt.n_positions):
             for write in replacement.writes(layer, position):
                 vectors = write.vectors * write.activation[:, None]

@@ -220,5 +220,5 @@ def feature_aims(maker: RowMaker, chosen: Int[Tensor, " C"]) -> list[tuple[Aim, 
     for numbers in torch.split(chosen, counts) if len(chosen) else ():
         read = maker.replacement.read(numbers)
         layer, position = int(active.layer[numbers[0]]), int(active.position[numbers[0]])
-        aims.append((Aim("mlp_in", layer, position, read.vectors, read.constant), numbers))
+        aims.append((Aim(maker.replacement.reads_at, layer, position, read.vectors, read.constant), numbers))
     return aims

@@ -8,6 +8,8 @@ everything that was written. Nothing is left out, so a row sums to the target's 
 
     features + errors + token embeddings + position embeddings + MLP outputs at the first position + biases = value
 
+A skip transcoder's linear path is no source but a way: on passing an MLP, g += Nᵀ W_skipᵀ g(MLP output).
+
 Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing about which
 targets are worth a row, nor about graphs.
 """
@@ -22,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.replacement import Replacement, Skip
 
 Entry = Literal["resid_pre", "resid_mid", "mlp_in", "final_in"]
 
@@ -117,7 +119,7 @@ class RowMaker:
                 pass
         for layer in range(aim.layer - 1, -1, -1):
             first = aim.position + 1 - g.shape[1]
-            sweep.mlp(g, layer, first)
+            g = sweep.mlp(g, layer, first)
             g = sweep.attention(g, layer, first)
         sweep.embeddings(g, aim.position + 1 - g.shape[1])
         return sweep.out
@@ -155,31 +157,48 @@ class _Sweep:
         spread[:, first:] += g
         return spread
 
-    def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> None:
-        """Meet everything that was written into the MLP output of `layer`."""
-        block, columns, L_P = self.prompt.blocks[layer], self.columns, self.prompt.n_positions
-        n_constant = self.prompt.n_constant_positions
-        post = block.mlp_post_norm
+    def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T W D"]:
+        """Meet everything that was written into the MLP output of `layer`, and pass the skip where there is one."""
+        block, skip = self.prompt.blocks[layer], self.replacement.skip(layer)
+        after = self.replacement.writes_at == "after_post_norm"
+        post = None if after else block.mlp_post_norm
         h = g if post is None else post.adjoint(g, first)
-        last = first + g.shape[1]
+        n_constant, last = self.prompt.n_constant_positions, first + g.shape[1]
+        written = block.mlp_written()
+        if skip is not None:
+            written = written - (skip.written if post is None else post.linear(skip.written))
         for position in range(first, min(last, n_constant)):
-            out = block.mlp_out[position] if post is None else post.linear(block.mlp_out)[position]
-            out = out if post is None or post.bias is None else out + post.bias
-            self._add(columns.firsts, layer * n_constant + position, g[:, position - first] @ out)
+            self._add(self.columns.firsts, layer * n_constant + position, g[:, position - first] @ written[position])
         start = max(first, n_constant)
-        if start >= last:
-            return
+        if start < last:
+            self._live(g, h, layer, first, start)
+        return g if skip is None else g + self._skip(h, skip, layer, first)
+
+    def _live(self, g: Float[Tensor, "T W D"], h: Float[Tensor, "T W D"], layer: int, first: int, start: int) -> None:
+        """Meet biases, errors and features at the positions from `start` on; h is the gradient where they write."""
+        last = first + g.shape[1]
         live = h[:, start - first :]
         bias = live.sum(1) @ self.replacement.bias[layer]
-        if post is not None and post.bias is not None:
+        post = self.prompt.blocks[layer].mlp_post_norm
+        if post is not None and post.bias is not None and self.replacement.writes_at == "before_post_norm":
             bias = bias + g[:, start - first :].sum(1) @ post.bias
-        self._add(columns.mlp_biases, layer, bias)
+        self._add(self.columns.mlp_biases, layer, bias)
         if self.replacement.error is not None:
             errors = torch.einsum("twd,wd->tw", live, self.replacement.error[layer, start:last])
-            here = columns.errors.start + layer * L_P
+            here = self.columns.errors.start + layer * self.prompt.n_positions
             self.out[:, here + start : here + last] += errors
         for position in range(start, last):
             self._features(h[:, position - first], layer, position)
+
+    def _skip(self, h: Float[Tensor, "T W D"], skip: Skip, layer: int, first: int) -> Float[Tensor, "T W D"]:
+        """The gradient that a skip hands on to the residual stream before the MLP; its norm's bias is a bias."""
+        through = h @ skip.matrix
+        if self.replacement.reads_at == "resid_mid":
+            return through
+        norm = self.prompt.blocks[layer].mlp_norm
+        if norm.bias is not None:
+            self._add(self.columns.mlp_biases, layer, through.sum(1) @ norm.bias)
+        return norm.adjoint(through, first)
 
     def _features(self, h: Float[Tensor, "T D"], layer: int, position: int) -> None:
         for write in self.replacement.writes(layer, position):

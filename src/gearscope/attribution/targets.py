@@ -2,7 +2,7 @@
 
     logit of token y     W_U[y] − mean_y' W_U[y']            after the final norm: the *demeaned* logit, uncapped
     difference y − y'    W_U[y] − W_U[y']                    likewise
-    feature              what the feature reads              at the MLP input of its layer
+    feature              what the feature reads              where its basis reads in its layer
     probe                any direction                       at a residual site or MLP input
 
 Salient logits are the fewest tokens that hold 95 % of the probability, at most ten (Ameisen et al. 2025), and weigh as
@@ -88,7 +88,7 @@ def feature_target(replacement: Replacement, feature: FeatureAt) -> list[Target]
     return [
         Target(
             label=f"feature {feature}",
-            entry="mlp_in",
+            entry=replacement.reads_at,
             layer=feature.layer,
             position=feature.position,
             vector=read.vectors[0],

@@ -111,8 +111,15 @@ class FrozenBlock:
             out = out + self.attn.linear(self.attn_norm.bias.expand(out.shape))
         if self.attn_post_norm is None:
             return out
-        post = self.attn_post_norm
-        return post.linear(out) if post.bias is None else post.linear(out) + post.bias
+        return _after(self.attn_post_norm, out)
+
+    def mlp_written(self) -> Float[Tensor, "P D"]:
+        """What the MLP adds to the residual stream: its output, behind the post-norm where there is one."""
+        return self.mlp_out if self.mlp_post_norm is None else _after(self.mlp_post_norm, self.mlp_out)
+
+
+def _after(post: FrozenNorm, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+    return post.linear(x) if post.bias is None else post.linear(x) + post.bias
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +156,17 @@ class FrozenPrompt:
     def d_model(self) -> int:
         """Width of the residual stream."""
         return int(self.token_embed.shape[1])
+
+    def resid_mid(self) -> Float[Tensor, "L P D"]:
+        """The residual stream between attention and MLP of each layer, composed from the frozen pieces."""
+        stream = self.token_embed if self.position_embed is None else self.token_embed + self.position_embed
+        found = []
+        for block in self.blocks:
+            out = block.attn.linear(block.attn_norm.linear(stream))
+            out = out if block.attn_post_norm is None else block.attn_post_norm.linear(out)
+            found.append(stream + out + block.attn_constant())
+            stream = found[-1] + block.mlp_written()
+        return torch.stack(found)
 
 
 @dataclass(frozen=True, kw_only=True)

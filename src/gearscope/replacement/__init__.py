@@ -4,5 +4,6 @@ Comes in: a `FrozenPrompt` (models room) and a basis. Goes out: a `Replacement`,
 prompt, what each reads and writes, what the basis failed to reconstruct, and the biases that belong to nobody.
 
 Reading order: `replacement.py` (the one interface every basis answers to), `neurons.py` (the MLP's own neurons: no
-training, no error). Knows nothing about targets, graphs or labels.
+training, no error), `coded.py` (transcoders, per layer or across layers, with their errors). Knows nothing about
+targets, graphs or labels.
 """

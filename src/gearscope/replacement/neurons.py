@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt, MlpWeights
-from gearscope.replacement.replacement import Active, Read, Write
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
 
 _SLOPE_STEP = 1e-4
 
@@ -91,6 +91,16 @@ class Neurons:
     mlp_in: Float[Tensor, "L P D"]
     error: Float[Tensor, "L P D"] | None
 
+    @property
+    def reads_at(self) -> ReadPlace:
+        """Behind the norm."""
+        return "mlp_in"
+
+    @property
+    def writes_at(self) -> WritePlace:
+        """Before the norm that may follow."""
+        return "before_post_norm"
+
     def writes(self, layer: int, position: int) -> Iterable[Write]:
         """The neurons of `layer` at `position`, and no others."""
         here = self.active.at(layer, position)
@@ -124,6 +134,10 @@ class Neurons:
         through_up = 0.5 * some.act(gate)
         vectors = through_gate[:, None] * some.W_gate + through_up[:, None] * some.W_in
         return Read(vectors, through_gate * b_gate + through_up * b_in)
+
+    def skip(self, layer: int) -> Skip | None:
+        """None: neurons are the whole MLP."""
+        del layer
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Neurons":
         """The same prompt with only the chosen neurons."""

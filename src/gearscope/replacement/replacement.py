@@ -6,14 +6,16 @@ For a feature s at (layer l, position p) with activation a_s, attribution needs 
     what it reads      W_enc[s]             at the MLP input of layer l, at p
     its value          ⟨W_enc[s], mlp_in⟩ + b_enc = pre-activation   (or, for gated neurons, the activation itself)
 
-The MLP output is the sum of all writes, one bias per layer and an error per (layer, position). Features are sorted by
+The MLP output is the sum of all writes, one bias per layer, an error per (layer, position) and, for some bases, a fixed
+linear function of the MLP input, the skip. A basis may read before the norm instead of behind it, and write behind the
+norm that some families put after the MLP instead of before it. Features are sorted by
 (layer, position), so that those a target can see are a prefix, and each (layer, position) is one contiguous slice.
-Leading constant positions hold no features and no error: their MLP outputs are constants of the prompt.
+Leading constant positions hold no features and no error: their MLP outputs, less the skip, are constants of the prompt.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +23,9 @@ from torch import Tensor
 
 from gearscope.errors import TargetError
 from gearscope.ids import FeatureAt
+
+ReadPlace = Literal["mlp_in", "resid_mid"]
+WritePlace = Literal["before_post_norm", "after_post_norm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +115,26 @@ class Read(NamedTuple):
     constant: Float[Tensor, " T"]
 
 
+class Skip(NamedTuple):
+    """A linear path past the features of one layer: `written = read @ matrix.T` at every position."""
+
+    matrix: Float[Tensor, "D D"]
+    written: Float[Tensor, "P D"]
+
+
 @runtime_checkable
 class Replacement(Protocol):
     """What every basis offers for one prompt."""
+
+    @property
+    def reads_at(self) -> ReadPlace:
+        """Where features read: behind the MLP's norm, or before it."""
+        ...
+
+    @property
+    def writes_at(self) -> WritePlace:
+        """Where features, biases, errors and skips are written, in families with a norm behind the MLP."""
+        ...
 
     @property
     def active(self) -> Active:
@@ -135,6 +157,10 @@ class Replacement(Protocol):
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
         """What features of ONE (layer, position), numbered into `active`, read at their MLP input."""
+        ...
+
+    def skip(self, layer: int) -> Skip | None:
+        """The linear path past the features of `layer`; None when there is none."""
         ...
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Replacement":
