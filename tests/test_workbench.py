@@ -7,10 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gearscope.errors import ConfigError, GearscopeError, TargetError
+from gearscope.dictionaries.store import write_circuit_tracer, write_dictionaries
+from gearscope.errors import ArtifactError, ConfigError, DictionaryError, GearscopeError, TargetError
 from gearscope.ids import SiteId
 from gearscope.models.model import wrap
 from gearscope.workbench import Workbench, organism_folder, read_probe
+from tests.oracles.planted_dictionaries import Plan, plant_set
 from tests.oracles.tiny_models import tiny
 
 IDS = [0, 5, 9, 3, 7, 8, 4]
@@ -55,6 +57,31 @@ def test_bases_that_are_none(basis: str) -> None:
         pytest.skip("an empty number means the default")
     with pytest.raises(ConfigError, match="basis"):
         Workbench(wrap(tiny("gpt2")), name="x", basis=basis)
+
+
+@pytest.mark.parametrize("plan", [Plan(skip=True), Plan(cross_layer=True), Plan(read_form="before_gain")])
+def test_a_folder_of_dictionaries_is_a_basis(bench: Workbench, tmp_path: Path, plan: Plan) -> None:
+    planted, _ = plant_set(plan, bench.model.n_layers, bench.model.d_model, dtype=torch.float32)
+    write_dictionaries(tmp_path / "ours", planted)
+    write_circuit_tracer(tmp_path / "theirs", planted)
+    graphs = {}
+    for name in ("ours", "theirs"):
+        graph = Workbench(bench.model, name="x", basis=str(tmp_path / name)).trace(IDS, everything=True)
+        assert graph.basis == f"{planted.kind}:{name}"
+        assert np.nanmax(graph.row_error()) < 1e-5
+        assert graph.details["certificate"]["inputs"]["dictionaries"] == planted.fingerprint()
+        assert graph.effects
+        graphs[name] = graph
+    assert graphs["ours"].nodes.ids == graphs["theirs"].nodes.ids
+    assert (graphs["ours"].adjacency != graphs["theirs"].adjacency).nnz == 0
+
+
+def test_dictionaries_that_do_not_fit_are_refused(bench: Workbench, tmp_path: Path) -> None:
+    write_dictionaries(tmp_path / "set", plant_set(Plan(), 3, 8)[0])
+    with pytest.raises(DictionaryError, match=r"2 layers and width 16.*3 of width 8 that read blocks\.0\.mlp_in"):
+        Workbench(bench.model, name="x", basis=str(tmp_path / "set"))
+    with pytest.raises(ArtifactError, match="neither"):
+        Workbench(bench.model, name="x", basis=str(tmp_path))
 
 
 def test_few_neurons_leave_errors(bench: Workbench) -> None:

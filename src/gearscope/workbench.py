@@ -1,6 +1,7 @@
 """The Python door: one object that opens a model and a basis and wires the rooms together.
 
     bench = Workbench.open()                                   # the bundled organism, its neurons
+    bench = Workbench.open(model="name", basis="folder")       # a HuggingFace model, a folder of transcoders
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
 
@@ -26,6 +27,8 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import direct_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.targets import Target
+from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.store import read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
@@ -33,6 +36,7 @@ from gearscope.ids import FeatureAt, SiteId
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.models.model import Model
+from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
 
@@ -44,14 +48,39 @@ _MOST_EFFECTS = 1000
 """Token effects are worked out for so many features of a graph, the most influential."""
 
 
-class Workbench:
-    """A model, opened and understood, with the basis its MLPs are read in."""
+class NeuronBasis(NamedTuple):
+    """How many neurons per token and layer are features: `per_token`, None for all; or as the model's size suggests."""
 
-    def __init__(self, model: Model, *, name: str, basis: str = "neurons") -> None:
+    label: str
+    per_token: int | None
+    by_size: bool
+
+
+class DictionaryBasis(NamedTuple):
+    """Learned features, from a folder."""
+
+    label: str
+    dictionaries: DictionarySet
+
+
+class Workbench:
+    """A model, opened and understood, with the basis its MLPs are read in.
+
+    Raises ConfigError, ArtifactError, and DictionaryError when a dictionary does not fit the model.
+    """
+
+    def __init__(self, model: Model, *, name: str, basis: str | NeuronBasis | DictionaryBasis = "neurons") -> None:
         self.model = model
         self.name = name
-        self.basis = basis
-        self._neurons = _parse_basis(basis)
+        self._basis = open_basis(basis) if isinstance(basis, str) else basis
+        if isinstance(self._basis, DictionaryBasis):
+            dictionaries = self._basis.dictionaries
+            dictionaries.check_stands_in_for_mlps(n_layers=model.n_layers, d_model=model.d_model)
+
+    @property
+    def basis(self) -> str:
+        """What the MLPs are rewritten in, in a word."""
+        return self._basis.label
 
     @classmethod
     def open(
@@ -63,11 +92,15 @@ class Workbench:
         dtype: str = "float32",
         revision: str | None = None,
     ) -> "Workbench":
-        """Open a HuggingFace name or directory (the bundled organism by default). Raises ModelError, ConfigError."""
-        _parse_basis(basis)
+        """Open a HuggingFace name or directory, the bundled organism by default, and a basis.
+
+        `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), or a folder of
+        dictionaries, ours or circuit-tracer's. Raises ModelError, ConfigError, ArtifactError, DictionaryError.
+        """
+        opened_basis = open_basis(basis)
         source = str(organism_folder()) if model is None else model
         opened = open_model(source, device=device, dtype=dtype, revision=revision)
-        return cls(opened, name=ORGANISM if model is None else model, basis=basis)
+        return cls(opened, name=ORGANISM if model is None else model, basis=opened_basis)
 
     def trace(
         self,
@@ -116,10 +149,12 @@ class Workbench:
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
+        if isinstance(self._basis, DictionaryBasis):
+            return coded_replacement(record, self._basis.dictionaries)
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
         n_features = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
-        most = self._neurons.per_token
-        if self._neurons.by_size and n_features > _FEW_NEURONS:
+        most = self._basis.per_token
+        if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
 
@@ -192,6 +227,8 @@ class Workbench:
         inputs = {"model": self.model.fingerprint, "prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
         if self.model.revision is not None:
             inputs["revision"] = self.model.revision
+        if isinstance(self._basis, DictionaryBasis):
+            inputs["dictionaries"] = self._basis.dictionaries.fingerprint()
         born = birth_certificate("graph", config={**graph.details, **thresholds}, inputs=inputs)
         return replace(graph, details=graph.details | thresholds | {"certificate": born})
 
@@ -218,15 +255,14 @@ def read_probe(path: Path) -> tuple[Tensor, SiteId]:
         raise TargetError(expected, found=str(error)) from error
 
 
-class NeuronBasis(NamedTuple):
-    """How many neurons per token and layer are features: `per_token`, None for all; or as the model's size suggests."""
-
-    per_token: int | None
-    by_size: bool
-
-
-def _parse_basis(basis: str) -> NeuronBasis:
+def open_basis(basis: str) -> NeuronBasis | DictionaryBasis:
+    """A basis by its name or folder. Raises ConfigError, ArtifactError, DictionaryError."""
     kind, _, most = basis.partition(":")
-    if kind != "neurons" or (most not in ("", "all") and not (most.isdecimal() and int(most) > 0)):
-        raise ConfigError("a basis was expected (neurons, neurons:all or neurons:N)", found=repr(basis))
-    return NeuronBasis(int(most) if most.isdecimal() else None, by_size=not most)
+    if kind == "neurons" and (most in ("", "all") or (most.isdecimal() and int(most) > 0)):
+        return NeuronBasis(basis, int(most) if most.isdecimal() else None, by_size=not most)
+    folder = Path(basis)
+    if kind != "neurons" and basis and folder.exists():
+        dictionaries = read_dictionaries(folder)
+        return DictionaryBasis(f"{dictionaries.kind}:{folder.resolve().name}", dictionaries)
+    expected = "a basis was expected (neurons, neurons:all, neurons:N, or a folder of dictionaries)"
+    raise ConfigError(expected, found=repr(basis))

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from gearscope.dictionaries.store import write_circuit_tracer, write_dictionaries
 from gearscope.graph.store import read_graph
 from gearscope.organism.config import OrganismConfig
 from tests.cli.conftest import Outcome
+from tests.oracles.planted_dictionaries import Plan, plant_set
 
 SUM = "calc : 36 + 59 ="
 
@@ -83,6 +85,29 @@ def test_options(gearscope, untrained: Path, options: list[str]) -> None:
     done = gearscope("trace", SUM, "--model", str(untrained), *options)
     assert done.code == 0, done.err
     assert "WHAT FEEDS" in done.out
+
+
+@pytest.mark.parametrize("kind", ["ours", "theirs"])
+def test_a_folder_of_dictionaries(gearscope, untrained: Path, tmp_path: Path, kind: str) -> None:
+    planted = plant_set(Plan(cross_layer=True), 2, 32, dtype=torch.float32)[0]
+    (write_dictionaries if kind == "ours" else write_circuit_tracer)(tmp_path / kind, planted)
+    done = gearscope("trace", SUM, "--model", str(untrained), "--basis", str(tmp_path / kind))
+    assert done.code == 0, done.err
+    assert f"basis clt:{kind}" in done.out
+    assert "every row sums to its value" in done.out
+
+
+def test_folders_of_dictionaries_that_do_not_serve(gearscope, untrained: Path, tmp_path: Path) -> None:
+    def run(folder: Path) -> Outcome:
+        return gearscope("trace", SUM, "--model", str(untrained), "--basis", str(folder))
+
+    assert_mistake(run(tmp_path), "neither", "config.yaml")
+    write_circuit_tracer(tmp_path / "narrow", plant_set(Plan(), 2, 16, dtype=torch.float32)[0])
+    assert_mistake(run(tmp_path / "narrow"), "width 32", "2 of width 16", "blocks.1.mlp_in")
+    (tmp_path / "narrow" / "layer_1.safetensors").write_bytes(b"damaged")
+    assert_mistake(run(tmp_path / "narrow"), "layer_1.safetensors")
+    (tmp_path / "params.npz").write_bytes(b"")
+    assert_mistake(run(tmp_path / "params.npz"), "params.npz", "never opened")
 
 
 def test_feature_and_probe_targets(gearscope, untrained: Path, tmp_path: Path) -> None:

@@ -119,8 +119,8 @@ class RowMaker:
                 pass
         for layer in range(aim.layer - 1, -1, -1):
             first = aim.position + 1 - g.shape[1]
-            g = sweep.mlp(g, layer, first)
-            g = sweep.attention(g, layer, first)
+            skipped = sweep.mlp(g, layer, first)
+            g = sweep.attention(g if skipped is None else g + skipped, layer, first)
         sweep.embeddings(g, aim.position + 1 - g.shape[1])
         return sweep.out
 
@@ -157,8 +157,8 @@ class _Sweep:
         spread[:, first:] += g
         return spread
 
-    def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T W D"]:
-        """Meet everything that was written into the MLP output of `layer`, and pass the skip where there is one."""
+    def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T W D"] | None:
+        """Meet everything that was written into the MLP output of `layer`; return the gradient that its skip passes."""
         block, skip = self.prompt.blocks[layer], self.replacement.skip(layer)
         after = self.replacement.writes_at == "after_post_norm"
         post = None if after else block.mlp_post_norm
@@ -172,7 +172,7 @@ class _Sweep:
         start = max(first, n_constant)
         if start < last:
             self._live(g, h, layer, first, start)
-        return g if skip is None else g + self._skip(h, skip, layer, first)
+        return None if skip is None else self._skip(h, skip, layer, first)
 
     def _live(self, g: Float[Tensor, "T W D"], h: Float[Tensor, "T W D"], layer: int, first: int, start: int) -> None:
         """Meet biases, errors and features at the positions from `start` on; h is the gradient where they write."""
@@ -191,7 +191,7 @@ class _Sweep:
             self._features(h[:, position - first], layer, position)
 
     def _skip(self, h: Float[Tensor, "T W D"], skip: Skip, layer: int, first: int) -> Float[Tensor, "T W D"]:
-        """The gradient that a skip hands on to the residual stream before the MLP; its norm's bias is a bias."""
+        """The gradient that a skip hands on to what the MLP's norm reads; its norm's bias is a bias."""
         through = h @ skip.matrix
         if self.replacement.reads_at == "resid_mid":
             return through
