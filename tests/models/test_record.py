@@ -25,8 +25,9 @@ def compose(record: FrozenPrompt) -> Tensor:
         written = block.attn.linear(block.attn_norm.linear(x))
         if block.attn_post_norm is not None:
             written = block.attn_post_norm.linear(written)
-        x = x + written + block.attn_constant()
-        torch.testing.assert_close(with_bias(block.mlp_norm, x), block.mlp_in, atol=1e-10, rtol=1e-10)
+        before, x = x, x + written + block.attn_constant()
+        read = with_bias(block.mlp_norm, before if block.parallel else x)
+        torch.testing.assert_close(read, block.mlp_in, atol=1e-10, rtol=1e-10)
         x = x + (block.mlp_out if block.mlp_post_norm is None else with_bias(block.mlp_post_norm, block.mlp_out))
     return with_bias(record.final_norm, x)
 
@@ -72,7 +73,7 @@ def test_neurons_recompute_the_mlp(name: str, opened: Callable[..., Model]) -> N
 
 
 def test_windows_are_shorter_than_the_prompt(opened: Callable[..., Model]) -> None:
-    for name, layers in (("mistral-window", (0, 1)), ("gemma2", (0,))):
+    for name, layers in (("mistral-window", (0, 1)), ("gemma2", (0,)), ("gemma3", (0,)), ("qwen2-window", (1,))):
         blocks = opened(name).record(prompt()).blocks
         for layer in range(2):
             assert (float(blocks[layer].attn.pattern[:, -1, 0].max()) == 0) == (layer in layers)

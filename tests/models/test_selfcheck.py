@@ -133,3 +133,22 @@ def test_missing_modules_are_named() -> None:
     hf.config.model_type = "llama"
     with pytest.raises(ModelError, match=r"should have a module model\.embed_tokens; found a GPT2LMHeadModel"):
         wrap(hf)
+
+
+def test_what_an_mlp_reads_is_checked() -> None:
+    hf = tiny("gpt_neox")
+    hf.config.use_parallel_residual = False
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp should read the stream after its attention"):
+        wrap(hf)
+    hf = tiny("gpt_neox", use_parallel_residual=False)
+    hf.config.use_parallel_residual = True
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp should read the stream before its attention"):
+        wrap(hf)
+
+
+def test_norms_of_heads_are_checked() -> None:
+    hf = tiny("qwen3")
+    norm = hf.model.layers[1].self_attn.k_norm
+    hf.model.layers[1].self_attn.k_norm = with_weights_of(CentredNorm(4 + 2), norm)
+    with pytest.raises(ModelError, match=r"layers\.1\.self_attn\.k_norm should compute an RMSNorm"):
+        wrap(hf)

@@ -8,12 +8,12 @@ from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.model import Model, wrap
 from gearscope.replacement.neurons import Neurons, frozen_slope, neuron_replacement
-from tests.oracles.tiny_models import tiny
+from tests.oracles.tiny_models import FAMILIES, tiny
 
 IDS = torch.tensor([0, 5, 9, 3, 7])
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "mistral", "gemma2"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def case(request: pytest.FixtureRequest) -> tuple[Model, FrozenPrompt]:
     model = wrap(tiny(request.param, dtype=torch.float64, n_layers=3))
     return model, model.record(IDS)

@@ -30,12 +30,13 @@ class Part(NamedTuple):
 
 
 class HeadPart(NamedTuple):
-    """A linear map whose output is split into heads; one of `parts` equal slices of a fused map."""
+    """A linear map whose output is split into heads; one of `parts` equal parts of a fused map."""
 
     path: str
     module: nn.Module
     index: int
     parts: int
+    per_head: bool
     n_heads: int
 
 
@@ -77,6 +78,8 @@ class BlockParts:
     q: HeadPart
     k: HeadPart
     v: HeadPart
+    q_norm: NormPart | None
+    k_norm: NormPart | None
     o: Part
     mlp_norm: NormPart
     mlp: Part
@@ -87,8 +90,12 @@ class BlockParts:
     act: Part
 
     def norms(self) -> list[NormPart]:
-        """The norms this layer has, in the order they run."""
+        """The norms of the residual stream that this layer has, in the order of `FrozenBlock`."""
         return [n for n in (self.attn_norm, self.attn_post_norm, self.mlp_norm, self.mlp_post_norm) if n is not None]
+
+    def head_norms(self) -> list[NormPart]:
+        """The norms inside attention, over the width of one head."""
+        return [n for n in (self.q_norm, self.k_norm) if n is not None]
 
 
 class Anatomy:
@@ -103,6 +110,7 @@ class Anatomy:
         self.d_model = int(config.hidden_size)
         self.head_dim = int(getattr(config, "head_dim", None) or self.d_model // self.n_heads)
         self.context = int(config.max_position_embeddings)
+        self.parallel = self.family.parallel is not None and bool(getattr(config, self.family.parallel))
         self.embed = self._part(self.family.embed)
         self.position_embed = self._optional(self.family.position_embed)
         self.final_norm = self._norm(self.family.final_norm)
@@ -151,18 +159,22 @@ class Anatomy:
         return self.hf(ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None).logits
 
     def norms(self) -> list[NormPart]:
-        """Every norm of the model, in the order they run."""
+        """Every norm of the residual stream, layer by layer, the final one last."""
         return [*(norm for parts in self.blocks for norm in parts.norms()), self.final_norm]
+
+    def head_norms(self) -> list[NormPart]:
+        """Every norm inside attention."""
+        return [norm for parts in self.blocks for norm in parts.head_norms()]
 
     def attention(self, layer: int, pattern: Float[Tensor, "H P P"]) -> FrozenAttention:
         """The attention of one layer with its pattern frozen."""
         parts, E = self.blocks[layer], self.head_dim
-        W_V, b_V = _sliced(parts.v)
+        W_V, b_V = _per_head(parts.v)
         W_O = _matrix(parts.o)
         return FrozenAttention(
             pattern=pattern,
-            W_V=W_V.view(self.n_kv_heads, E, self.d_model).transpose(1, 2),
-            b_V=None if b_V is None else b_V.view(self.n_kv_heads, E),
+            W_V=W_V.transpose(1, 2),
+            b_V=b_V,
             W_O=W_O.unflatten(1, (self.n_heads, E)).permute(1, 2, 0),
             b_O=_bias(parts.o),
         )
@@ -192,6 +204,8 @@ class Anatomy:
             q=self._heads(attn, family.q, self.n_heads),
             k=self._heads(attn, family.k, self.n_kv_heads),
             v=self._heads(attn, family.v, self.n_kv_heads),
+            q_norm=None if family.q_norm is None else self._norm(f"{attn}.{family.q_norm}"),
+            k_norm=None if family.k_norm is None else self._norm(f"{attn}.{family.k_norm}"),
             o=self._part(f"{attn}.{family.o}"),
             mlp_norm=self._norm(f"{root}.{family.mlp_norm}"),
             mlp=self._part(mlp),
@@ -218,7 +232,7 @@ class Anatomy:
 
     def _heads(self, attn: str, projection: Projection, n_heads: int) -> HeadPart:
         part = self._part(f"{attn}.{projection.path}")
-        return HeadPart(*part, projection.index, projection.parts, n_heads)
+        return HeadPart(*part, projection.index, projection.parts, projection.per_head, n_heads)
 
 
 def _kind(module: nn.Module) -> str:
@@ -250,9 +264,9 @@ def _bias(part: Part | HeadPart) -> Float[Tensor, " out"] | None:
     return None if getattr(part.module, "bias", None) is None else _parameter(part, "bias")
 
 
-def _sliced(part: HeadPart) -> tuple[Float[Tensor, "out in"], Float[Tensor, " out"] | None]:
-    """One part of a fused map."""
-    matrix, bias = _matrix(part), _bias(part)
-    width = matrix.shape[0] // part.parts
-    rows = slice(part.index * width, (part.index + 1) * width)
-    return matrix[rows], None if bias is None else bias[rows]
+def _per_head(part: HeadPart) -> tuple[Float[Tensor, "G E D"], Float[Tensor, "G E"] | None]:
+    """One part of a (fused) map, heads apart: views of what is stored."""
+    shape = (part.n_heads, part.parts, -1) if part.per_head else (part.parts, part.n_heads, -1)
+    matrix, bias = _matrix(part).unflatten(0, shape), _bias(part)
+    chosen = (slice(None), part.index) if part.per_head else (part.index,)
+    return matrix[chosen], None if bias is None else bias.unflatten(0, shape)[chosen]

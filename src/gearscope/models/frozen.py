@@ -92,8 +92,12 @@ class FrozenAttention:
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenBlock:
-    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP adds `post(mlp_out)` likewise."""
+    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP adds `post(mlp_out)` likewise.
 
+    In a parallel layer both read `resid_pre`, both are added to it, and there is no `resid_mid`.
+    """
+
+    parallel: bool
     attn_norm: FrozenNorm
     attn: FrozenAttention
     attn_post_norm: FrozenNorm | None

@@ -5,7 +5,8 @@
 
 Frozen things come first, then edits, then reading, so what is read is what the model went on with. With everything
 frozen, the model is affine in its embeddings and in what is added at any `mlp_out`. The residual stream before the
-MLP's norm has no module of its own: it is overwritten in place, because the model adds it again after the MLP.
+MLP's norm has no module of its own: it is overwritten in place, because the model adds it again after the MLP (where
+the MLP is parallel to attention there is no such site).
 It knows nothing about tokens, caches or what is done with the readings.
 """
 
@@ -34,7 +35,8 @@ Change = Callable[[Tensor], Tensor | None]
 class Frozen:
     """What is held at a record's values: attention patterns, norm scales, and the MLP outputs of `mlp_layers`.
 
-    Prompts run under it have the record's length. `mlp_layers=None` holds every layer's.
+    Norms of queries and keys act inside the pattern and are held with it. Prompts run under it have the record's
+    length. `mlp_layers=None` holds every layer's.
     """
 
     record: FrozenPrompt
@@ -172,7 +174,7 @@ def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Mo
 
 
 def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], FrozenNorm]) -> None:
-    """Let a norm return what `make(its input)` gives for that input, row by row of the batch."""
+    """Let a norm return what `make(its input)` gives for that input, row by row of the batch, all axes but one flat."""
     seen: list[Tensor] = []
     on_input(stack, module, seen.append)
     on_output(stack, module, partial(_frozen_output, seen, make))
@@ -181,9 +183,10 @@ def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], F
 def _frozen_output(seen: list[Tensor], make: Callable[[Tensor], FrozenNorm], _: Tensor) -> Tensor:
     rows = []
     for x in seen.pop():
-        norm = make(x)
-        y = norm.linear(x)
-        rows.append(y if norm.bias is None else y + norm.bias)
+        vectors = x.flatten(0, -2)
+        norm = make(vectors)
+        y = norm.linear(vectors)
+        rows.append((y if norm.bias is None else y + norm.bias).view_as(x))
     return torch.stack(rows)
 
 

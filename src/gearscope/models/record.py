@@ -24,7 +24,7 @@ def record(anatomy: Anatomy, ids: Int[Tensor, " P"], *, n_constant_positions: in
     norms: dict[str, FrozenNorm] = {}
     patterns: dict[str, Tensor] = {}
     with torch.no_grad(), ExitStack() as stack:
-        for part in anatomy.norms():
+        for part in (*anatomy.norms(), *anatomy.head_norms()):
             replace_norm(stack, part.module, partial(_freeze_norm, part, norms))
         plain = [anatomy.embed, anatomy.position_embed, anatomy.final_norm]
         plain += [part for parts in anatomy.blocks for part in (parts.mlp_norm, parts.mlp)]
@@ -56,6 +56,7 @@ def _block(
 ) -> FrozenBlock:
     parts = anatomy.blocks[layer]
     return FrozenBlock(
+        parallel=anatomy.parallel,
         attn_norm=norms[parts.attn_norm.path],
         attn=anatomy.attention(layer, patterns[parts.attn.path]),
         attn_post_norm=None if parts.attn_post_norm is None else norms[parts.attn_post_norm.path],

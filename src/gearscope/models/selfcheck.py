@@ -4,7 +4,7 @@
     MLPs         each MLP's output equals `MlpWeights` applied to its input
     causality    later tokens change nothing before them, in the model's own attention
     composition  frozen norms, attention and constants, put together layer by layer, give the residual stream that the
-                 model itself has, and its logits
+                 model itself has, what each MLP reads of it, and the logits
 
 The forward passes are three, of eight random tokens. Anything else is refused with a ModelError that names the module.
 Tolerances are relative to the size of the vector compared; a NaN fails every comparison.
@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.errors import ModelError
-from gearscope.models.anatomy import Anatomy
-from gearscope.models.frozen import FrozenBlock, FrozenPrompt, MlpWeights
+from gearscope.models.anatomy import Anatomy, NormPart
+from gearscope.models.frozen import FrozenBlock, FrozenNorm, FrozenPrompt, MlpWeights
 from gearscope.models.hooks import hooked
 from gearscope.models.record import record
 
@@ -41,25 +41,34 @@ def check(anatomy: Anatomy) -> None:
 
 def _check_modules(anatomy: Anatomy, generator: torch.Generator, tolerance: float) -> None:
     """Norms and MLPs on synthetic inputs."""
-    D = anatomy.d_model
-    x = torch.cat([size * (torch.randn(2, D, generator=generator) + 0.5) for size in _SIZES]).to(anatomy.W_U)
+    x = _inputs(anatomy, anatomy.d_model, generator)
     for part in anatomy.norms():
-        if part.weight().shape != (D,):
-            raise ModelError(f"{part.path} should have {D} weights", found=str(tuple(part.weight().shape)))
-        frozen = part.freeze(x)
-        expected = frozen.linear(x) if frozen.bias is None else frozen.linear(x) + frozen.bias
-        kind = "a LayerNorm" if part.formula.centred else "an RMSNorm"
-        kind += f" with gain {part.formula.gain_offset:g} + w" if part.formula.gain_offset else ""
-        _compare(part.module(x[None])[0], expected, tolerance, f"{part.path} should compute {kind}")
+        _check_norm(part, x, tolerance)
+    for part in anatomy.head_norms():
+        _check_norm(part, _inputs(anatomy, anatomy.head_dim, generator), tolerance)
     for layer, parts in enumerate(anatomy.blocks):
         expected = _mlp(anatomy.neurons(layer), x)
         _compare(parts.mlp.module(x[None])[0], expected, tolerance, f"{parts.mlp.path} should be a plain or gated MLP")
 
 
+def _inputs(anatomy: Anatomy, width: int, generator: torch.Generator) -> Float[Tensor, "P D"]:
+    """Vectors of very different sizes, off centre."""
+    drawn = [size * (torch.randn(2, width, generator=generator) + 0.5) for size in _SIZES]
+    return torch.cat(drawn).to(anatomy.W_U)
+
+
+def _check_norm(part: NormPart, x: Float[Tensor, "P D"], tolerance: float) -> None:
+    if part.weight().shape != x.shape[1:]:
+        raise ModelError(f"{part.path} should have {x.shape[1]} weights", found=str(tuple(part.weight().shape)))
+    kind = "a LayerNorm" if part.formula.centred else "an RMSNorm"
+    kind += f" with gain {part.formula.gain_offset:g} + w" if part.formula.gain_offset else ""
+    _compare(part.module(x[None])[0], _apply(part.freeze(x), x), tolerance, f"{part.path} should compute {kind}")
+
+
 def _residual(anatomy: Anatomy, ids: Tensor) -> dict[str, Tensor]:
-    """The model's own residual stream, with its own attention."""
+    """The model's own residual stream and what is read of it and added to it, with its own attention."""
     layers = range(len(anatomy.blocks))
-    names = [f"blocks.{i}.{site}" for i in layers for site in ("resid_pre", "resid_mid", "resid_post")]
+    names = [f"blocks.{i}.{site}" for i in layers for site in ("resid_pre", "attn_out", "mlp_in", "resid_post")]
     with hooked(anatomy, read=[*names, "logits"], batched=False) as sites:
         anatomy.forward(ids[None])
     return sites
@@ -72,7 +81,7 @@ def _check_causality(anatomy: Anatomy, ids: Tensor, residual: dict[str, Tensor],
     changed[half:] = (changed[half:] + 1) % anatomy.vocab_size
     other = _residual(anatomy, changed)
     for layer, parts in enumerate(anatomy.blocks):
-        before, after = (sites[f"blocks.{layer}.resid_mid"][:half] for sites in (residual, other))
+        before, after = (_after_attention(sites, layer)[:half] for sites in (residual, other))
         expected = f"{parts.attn.path} should not see later tokens (a causal mask)"
         _compare(after, before, tolerance, expected)
 
@@ -83,13 +92,13 @@ def _check_composition(anatomy: Anatomy, prompt: FrozenPrompt, residual: dict[st
     expected = f"{anatomy.blocks[0].block.path} should start from the embeddings"
     _compare(residual["blocks.0.resid_pre"], start, tolerance, expected)
     for layer, (parts, block) in enumerate(zip(anatomy.blocks, prompt.blocks, strict=True)):
-        pre, mid, post = (residual[f"blocks.{layer}.{site}"] for site in ("resid_pre", "resid_mid", "resid_post"))
+        pre, read, post = (residual[f"blocks.{layer}.{site}"] for site in ("resid_pre", "mlp_in", "resid_post"))
+        mid = _after_attention(residual, layer)
         expected = f"{parts.attn.path} should add attention as its family's map describes it"
         _compare(mid, _middle(block, pre), tolerance, expected)
-        added = block.mlp_out
-        if block.mlp_post_norm is not None:
-            norm = block.mlp_post_norm
-            added = norm.linear(added) if norm.bias is None else norm.linear(added) + norm.bias
+        expected = f"{parts.mlp.path} should read the stream {'before' if block.parallel else 'after'} its attention"
+        _compare(read, _apply(block.mlp_norm, pre if block.parallel else mid), tolerance, expected)
+        added = block.mlp_out if block.mlp_post_norm is None else _apply(block.mlp_post_norm, block.mlp_out)
         _compare(post, mid + added, tolerance, f"{parts.block.path} should add its MLP's output to the residual stream")
     logits = prompt.final_in @ prompt.W_U.T
     logits = logits if prompt.b_U is None else logits + prompt.b_U
@@ -107,6 +116,15 @@ def _middle(block: FrozenBlock, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]
     if block.attn_post_norm is not None:
         written = block.attn_post_norm.linear(written)
     return x + written + block.attn_constant()
+
+
+def _after_attention(sites: dict[str, Tensor], layer: int) -> Float[Tensor, "P D"]:
+    """What attention's sum is, whether or not the model ever forms it."""
+    return sites[f"blocks.{layer}.resid_pre"] + sites[f"blocks.{layer}.attn_out"]
+
+
+def _apply(norm: FrozenNorm, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+    return norm.linear(x) if norm.bias is None else norm.linear(x) + norm.bias
 
 
 def _mlp(mlp: MlpWeights, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
