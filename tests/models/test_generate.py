@@ -12,7 +12,7 @@ from gearscope.models.sites import Edit
 from tests.oracles.tiny_models import prompt, tiny
 
 WRITERS = ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"]
-WRITERS += ["gemma3-capped-biases", "qwen2-window", "qwen3", "gpt_neox"]
+WRITERS += ["gemma3-capped-biases", "qwen2-window", "qwen3", "gpt_neox", "mixtral", "qwen3_moe-mixed", "gpt_oss"]
 
 
 def edits(model: Model) -> list[Edit]:
@@ -27,6 +27,10 @@ def edits(model: Model) -> list[Edit]:
         Edit(site=SiteId(1, "resid_pre"), value=torch.stack([step, -step, 2 * step]), positions=(4, 10, 13)),
         Edit(site=SiteId(0, "pattern"), value=0.7, mode="scale", positions=(6, 12)),
         Edit(site=SiteId(1, "mlp_act"), value=1.1, mode="scale"),
+        *[
+            Edit(site=SiteId(1, "routing"), value=1.5, mode="scale", positions=range(6, 12))
+            for _ in range(model.anatomy.blocks[1].router is not None)
+        ],
     ]
 
 
@@ -60,7 +64,9 @@ def test_cache_changes_nothing(name: str, opened: Callable[..., Model]) -> None:
     assert not torch.allclose(plain, written(model, edits=edits(model))[1], atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "mistral-window", "gemma2", "gemma3", "qwen3", "gpt_neox"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "mistral-window", "gemma2", "gemma3", "qwen3", "gpt_neox", "qwen3_moe", "gpt_oss"]
+)
 def test_greedy_writing_is_the_models_own(name: str, opened: Callable[..., Model]) -> None:
     model, ids = opened(name), prompt()
     hf = model.anatomy.hf

@@ -15,14 +15,18 @@ from tests.oracles.tiny_models import CASES, prompt, tiny
 
 SITES = [*MODEL_SITES, *(f"blocks.{layer}.{name}" for layer in range(2) for name in BLOCK_SITES)]
 EDITED = ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2", "gemma3", "qwen2", "qwen3", "gpt_neox"]
+EDITED += ["mixtral", "qwen3_moe-mixed", "gpt_oss"]
 NEAR = {"atol": 1e-5, "rtol": 1e-5}
 """transformers rounds RMS norms and eager softmax to float32 inside float64 models."""
 
 
 def sites_of(model: Model) -> list[str]:
     """The sites that this model has."""
-    missing = {"resid_mid"} if model.anatomy.parallel else set()
-    return [site for site in SITES if site.split(".")[-1] not in missing]
+    blocks = model.anatomy.blocks
+    missing = {f"blocks.{layer}.routing" for layer, parts in enumerate(blocks) if parts.router is None}
+    if model.anatomy.parallel:
+        missing |= {f"blocks.{layer}.resid_mid" for layer in range(len(blocks))}
+    return [site for site in SITES if site not in missing]
 
 
 def edited(model: Model, ids: Tensor, site: str, value: object, **more: object) -> Tensor:
@@ -133,15 +137,17 @@ def test_edits_of_heads_and_patterns() -> None:
     torch.testing.assert_close(edited(model, ids, "blocks.1.pattern", row, positions=(5,)), truth, **NEAR)
 
 
-def test_batches_have_a_leading_axis() -> None:
-    model = wrap(tiny("gemma2", heads="single", dtype=torch.float64))
+@pytest.mark.parametrize("family", ["gemma2", "mixtral"])
+def test_batches_have_a_leading_axis(family: str) -> None:
+    model = wrap(tiny(family, heads="single", dtype=torch.float64))
+    sites = sites_of(model)
     rows = torch.stack([prompt(seed=1), prompt(seed=2)])
     edit = Edit(site=SiteId.parse("blocks.0.z"), value=0.5, mode="scale", positions=(4,))
-    together = model.run(rows, read=SITES, edits=[edit])
+    together = model.run(rows, read=sites, edits=[edit])
     for row, ids in enumerate(rows):
-        alone = model.run(ids, read=SITES, edits=[edit])
+        alone = model.run(ids, read=sites, edits=[edit])
         torch.testing.assert_close(together.logits[row], alone.logits)
-        for site in SITES:
+        for site in sites:
             torch.testing.assert_close(together.sites[site][row], alone.sites[site])
 
 
@@ -162,6 +168,39 @@ def test_parallel_layers_have_no_middle() -> None:
         edited(model, ids, "blocks.0.resid_mid", 0.0)
     serial = wrap(tiny("gpt_neox", use_parallel_residual=False))
     assert serial.run(ids, read=["blocks.1.resid_mid"]).sites["blocks.1.resid_mid"].shape == (9, 16)
+
+
+def test_routing_belongs_to_layers_with_experts() -> None:
+    model, ids = wrap(tiny("qwen3_moe", mlp_only_layers=[0])), prompt()
+    assert model.run(ids, read=["blocks.1.routing"]).sites["blocks.1.routing"].shape == (9, 4)
+    for wrong, site in ((model, "blocks.0.routing"), (wrap(tiny("llama")), "blocks.1.routing")):
+        with pytest.raises(ConfigError, match=f"layer with experts was expected; found {site}"):
+            wrong.run(ids, read=[site])
+
+
+def test_other_experts_can_be_chosen() -> None:
+    hf, ids = tiny("gpt_oss", dtype=torch.float64), prompt()
+    model, site = wrap(hf), "blocks.0.routing"
+    routing = model.run(ids, read=[site]).sites[site]
+    left_out = (routing[4] == 0).double()
+    truth = reference(hf, ids, {site: at(4, lambda _: left_out)})
+    edit = Edit(site=SiteId.parse(site), value=left_out, positions=(4,))
+    found = model.run(ids, edits=[edit], read=["blocks.0.mlp_act", site])
+    torch.testing.assert_close(found.logits, truth["logits"], **NEAR)
+    torch.testing.assert_close(found.sites["blocks.0.mlp_act"], truth["blocks.0.mlp_act"], **NEAR)
+    assert torch.equal(found.sites[site][4], left_out)
+    assert not torch.allclose(found.logits, model.run(ids).logits, atol=1e-3)
+
+
+def test_neurons_of_experts_that_were_not_chosen_write_nothing() -> None:
+    model, ids = wrap(tiny("mixtral", dtype=torch.float64)), prompt()
+    result = model.run(ids, read=["blocks.0.routing", "blocks.0.mlp_act"])
+    expert = int((result.sites["blocks.0.routing"][4] == 0).nonzero()[0])
+    acts = result.sites["blocks.0.mlp_act"][4].clone()
+    assert not acts.view(3, 8)[expert].any()
+    acts.view(3, 8)[expert] = 7.0
+    same = model.run(ids, edits=[Edit(site=SiteId(0, "mlp_act"), value=acts, positions=(4,))])
+    torch.testing.assert_close(same.logits, result.logits, atol=1e-12, rtol=1e-12)
 
 
 def test_parts_of_a_head_are_edited_alone() -> None:

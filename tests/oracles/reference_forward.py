@@ -105,7 +105,8 @@ class _Pass:
         middle = x + a if self.parallel else self.at(site + "resid_mid", x + a)
         name = "pre_feedforward_layernorm" if self.gemma else self.name["norm2"]
         m = self.at(site + "mlp_in", self.norm(root + name, x if self.parallel else middle))
-        m = self.mlp(site, root, m)
+        routed = any(name.startswith(root + "mlp.experts") for name in self.W)
+        m = self.routed(site, root + "mlp.", m) if routed else self.mlp(site, root, m)
         m = self.norm(root + "post_feedforward_layernorm", m) if self.gemma else m
         return self.at(site + "resid_post", middle + self.at(site + "mlp_out", m))
 
@@ -115,6 +116,36 @@ class _Pass:
         else:
             m = self.act(self.linear(root + "mlp.gate_proj", m)) * self.linear(root + "mlp.up_proj", m)
         return self.linear(root + self.name["out"], self.at(site + "mlp_act", m))
+
+    def routed(self, site: str, root: str, m: Tensor) -> Tensor:
+        """Experts one by one, each at every token; the router's weights make those that were not chosen vanish."""
+        oss = self.kind == "gpt_oss"
+        logits = self.linear(root + ("router" if oss else "gate"), m)
+        best = logits.topk(self.c.num_experts_per_tok, dim=-1).indices
+        chosen = torch.zeros_like(logits, dtype=torch.bool).scatter(1, best, True)
+        if self.kind == "qwen3_moe" and not self.c.norm_topk_prob:
+            weights = logits.softmax(-1) * chosen
+        else:
+            weights = logits.masked_fill(~chosen, -math.inf).softmax(-1)
+        weights = self.at(site + "routing", weights)
+        both, down = self.W[root + "experts.gate_up_proj"], self.W[root + "experts.down_proj"]
+        acts, n_experts = [], logits.shape[-1]
+        for e in range(n_experts):
+            if oss:
+                inner = m @ both[e] + self.W[root + "experts.gate_up_proj_bias"][e]
+                gate = inner[:, 0::2].clamp(max=self.c.swiglu_limit)
+                up = inner[:, 1::2].clamp(-self.c.swiglu_limit, self.c.swiglu_limit)
+                f = gate * torch.sigmoid(self.c.swiglu_alpha * gate) * (up + 1)
+            else:
+                gate, up = (m @ both[e].T).chunk(2, dim=-1)
+                f = self.act(gate) * up
+            acts.append(f * (weights[:, e, None] != 0))
+        acts = self.at(site + "mlp_act", torch.cat(acts, dim=-1)).chunk(n_experts, dim=-1)
+        out = torch.zeros_like(m)
+        for e, f in enumerate(acts):
+            written = f @ down[e] + self.W[root + "experts.down_proj_bias"][e] if oss else f @ down[e].T
+            out = out + weights[:, e, None] * written
+        return out
 
     def act(self, x: Tensor) -> Tensor:
         kind = next(
@@ -163,7 +194,11 @@ class _Pass:
         window = getattr(self.c, "sliding_window", None)
         if window is not None and (types is None or types[layer] == "sliding_attention"):
             hidden = hidden | (distance >= window)
-        pattern = self.at(site + "pattern", scores.masked_fill(hidden, -math.inf).softmax(-1))
+        scores = scores.masked_fill(hidden, -math.inf)
+        if f"{root}self_attn.sinks" in self.W:
+            sinks = self.W[f"{root}self_attn.sinks"][:, None, None].expand(H, P, 1)
+            scores = torch.cat([scores, sinks], dim=-1)
+        pattern = self.at(site + "pattern", scores.softmax(-1)[..., :P])
         z = torch.einsum("hqk,hke->qhe", pattern, v.repeat_interleave(H // len(v), 0))
         return self.linear(root + self.name["o"], self.at(site + "z", z).reshape(P, -1))
 

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 FAMILIES = ("gpt2", "llama", "mistral", "gemma2", "gemma3_text", "qwen2", "qwen3", "gpt_neox")
+FAMILIES += ("mixtral", "qwen3_moe", "gpt_oss")
 VOCABULARY, WIDTH, HEADS = 11, 16, 4
 KEY_HEADS = {"full": 4, "grouped": 2, "single": 1}
 
@@ -50,6 +51,24 @@ _OWN: dict[str, dict[str, Any]] = {
     },
     "qwen2": {"intermediate_size": 24},
     "qwen3": {"intermediate_size": 24, "head_dim": 6},
+    "mixtral": {"intermediate_size": 8, "num_local_experts": 3, "num_experts_per_tok": 2},
+    "qwen3_moe": {
+        "intermediate_size": 24,
+        "moe_intermediate_size": 8,
+        "head_dim": 6,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "norm_topk_prob": True,
+    },
+    "gpt_oss": {
+        "intermediate_size": 8,
+        "num_local_experts": 3,
+        "num_experts_per_tok": 2,
+        "head_dim": 6,
+        "sliding_window": 3,
+        "swiglu_limit": 0.8,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
+    },
     "gpt_neox": {"intermediate_size": 24, "rope_parameters": {"rope_theta": 100.0, "partial_rotary_factor": 0.5}},
 }
 CASES = {
@@ -71,6 +90,12 @@ CASES = {
     "qwen3": ("qwen3", {"heads": "grouped", "tie_word_embeddings": True}),
     "qwen3-biases": ("qwen3", {"heads": "single", "attention_bias": True}),
     "gpt_neox": ("gpt_neox", {}),
+    "mixtral": ("mixtral", {"heads": "grouped"}),
+    "mixtral-window": ("mixtral", {"sliding_window": 3, "num_experts_per_tok": 1}),
+    "qwen3_moe": ("qwen3_moe", {"heads": "grouped"}),
+    "qwen3_moe-mixed": ("qwen3_moe", {"mlp_only_layers": [0], "norm_topk_prob": False, "attention_bias": True}),
+    "gpt_oss": ("gpt_oss", {"heads": "grouped"}),
+    "gpt_oss-no-biases": ("gpt_oss", {"attention_bias": False, "swiglu_limit": 7.0, "num_experts_per_tok": 3}),
     "gpt_neox-serial": ("gpt_neox", {"use_parallel_residual": False, "attention_bias": False, "hidden_act": "relu"}),
 }
 """Name: (family, changes to its configuration). Every window is shorter than the tests' prompts."""

@@ -173,7 +173,9 @@ class _Sweep:
         if start >= last:
             return
         live = h[:, start - first :]
-        bias = live.sum(1) @ self.replacement.bias[layer]
+        constant = self.replacement.bias[layer]
+        everywhere = constant.ndim == 1
+        bias = live.sum(1) @ constant if everywhere else torch.einsum("twd,wd->t", live, constant[start:last])
         if post is not None and post.bias is not None:
             bias = bias + g[:, start - first :].sum(1) @ post.bias
         self._add(columns.mlp_biases, layer, bias)

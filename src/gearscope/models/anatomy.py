@@ -1,7 +1,7 @@
 """A family's map laid over one model: its modules by role, and its weights in one shape for every family.
 
     W_V [G D E], W_O [H E D]      heads side by side; G value heads are shared by H = groups · G query heads
-    MlpWeights                    neurons along F, whichever way round the module stores its matrices
+    MlpWeights, ExpertWeights     neurons along F, whichever way round the module stores its matrices
 
 Weights are views of the model's own parameters wherever the layout allows it. Every refusal names the module. It knows
 nothing about hooks or prompts.
@@ -18,8 +18,9 @@ from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
-from gearscope.models.families import Family, NormFormula, Projection, family_of
-from gearscope.models.frozen import FrozenAttention, FrozenNorm, MlpWeights
+from gearscope.models.families import Experts, Family, NormFormula, Projection, family_of
+from gearscope.models.frozen import FrozenAttention, FrozenNorm
+from gearscope.models.mlp import ClampedPlusOne, ClampedSwish, ExpertWeights, MlpWeights
 
 
 class Part(NamedTuple):
@@ -64,7 +65,10 @@ class NormPart(NamedTuple):
             raise ModelError(f"{self.path} should have the attribute {self.formula.epsilon}", found=_kind(self.module))
         centred = x - x.mean(-1, keepdim=True) if self.formula.centred else x
         scale = torch.rsqrt(centred.pow(2).mean(-1) + epsilon)
-        return FrozenNorm(scale=scale, weight=self.weight(), bias=self.bias(), centred=self.formula.centred)
+        # Some norms are kept in float32 inside models in half precision.
+        weight, bias = self.weight().to(x), self.bias()
+        bias = None if bias is None else bias.to(x)
+        return FrozenNorm(scale=scale, weight=weight, bias=bias, centred=self.formula.centred)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +89,12 @@ class BlockParts:
     mlp: Part
     mlp_post_norm: NormPart | None
     gate: Part | None
-    up: Part
-    down: Part
-    act: Part
+    up: Part | None
+    down: Part | None
+    act: Part | None
+    router: Part | None
+    experts: Part | None
+    """Instead of gate, up, down and act where the MLP is routed."""
 
     def norms(self) -> list[NormPart]:
         """The norms of the residual stream that this layer has, in the order of `FrozenBlock`."""
@@ -179,9 +186,15 @@ class Anatomy:
             b_O=_bias(parts.o),
         )
 
-    def neurons(self, layer: int) -> MlpWeights:
+    def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
         """The MLP of one layer, neurons along F."""
         parts = self.blocks[layer]
+        if parts.experts is not None:
+            assert self.family.experts is not None
+            return _expert_weights(parts.experts, self.family.experts)
+        assert parts.up is not None
+        assert parts.down is not None
+        assert parts.act is not None
         return MlpWeights(
             W_gate=None if parts.gate is None else _matrix(parts.gate),
             b_gate=None if parts.gate is None else _bias(parts.gate),
@@ -191,6 +204,12 @@ class Anatomy:
             b_out=_bias(parts.down),
             act=parts.act.module,
         )
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a router's chosen weights sum to one."""
+        experts = self.family.experts
+        return experts is None or experts.normalised is None or bool(getattr(self.hf.config, experts.normalised))
 
     def _block(self, layer: int) -> BlockParts:
         family, root = self.family, f"{self.family.layers}.{layer}"
@@ -210,11 +229,18 @@ class Anatomy:
             mlp_norm=self._norm(f"{root}.{family.mlp_norm}"),
             mlp=self._part(mlp),
             mlp_post_norm=None if post_mlp is None else self._norm(f"{root}.{post_mlp}"),
-            gate=self._optional(None if family.gate is None else f"{mlp}.{family.gate}"),
-            up=self._part(f"{mlp}.{family.up}"),
-            down=self._part(f"{mlp}.{family.down}"),
-            act=self._part(f"{mlp}.{family.act}"),
+            **self._mlp_parts(mlp),
         )
+
+    def _mlp_parts(self, mlp: str) -> dict[str, Part | None]:
+        """What is inside one MLP: the parts of a dense one, or router and experts."""
+        family, experts = self.family, self.family.experts
+        routed = experts is not None and hasattr(self._part(mlp).module, experts.path)
+        paths = {"gate": family.gate, "up": family.up, "down": family.down, "act": family.act}
+        inside: dict[str, str | None] = {name: None if routed else path for name, path in paths.items()}
+        inside["router"] = experts.router if routed and experts is not None else None
+        inside["experts"] = experts.path if routed and experts is not None else None
+        return {name: self._optional(None if path is None else f"{mlp}.{path}") for name, path in inside.items()}
 
     def _part(self, path: str) -> Part:
         try:
@@ -233,6 +259,46 @@ class Anatomy:
     def _heads(self, attn: str, projection: Projection, n_heads: int) -> HeadPart:
         part = self._part(f"{attn}.{projection.path}")
         return HeadPart(*part, projection.index, projection.parts, projection.per_head, n_heads)
+
+
+def _expert_weights(part: Part, layout: Experts) -> ExpertWeights:
+    """Views of the fused parameters, expert by expert."""
+    both, down = _parameter(part, layout.gate_up), _parameter(part, layout.down)
+    both, down = (both, down.mT) if not layout.transposed else (both.mT, down)
+    b_both, b_out = (_optional_parameter(part, f"{name}_bias") for name in (layout.gate_up, layout.down))
+    F = both.shape[1] // 2
+    gates = slice(0, None, 2) if layout.interleaved else slice(0, F)
+    ups = slice(1, None, 2) if layout.interleaved else slice(F, None)
+    act, up_act = _expert_activations(part, layout)
+    return ExpertWeights(
+        experts=tuple(
+            MlpWeights(
+                W_gate=both[x, gates],
+                b_gate=None if b_both is None else b_both[x, gates],
+                W_in=both[x, ups],
+                b_in=None if b_both is None else b_both[x, ups],
+                W_out=down[x],
+                b_out=None if b_out is None else b_out[x],
+                act=act,
+                up_act=up_act,
+            )
+            for x in range(both.shape[0])
+        )
+    )
+
+
+def _expert_activations(part: Part, layout: Experts) -> tuple[nn.Module, nn.Module | None]:
+    if layout.clamped:
+        alpha, limit = (_number(part, name) for name in ("alpha", "limit"))
+        return ClampedSwish(alpha, limit), ClampedPlusOne(limit)
+    return getattr(part.module, layout.act), None
+
+
+def _number(part: Part, name: str) -> float:
+    value = getattr(part.module, name, None)
+    if not isinstance(value, int | float):
+        raise ModelError(f"{part.path} should have a number {name}", found=repr(value))
+    return float(value)
 
 
 def _kind(module: nn.Module) -> str:
@@ -261,7 +327,11 @@ def _matrix(part: Part | HeadPart) -> Float[Tensor, "out in"]:
 
 
 def _bias(part: Part | HeadPart) -> Float[Tensor, " out"] | None:
-    return None if getattr(part.module, "bias", None) is None else _parameter(part, "bias")
+    return _optional_parameter(part, "bias")
+
+
+def _optional_parameter(part: Part | HeadPart, name: str) -> Tensor | None:
+    return None if getattr(part.module, name, None) is None else _parameter(part, name)
 
 
 def _per_head(part: HeadPart) -> tuple[Float[Tensor, "G E D"], Float[Tensor, "G E"] | None]:

@@ -37,6 +37,26 @@ class Projection(NamedTuple):
     """True when the parts lie side by side within each head, rather than all heads of one part after another."""
 
 
+class Experts(NamedTuple):
+    """Routed experts inside an MLP: the fused weights of all of them, and the router beside."""
+
+    router: str
+    path: str = "experts"
+    gate_up: str = "gate_up_proj"
+    """Parameter [X, 2F, D], gates first."""
+    down: str = "down_proj"
+    """Parameter [X, D, F]."""
+    act: str = "act_fn"
+    normalised: str | None = None
+    """Config attribute that says whether the chosen weights are scaled to sum to one; None when they always are."""
+    transposed: bool = False
+    """True when the parameters are stored as [X, D, 2F] and [X, F, D]."""
+    interleaved: bool = False
+    """True when gates and the other factors alternate."""
+    clamped: bool = False
+    """True for (clamp(u, ±limit) + 1) · g σ(alpha g), g cut off at limit; `alpha` and `limit` are the module's own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """Where the parts of a family's models are. A path of None means that the family has no such part."""
@@ -66,6 +86,8 @@ class Family:
     up: str
     down: str
     act: str
+    experts: Experts | None = None
+    """Where the MLPs that are routed have their experts; the other parts of an MLP are those of dense layers."""
     final_softcap: str | None = None
     """Config attribute c of a last step `c · tanh(logits / c)`."""
     parallel: str | None = None
@@ -179,8 +201,16 @@ GEMMA3 = replace(
 """The text-only models. Which of its two rotary bases a layer has is inside the pattern."""
 QWEN2 = _llama_like("qwen2")
 QWEN3 = _llama_like("qwen3", head_norms=True)
+MIXTRAL = replace(LLAMA, model_type="mixtral", experts=Experts("gate"))
+QWEN3_MOE = replace(QWEN3, model_type="qwen3_moe", experts=Experts("gate", normalised="norm_topk_prob"))
+"""Some of its layers may be dense."""
+GPT_OSS = replace(
+    LLAMA, model_type="gpt_oss", experts=Experts("router", transposed=True, interleaved=True, clamped=True)
+)
+"""Its attention hands its sinks on, so they are not in the map. Its published weights are quantized, which is refused
+when they are opened; a copy in bfloat16 opens."""
 
-_ALL = (GPT2, LLAMA, MISTRAL, GEMMA2, GEMMA3, QWEN2, QWEN3, GPT_NEOX)
+_ALL = (GPT2, LLAMA, MISTRAL, GEMMA2, GEMMA3, QWEN2, QWEN3, GPT_NEOX, MIXTRAL, QWEN3_MOE, GPT_OSS)
 FAMILIES = {family.model_type: family for family in _ALL}
 
 

@@ -1,7 +1,7 @@
 """What is verified before a model is trusted: that it does what its family's map says, by numbers, module by module.
 
     norms        each norm's output equals its formula, on synthetic inputs of very different sizes
-    MLPs         each MLP's output equals `MlpWeights` applied to its input
+    MLPs         each MLP's output equals `MlpWeights` or `ExpertWeights` applied to its input, routers their formula
     causality    later tokens change nothing before them, in the model's own attention
     composition  frozen norms, attention and constants, put together layer by layer, give the residual stream that the
                  model itself has, what each MLP reads of it, and the logits
@@ -16,9 +16,11 @@ from torch import Tensor
 
 from gearscope.errors import ModelError
 from gearscope.models.anatomy import Anatomy, NormPart
-from gearscope.models.frozen import FrozenBlock, FrozenNorm, FrozenPrompt, MlpWeights
+from gearscope.models.frozen import FrozenBlock, FrozenNorm, FrozenPrompt
 from gearscope.models.hooks import hooked
+from gearscope.models.mlp import MlpWeights
 from gearscope.models.record import record
+from gearscope.models.routing import spread, weights_of
 
 _TOKENS = 8
 _SIZES = (0.01, 1.0, 30.0)
@@ -35,7 +37,9 @@ def check(anatomy: Anatomy) -> None:
         ids = ids.to(anatomy.W_U.device)
         residual = _residual(anatomy, ids)
         _check_causality(anatomy, ids, residual, 5e-2 if half else 1e-4)
-        prompt = record(anatomy, ids, n_constant_positions=0)
+        # The record's norms are rounded differently, which must not let a router choose otherwise.
+        chosen = {i: residual[f"blocks.{i}.routing"] for i in _routed(anatomy)}
+        prompt = record(anatomy, ids, n_constant_positions=0, routing=chosen)
         _check_composition(anatomy, prompt, residual, 1e-1 if half else 1e-4)
 
 
@@ -46,9 +50,25 @@ def _check_modules(anatomy: Anatomy, generator: torch.Generator, tolerance: floa
         _check_norm(part, x, tolerance)
     for part in anatomy.head_norms():
         _check_norm(part, _inputs(anatomy, anatomy.head_dim, generator), tolerance)
-    for layer, parts in enumerate(anatomy.blocks):
-        expected = _mlp(anatomy.neurons(layer), x)
-        _compare(parts.mlp.module(x[None])[0], expected, tolerance, f"{parts.mlp.path} should be a plain or gated MLP")
+    for layer in range(len(anatomy.blocks)):
+        _check_mlp(anatomy, layer, x, tolerance)
+
+
+def _check_mlp(anatomy: Anatomy, layer: int, x: Float[Tensor, "P D"], tolerance: float) -> None:
+    parts, weights = anatomy.blocks[layer], anatomy.neurons(layer)
+    found = parts.mlp.module(x[None])
+    found = (found[0] if isinstance(found, tuple) else found)[0]
+    if isinstance(weights, MlpWeights):
+        expected, sentence = weights.out(weights.activations(x)), "should be a plain or gated MLP"
+    else:
+        assert parts.router is not None
+        logits, scores, chosen = parts.router.module(x)
+        formula = weights_of(logits, chosen, normalised=anatomy.normalised)
+        kind = "of the chosen experts" if anatomy.normalised else "of all experts"
+        _compare(scores.to(formula), formula, tolerance, f"{parts.router.path} should be a softmax {kind}")
+        routing = spread(scores.to(x), chosen, len(weights.experts))
+        expected, sentence = weights.out(weights.activations(x, routing), routing), "should be a sum of gated experts"
+    _compare(found, expected, tolerance, f"{parts.mlp.path} {sentence}")
 
 
 def _inputs(anatomy: Anatomy, width: int, generator: torch.Generator) -> Float[Tensor, "P D"]:
@@ -69,9 +89,14 @@ def _residual(anatomy: Anatomy, ids: Tensor) -> dict[str, Tensor]:
     """The model's own residual stream and what is read of it and added to it, with its own attention."""
     layers = range(len(anatomy.blocks))
     names = [f"blocks.{i}.{site}" for i in layers for site in ("resid_pre", "attn_out", "mlp_in", "resid_post")]
+    names += [f"blocks.{i}.routing" for i in _routed(anatomy)]
     with hooked(anatomy, read=[*names, "logits"], batched=False) as sites:
         anatomy.forward(ids[None])
     return sites
+
+
+def _routed(anatomy: Anatomy) -> list[int]:
+    return [layer for layer, parts in enumerate(anatomy.blocks) if parts.router is not None]
 
 
 def _check_causality(anatomy: Anatomy, ids: Tensor, residual: dict[str, Tensor], tolerance: float) -> None:
@@ -125,14 +150,6 @@ def _after_attention(sites: dict[str, Tensor], layer: int) -> Float[Tensor, "P D
 
 def _apply(norm: FrozenNorm, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
     return norm.linear(x) if norm.bias is None else norm.linear(x) + norm.bias
-
-
-def _mlp(mlp: MlpWeights, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
-    inner = torch.nn.functional.linear(x, mlp.W_in, mlp.b_in)
-    acts = (
-        mlp.act(inner) if mlp.W_gate is None else mlp.act(torch.nn.functional.linear(x, mlp.W_gate, mlp.b_gate)) * inner
-    )
-    return acts @ mlp.W_out if mlp.b_out is None else acts @ mlp.W_out + mlp.b_out
 
 
 def _compare(found: Tensor, expected: Tensor, tolerance: float, sentence: str, size: Tensor | None = None) -> None:

@@ -8,7 +8,9 @@
     blocks.i.pattern          attention pattern                            [H P P] (head, query, key)
     blocks.i.z                per head, before W_O                         [P H E]
     blocks.i.attn_out         what attention ADDS to the residual stream   [P D]   (after a post-norm)
-    blocks.i.mlp_act          the MLP's activations, before W_out          [P F]
+    blocks.i.routing          the weight of each expert, after top-k       [P X]   (layers with experts only)
+    blocks.i.mlp_act          the MLP's activations, before W_out          [P F]   (experts side by side, before their
+                              weights; zero in experts that were not chosen, where nothing is written either)
     blocks.i.mlp_out          what the MLP ADDS to the residual stream     [P D]   (after a post-norm)
     final_in                  what the unembedding reads (after norm)      [P D]
     logits                    the model's logits, after a soft-cap         [P V]
@@ -28,7 +30,7 @@ from gearscope.errors import ConfigError
 from gearscope.ids import SiteId
 from gearscope.models.anatomy import Anatomy, HeadPart, Part
 
-Side = Literal["input", "output", "pattern"]
+Side = Literal["input", "output", "pattern", "routing", "neurons"]
 
 
 class Place(NamedTuple):
@@ -84,13 +86,17 @@ def place(anatomy: Anatomy, site: SiteId) -> Place:
         expected = "a site of a parallel layer was expected, where the MLP does not read what attention wrote"
         raise ConfigError(expected, found=str(site), hint="read resid_pre, attn_out or resid_post")
     parts = anatomy.blocks[site.layer]
+    if site.name == "routing":
+        if parts.router is None:
+            raise ConfigError("a layer with experts was expected", found=str(site))
+        return Place(parts.mlp.path, parts.mlp.module, "routing")
     wide: dict[str, tuple[Part, Side]] = {
         "resid_pre": (parts.block, "input"),
         "attn_in": (Part(*parts.attn_norm[:2]), "output"),
         "attn_out": (Part(*(parts.attn_post_norm or parts.attn)[:2]), "output"),
         "resid_mid": (Part(*parts.mlp_norm[:2]), "input"),
         "mlp_in": (Part(*parts.mlp_norm[:2]), "output"),
-        "mlp_act": (parts.down, "input"),
+        "mlp_act": (parts.down, "input") if parts.down is not None else (parts.mlp, "neurons"),
         "mlp_out": (Part(*(parts.mlp_post_norm or parts.mlp)[:2]), "output"),
         "resid_post": (parts.block, "output"),
     }
