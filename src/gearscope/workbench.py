@@ -117,7 +117,7 @@ class Workbench:
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
-        n_features = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
+        n_features = sum(mlp.n_neurons for mlp in mlps) * record.n_positions
         most = self._neurons.per_token
         if self._neurons.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN

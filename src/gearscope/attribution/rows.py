@@ -8,6 +8,7 @@ everything that was written. Nothing is left out, so a row sums to the target's 
 
     features + errors + token embeddings + position embeddings + MLP outputs at the first position + biases = value
 
+Where MLP and attention are parallel, a target at an MLP input does not see its own layer's attention.
 Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing about which
 targets are worth a row, nor about graphs.
 """
@@ -110,8 +111,10 @@ class RowMaker:
                 g = self.prompt.final_norm.adjoint(g, aim.position)
             case "mlp_in":
                 g = self.prompt.blocks[aim.layer].mlp_norm.adjoint(g, aim.position)
-                g = sweep.attention(g, aim.layer, aim.position)
+                if not self.prompt.blocks[aim.layer].parallel:
+                    g = sweep.attention(g, aim.layer, aim.position)
             case "resid_mid":
+                assert not self.prompt.blocks[aim.layer].parallel, "a parallel layer has no residual stream in between"
                 g = sweep.attention(g, aim.layer, aim.position)
             case "resid_pre":
                 pass
@@ -170,7 +173,9 @@ class _Sweep:
         if start >= last:
             return
         live = h[:, start - first :]
-        bias = live.sum(1) @ self.replacement.bias[layer]
+        constant = self.replacement.bias[layer]
+        everywhere = constant.ndim == 1
+        bias = live.sum(1) @ constant if everywhere else torch.einsum("twd,wd->t", live, constant[start:last])
         if post is not None and post.bias is not None:
             bias = bias + g[:, start - first :].sum(1) @ post.bias
         self._add(columns.mlp_biases, layer, bias)
