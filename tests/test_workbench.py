@@ -13,12 +13,12 @@ from gearscope.ids import SiteId
 from gearscope.models.model import wrap
 from gearscope.workbench import Workbench, organism_folder, read_probe
 from tests.oracles.planted_dictionaries import Plan, plant_set
-from tests.oracles.tiny_models import tiny
+from tests.oracles.tiny_models import FAMILIES, tiny
 
 IDS = [0, 5, 9, 3, 7, 8, 4]
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "mistral", "gemma2"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def bench(request: pytest.FixtureRequest) -> Workbench:
     return Workbench(wrap(tiny(request.param)), name=request.param)
 

@@ -152,7 +152,7 @@ class Workbench:
         if isinstance(self._basis, DictionaryBasis):
             return coded_replacement(record, self._basis.dictionaries)
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
-        n_features = sum(mlp.W_out.shape[0] for mlp in mlps) * record.n_positions
+        n_features = sum(mlp.n_neurons for mlp in mlps) * record.n_positions
         most = self._basis.per_token
         if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN

@@ -4,6 +4,9 @@ The oracle adds what a source wrote once more, lets skips answer layer by layer 
 output changes by `W_skip` times the change of what the dictionary reads), and looks at what every feature reads.
 """
 
+import itertools
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +15,7 @@ from torch import Tensor
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.targets import Target, feature_target, salient_logits
+from gearscope.errors import DictionaryError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.models.frozen import FrozenPrompt
@@ -20,9 +24,10 @@ from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
 from gearscope.replacement.coded import Coded, coded_replacement
 from tests.oracles.planted_dictionaries import Plain, Plan, plant_set
-from tests.oracles.tiny_models import tiny
+from tests.oracles.tiny_models import FAMILIES, tiny
 
-FAMILIES = ("gpt2", "llama", "mistral", "gemma2")
+EVERY_PLAN = ("gpt2", "llama", "mistral", "gemma2")
+"""Families that see every kind of dictionary; the others see the kinds that their anatomy could break."""
 IDS = torch.tensor([0, 5, 9, 3, 7, 8, 4])
 PLANS = {
     "plt": Plan(),
@@ -39,14 +44,21 @@ Written = list[tuple[int | None, int, Tensor]]
 """(layer of an MLP output or None for the embedding, position, what is added)."""
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def model(request: pytest.FixtureRequest) -> Model:
-    return wrap(tiny(request.param, dtype=torch.float64, n_layers=3))
+OTHERS = tuple(family for family in FAMILIES if family not in EVERY_PLAN)
+COLUMNS = [
+    *itertools.product(EVERY_PLAN, ("skip plt", "clt", "before the gain", "residual", "behind the post-norm")),
+    *itertools.product(OTHERS, ("skip plt",)),
+]
+SUMS = [
+    *itertools.product(EVERY_PLAN, PLANS),
+    *itertools.product(OTHERS, ("skip clt", "before the gain", "behind the post-norm")),
+]
 
 
-@pytest.fixture(scope="module")
-def prompt(model: Model) -> FrozenPrompt:
-    return model.record(IDS)
+@cache
+def opened(family: str) -> tuple[Model, FrozenPrompt]:
+    model = wrap(tiny(family, dtype=torch.float64, n_layers=3))
+    return model, model.record(IDS)
 
 
 def trace(prompt: FrozenPrompt, replacement: Coded, targets: list[Target]) -> AttributionGraph:
@@ -60,7 +72,7 @@ class Oracle:
 
     def __init__(self, model: Model, prompt: FrozenPrompt, plain: Plain) -> None:
         self.model, self.prompt, self.plain = model, prompt, plain
-        sites = [SiteId(layer, name) for layer in range(model.n_layers) for name in ("mlp_in", "resid_mid")]
+        sites = [SiteId(layer, plain.plan.read) for layer in range(model.n_layers)]
         self.sites = [*sites, SiteId(None, "final_in")]
         self.base = self._run([])
 
@@ -110,8 +122,9 @@ class Oracle:
         return out
 
 
-@pytest.mark.parametrize("name", ["skip plt", "clt", "before the gain", "residual", "behind the post-norm"])
-def test_columns_are_what_the_model_does(model: Model, prompt: FrozenPrompt, name: str) -> None:
+@pytest.mark.parametrize(("family", "name"), COLUMNS)
+def test_columns_are_what_the_model_does(family: str, name: str) -> None:
+    model, prompt = opened(family)
     dictionaries, plain = plant_set(PLANS[name], 3, model.d_model)
     replacement = coded_replacement(prompt, dictionaries)
     targets = salient_logits(prompt, position=-1, probability=0.9, most=2)
@@ -132,8 +145,9 @@ def test_columns_are_what_the_model_does(model: Model, prompt: FrozenPrompt, nam
         np.testing.assert_allclose(matrix[:, source], expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", PLANS)
-def test_every_row_sums_to_its_value(model: Model, prompt: FrozenPrompt, name: str) -> None:
+@pytest.mark.parametrize(("family", "name"), SUMS)
+def test_every_row_sums_to_its_value(family: str, name: str) -> None:
+    model, prompt = opened(family)
     dictionaries, _ = plant_set(PLANS[name], 3, model.d_model)
     graph = trace(
         prompt, coded_replacement(prompt, dictionaries), salient_logits(prompt, position=-1, probability=0.9, most=4)
@@ -143,7 +157,9 @@ def test_every_row_sums_to_its_value(model: Model, prompt: FrozenPrompt, name: s
 
 
 @pytest.mark.parametrize("name", ["skip plt", "clt", "residual"])
-def test_prompts_without_a_constant_position(model: Model, name: str) -> None:
+@pytest.mark.parametrize("family", EVERY_PLAN)
+def test_prompts_without_a_constant_position(family: str, name: str) -> None:
+    model = opened(family)[0]
     prompt = model.record(IDS[1:])
     assert prompt.n_constant_positions == 0
     dictionaries, _ = plant_set(PLANS[name], 3, model.d_model)
@@ -153,7 +169,15 @@ def test_prompts_without_a_constant_position(model: Model, name: str) -> None:
     assert np.nanmax(graph.row_error()) < 1e-6
 
 
-def test_a_feature_of_the_residual_basis_is_a_target(model: Model, prompt: FrozenPrompt) -> None:
+def test_a_parallel_layer_has_no_residual_stream_in_between() -> None:
+    model, prompt = opened("gpt_neox")
+    with pytest.raises(DictionaryError, match="parallel"):
+        coded_replacement(prompt, plant_set(PLANS["residual"], 3, model.d_model)[0])
+
+
+@pytest.mark.parametrize("family", EVERY_PLAN)
+def test_a_feature_of_the_residual_basis_is_a_target(family: str) -> None:
+    model, prompt = opened(family)
     dictionaries, _ = plant_set(PLANS["residual"], 3, model.d_model)
     replacement = coded_replacement(prompt, dictionaries)
     active, last = replacement.active, len(replacement.active) - 1
@@ -163,7 +187,7 @@ def test_a_feature_of_the_residual_basis_is_a_target(model: Model, prompt: Froze
 
 
 def test_float32_rows_sum_to_their_values() -> None:
-    for family in FAMILIES:
+    for family in EVERY_PLAN:
         model = wrap(tiny(family, dtype=torch.float32, n_layers=3))
         prompt = model.record(IDS)
         dictionaries, _ = plant_set(PLANS["skip clt"], 3, model.d_model, dtype=torch.float32)

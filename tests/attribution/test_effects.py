@@ -6,12 +6,12 @@ import torch
 from gearscope.attribution.effects import direct_effects
 from gearscope.models.model import wrap
 from tests.oracles.planted_basis import plant
-from tests.oracles.tiny_models import tiny
+from tests.oracles.tiny_models import FAMILIES, tiny
 
 IDS = torch.tensor([0, 5, 9, 3, 7])
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "mistral", "gemma2"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("cross_layer", [False, True])
 def test_effects_are_the_direct_path(family: str, cross_layer: bool) -> None:
     prompt = wrap(tiny(family, dtype=torch.float64, n_layers=3)).record(IDS)

@@ -110,6 +110,20 @@ def test_parts_can_be_frozen_alone(frozen_model: Opened) -> None:
     assert not torch.allclose(mlps["blocks.1.mlp_out"], frozen.record.blocks[1].mlp_out)
 
 
+@pytest.mark.parametrize("name", ["mixtral", "qwen3_moe", "gpt_oss"])
+def test_routing_is_frozen_or_free(name: str, frozen_model: Opened) -> None:
+    model, frozen, _ = frozen_model(name)
+    other, read = prompt(seed=8), ["blocks.0.routing", "blocks.1.routing"]
+    free = model.run(other, read=read).sites
+    live = {"patterns": False, "norms": False, "mlp_layers": ()}
+    held = model.run(other, read=read, freeze=Frozen(record=frozen.record, **live)).sites
+    loose = model.run(other, read=read, freeze=Frozen(record=frozen.record, routing=False, **live)).sites
+    for layer, site in enumerate(read):
+        assert torch.equal(held[site], frozen.record.blocks[layer].routing)
+        assert torch.equal(loose[site], free[site])
+        assert not torch.equal(loose[site], held[site])
+
+
 def test_other_lengths_are_refused(frozen_model: Opened) -> None:
     model, frozen, _ = frozen_model("gpt2")
     with pytest.raises(ConfigError, match="the record's 9 tokens was expected; found 8"):

@@ -11,18 +11,26 @@ from gearscope.models.model import Model, wrap
 from gearscope.models.sites import Edit
 from tests.oracles.tiny_models import prompt, tiny
 
+WRITERS = ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"]
+WRITERS += ["gemma3-capped-biases", "qwen2-window", "qwen3", "gpt_neox", "mixtral", "qwen3_moe-mixed", "gpt_oss"]
 
-def edits() -> list[Edit]:
+
+def edits(model: Model) -> list[Edit]:
     """In the prompt, in what is written, across both, everywhere; at most kinds of site."""
     step = torch.linspace(-2, 2, 16, dtype=torch.float64)
+    middle = "attn_out" if model.anatomy.parallel else "resid_mid"
     return [
         Edit(site=SiteId(0, "mlp_out"), value=step, mode="add", positions=(2, 11)),
-        Edit(site=SiteId(0, "resid_mid"), value=step, mode="add", positions=range(7, 10**9)),
+        Edit(site=SiteId(0, middle), value=step, mode="add", positions=range(7, 10**9)),
         Edit(site=SiteId(1, "z"), value=0.5, mode="scale", positions=(0, 5, 9, 10, 14)),
         Edit(site=SiteId(1, "k"), value=torch.tanh, positions=range(3, 12)),
         Edit(site=SiteId(1, "resid_pre"), value=torch.stack([step, -step, 2 * step]), positions=(4, 10, 13)),
         Edit(site=SiteId(0, "pattern"), value=0.7, mode="scale", positions=(6, 12)),
         Edit(site=SiteId(1, "mlp_act"), value=1.1, mode="scale"),
+        *[
+            Edit(site=SiteId(1, "routing"), value=1.5, mode="scale", positions=range(6, 12))
+            for _ in range(model.anatomy.blocks[1].router is not None)
+        ],
     ]
 
 
@@ -32,11 +40,11 @@ def written(model: Model, **settings: object) -> tuple[list[int], torch.Tensor]:
     return [step.token for step in steps], torch.stack([step.logits for step in steps])
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama-grouped-biases", "mistral-window", "gemma2"])
+@pytest.mark.parametrize("name", WRITERS)
 def test_cache_changes_nothing(name: str, opened: Callable[..., Model]) -> None:
     # sampling at a high temperature visits more than one token even in a tiny model
     model = opened(name)
-    for changes in ([], edits()):
+    for changes in ([], edits(model)):
         found = [
             written(
                 model,
@@ -53,10 +61,12 @@ def test_cache_changes_nothing(name: str, opened: Callable[..., Model]) -> None:
         torch.testing.assert_close(found[0][1], found[1][1], atol=close, rtol=close)
         assert len(set(found[0][0])) > 2
     plain = written(model)[1]
-    assert not torch.allclose(plain, written(model, edits=edits())[1], atol=1e-2)
+    assert not torch.allclose(plain, written(model, edits=edits(model))[1], atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "mistral-window", "gemma2"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "mistral-window", "gemma2", "gemma3", "qwen3", "gpt_neox", "qwen3_moe", "gpt_oss"]
+)
 def test_greedy_writing_is_the_models_own(name: str, opened: Callable[..., Model]) -> None:
     model, ids = opened(name), prompt()
     hf = model.anatomy.hf

@@ -93,3 +93,39 @@ def test_gradients_only_on_request() -> None:
     result = model.run(ids, read=["blocks.0.resid_mid"], differentiable=True)
     (gradient,) = torch.autograd.grad(result.logits[-1, 3], result.sites["blocks.0.resid_mid"])
     assert float(gradient.abs().max()) > 0
+
+
+@pytest.mark.parametrize("name", ["routing", "mlp_act"])
+def test_hooks_on_experts_come_off_after_an_exception(name: str) -> None:
+    hf, ids = tiny("mixtral"), prompt()
+    model = wrap(hf)
+    plain, frozen = model.run(ids).logits, Frozen(record=model.record(ids))
+
+    def fail(_: Tensor) -> Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.run(ids, edits=[Edit(site=SiteId(1, name), value=fail)], freeze=frozen)
+    assert bare(hf)
+    assert torch.equal(model.run(ids).logits, plain)
+
+
+@pytest.mark.parametrize("name", ["routing", "mlp_act"])
+def test_gradients_reach_every_expert(name: str) -> None:
+    """The weight of an expert that was not chosen has a gradient too: what it would have written."""
+    model, ids, site = wrap(tiny("gpt_oss", dtype=torch.float64)), prompt(), SiteId(0, name)
+    held = Frozen(record=model.record(ids), mlp_layers=(1,))
+    leaf = Edit(site=site, value=_leaf)
+    result = model.run(ids, read=[site], edits=[leaf], freeze=held, differentiable=True)
+    value = result.sites[str(site)]
+    (gradient,) = torch.autograd.grad(result.logits[-1, 3], value)
+    direction = torch.randn(value.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    moved = Edit(site=site, value=value.detach() + direction)
+    change = model.run(ids, edits=[moved], freeze=held).logits[-1, 3] - result.logits[-1, 3].detach()
+    assert float(change) == pytest.approx(float((gradient * direction).sum()), rel=1e-9)
+    if name == "routing":
+        assert bool((gradient[value == 0] != 0).any())
+
+
+def _leaf(x: Tensor) -> Tensor:
+    return x.detach().requires_grad_(True)

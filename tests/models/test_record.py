@@ -25,8 +25,9 @@ def compose(record: FrozenPrompt) -> Tensor:
         written = block.attn.linear(block.attn_norm.linear(x))
         if block.attn_post_norm is not None:
             written = block.attn_post_norm.linear(written)
-        x = x + written + block.attn_constant()
-        torch.testing.assert_close(with_bias(block.mlp_norm, x), block.mlp_in, atol=1e-10, rtol=1e-10)
+        before, x = x, x + written + block.attn_constant()
+        read = with_bias(block.mlp_norm, before if block.parallel else x)
+        torch.testing.assert_close(read, block.mlp_in, atol=1e-10, rtol=1e-10)
         x = x + (block.mlp_out if block.mlp_post_norm is None else with_bias(block.mlp_post_norm, block.mlp_out))
     return with_bias(record.final_norm, x)
 
@@ -60,19 +61,65 @@ def test_neurons_recompute_the_mlp(name: str, opened: Callable[..., Model]) -> N
     model, ids = opened(name), prompt()
     truth, record = reference(model.anatomy.hf, ids), model.record(ids)
     for layer, block in enumerate(record.blocks):
-        mlp = model.neurons(layer)
-        inner = block.mlp_in @ mlp.W_in.T + (0 if mlp.b_in is None else mlp.b_in)
-        if mlp.W_gate is None:
-            acts = mlp.act(inner)
-        else:
-            acts = mlp.act(block.mlp_in @ mlp.W_gate.T + (0 if mlp.b_gate is None else mlp.b_gate)) * inner
-        out = acts @ mlp.W_out + (0 if mlp.b_out is None else mlp.b_out)
-        torch.testing.assert_close(out, block.mlp_out, atol=1e-10, rtol=1e-10)
+        routing = torch.ones(len(ids), 1).double() if block.routing is None else block.routing
+        all_acts, total = [], torch.zeros_like(block.mlp_out)
+        for number, mlp in enumerate(model.neurons(layer).experts):
+            inner = block.mlp_in @ mlp.W_in.T + (0 if mlp.b_in is None else mlp.b_in)
+            if mlp.W_gate is None:
+                acts = mlp.act(inner)
+            else:
+                factor = inner if mlp.up_act is None else mlp.up_act(inner)
+                acts = mlp.act(block.mlp_in @ mlp.W_gate.T + (0 if mlp.b_gate is None else mlp.b_gate)) * factor
+            out = acts @ mlp.W_out + (0 if mlp.b_out is None else mlp.b_out)
+            total = total + routing[:, number, None] * out
+            all_acts.append(acts * (routing[:, number, None] != 0))
+        torch.testing.assert_close(total, block.mlp_out, atol=1e-10, rtol=1e-10)
+        acts = torch.cat(all_acts, dim=-1)
         torch.testing.assert_close(acts, truth[f"blocks.{layer}.mlp_act"], atol=1e-10, rtol=1e-10)
+        if block.routing is not None:
+            torch.testing.assert_close(routing, truth[f"blocks.{layer}.routing"], atol=1e-10, rtol=1e-10)
+
+
+def test_routing_is_sparse_and_weighs_as_the_configuration_says(opened: Callable[..., Model]) -> None:
+    for name, chosen, normalised in (
+        ("mixtral", 2, True),
+        ("mixtral-window", 1, True),
+        ("qwen3_moe", 2, True),
+        ("qwen3_moe-mixed", 2, False),
+        ("gpt_oss", 2, True),
+    ):
+        blocks = opened(name).record(prompt()).blocks
+        assert (blocks[0].routing is None) == (name == "qwen3_moe-mixed")
+        routing = blocks[1].routing
+        assert routing is not None
+        assert ((routing != 0).sum(1) == chosen).all()
+        assert bool(torch.allclose(routing.sum(1), torch.ones_like(routing[:, 0]))) == normalised
+        assert len((routing != 0).unique(dim=0)) > 1, "not every token goes to the same experts"
+
+
+def test_sinks_take_their_share(opened: Callable[..., Model]) -> None:
+    for block in opened("gpt_oss").record(prompt()).blocks:
+        share = block.attn.pattern.sum(-1)
+        assert float(share.max()) < 1
+        assert 0.3 < float(share.mean()) < 0.95
+
+
+def test_clamps_are_felt(opened: Callable[..., Model]) -> None:
+    """The tiny model has activations on both sides of its limits; otherwise it would test nothing."""
+    model = opened("gpt_oss")
+    gate, up = model.neurons(1).experts[0].pre_activations(model.record(prompt()).blocks[1].mlp_in)[::-1]
+    for values in (gate, up):
+        assert 0.05 < float((values > 0.8).double().mean()) < 0.95
 
 
 def test_windows_are_shorter_than_the_prompt(opened: Callable[..., Model]) -> None:
-    for name, layers in (("mistral-window", (0, 1)), ("gemma2", (0,))):
+    for name, layers in (
+        ("mistral-window", (0, 1)),
+        ("gemma2", (0,)),
+        ("gemma3", (0,)),
+        ("qwen2-window", (1,)),
+        ("gpt_oss", (0,)),
+    ):
         blocks = opened(name).record(prompt()).blocks
         for layer in range(2):
             assert (float(blocks[layer].attn.pattern[:, -1, 0].max()) == 0) == (layer in layers)

@@ -3,12 +3,14 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
 from transformers.models.gemma2.modeling_gemma2 import Gemma2RMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
+from gearscope.models.attention import attend
 from gearscope.models.model import wrap
 from tests.oracles.tiny_models import FAMILIES, prompt, tiny
 
@@ -132,4 +134,51 @@ def test_missing_modules_are_named() -> None:
     hf = tiny("gpt2")
     hf.config.model_type = "llama"
     with pytest.raises(ModelError, match=r"should have a module model\.embed_tokens; found a GPT2LMHeadModel"):
+        wrap(hf)
+
+
+def test_what_an_mlp_reads_is_checked() -> None:
+    hf = tiny("gpt_neox")
+    hf.config.use_parallel_residual = False
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp should read the stream after its attention"):
+        wrap(hf)
+    hf = tiny("gpt_neox", use_parallel_residual=False)
+    hf.config.use_parallel_residual = True
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp should read the stream before its attention"):
+        wrap(hf)
+
+
+def test_norms_of_heads_are_checked() -> None:
+    hf = tiny("qwen3")
+    norm = hf.model.layers[1].self_attn.k_norm
+    hf.model.layers[1].self_attn.k_norm = with_weights_of(CentredNorm(4 + 2), norm)
+    with pytest.raises(ModelError, match=r"layers\.1\.self_attn\.k_norm should compute an RMSNorm"):
+        wrap(hf)
+
+
+def test_routers_and_experts_are_checked() -> None:
+    hf = tiny("mixtral")
+    hf.model.layers[1].mlp.gate.register_forward_hook(lambda _, __, out: (out[0], 0.9 * out[1], out[2]))
+    with pytest.raises(ModelError, match=r"layers\.1\.mlp\.gate should be a softmax of the chosen experts"):
+        wrap(hf)
+    hf = tiny("qwen3_moe", norm_topk_prob=False)
+    hf.config.norm_topk_prob = True
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp\.gate should be a softmax of the chosen experts"):
+        wrap(hf)
+    hf = tiny("gpt_oss")
+    hf.model.layers[0].mlp.experts.register_forward_hook(lambda _, __, out: out + 0.1)
+    with pytest.raises(ModelError, match=r"layers\.0\.mlp should be a sum of gated experts"):
+        wrap(hf)
+
+
+def test_sinks_are_checked() -> None:
+    hf = tiny("gpt_oss")
+
+    def sinkless(module: nn.Module, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, **more: object) -> tuple:
+        return attend(module, q, k, v, mask, **{**more, "s_aux": None})
+
+    AttentionInterface.register("sinkless", sinkless)
+    AttentionMaskInterface.register("sinkless", eager_mask)
+    hf.set_attn_implementation("sinkless")
+    with pytest.raises(ModelError, match=r"layers\.0\.self_attn should add attention"):
         wrap(hf)

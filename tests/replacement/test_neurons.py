@@ -8,12 +8,12 @@ from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.model import Model, wrap
 from gearscope.replacement.neurons import Neurons, frozen_slope, neuron_replacement
-from tests.oracles.tiny_models import tiny
+from tests.oracles.tiny_models import FAMILIES, tiny
 
 IDS = torch.tensor([0, 5, 9, 3, 7])
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "mistral", "gemma2"])
+@pytest.fixture(scope="module", params=FAMILIES)
 def case(request: pytest.FixtureRequest) -> tuple[Model, FrozenPrompt]:
     model = wrap(tiny(request.param, dtype=torch.float64, n_layers=3))
     return model, model.record(IDS)
@@ -29,7 +29,8 @@ def test_writes_bias_and_error_make_the_mlp_output(case, most: int | None) -> No
     prompt, neurons = case[1], rewrite(case, most)
     for layer, block in enumerate(prompt.blocks):
         for position in range(prompt.n_constant_positions, prompt.n_positions):
-            total = neurons.bias[layer].clone()
+            bias = neurons.bias[layer]
+            total = (bias if bias.ndim == 1 else bias[position]).clone()
             for write in neurons.writes(layer, position):
                 total += write.activation @ write.vectors
             if neurons.error is not None:
@@ -42,11 +43,14 @@ def test_no_error_when_all_neurons_are_features(case) -> None:
 
 
 def test_most_keeps_the_neurons_that_write_most(case) -> None:
-    model, whole, few = case[0], rewrite(case), rewrite(case, 4)
+    (model, few_prompt), whole, few = case, rewrite(case), rewrite(case, 4)
     for layer in range(model.n_layers):
-        norm = model.neurons(layer).W_out.norm(dim=1)
+        experts, routing = model.neurons(layer).experts, few_prompt.blocks[layer].routing
+        W_out = torch.cat([expert.W_out for expert in experts])
         for position in range(1, len(IDS)):
             here, kept = whole.active.at(layer, position), few.active.at(layer, position)
+            weights = torch.ones(1).double() if routing is None else routing[position]
+            norm = (W_out * weights.repeat_interleave(len(W_out) // len(experts))[:, None]).norm(dim=1)
             strength = whole.active.activation[here].abs() * norm[whole.active.index[here]]
             best = whole.active.index[here][strength.topk(4).indices]
             assert sorted(few.active.index[kept].tolist()) == sorted(best.tolist())
@@ -69,18 +73,51 @@ def test_reading_the_input_gives_the_value(case) -> None:
 def test_half_rule_gives_each_factor_half(case) -> None:
     """Moving only what the gate reads, or only what the other factor reads, moves the frozen product by half."""
     model, prompt = case
-    mlp = model.neurons(1)
-    if mlp.W_gate is None:
+    experts = model.neurons(1).experts
+    if experts[0].W_gate is None:
         pytest.skip("this family's MLP has no gate")
     neurons = rewrite(case)
     here = neurons.active.at(1, 2)
     read, index = neurons.read(torch.arange(here.start, here.stop)), neurons.active.index[here]
     x = prompt.blocks[1].mlp_in[2]
-    gate, up = torch.nn.functional.linear(x, mlp.W_gate, mlp.b_gate), torch.nn.functional.linear(x, mlp.W_in, mlp.b_in)
     direction = torch.randn(len(x), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    through_gate = 0.5 * mlp.act(gate) / gate * (mlp.W_gate @ direction) * up
-    through_up = 0.5 * mlp.act(gate) * (mlp.W_in @ direction)
-    torch.testing.assert_close(read.vectors @ direction, (through_gate + through_up)[index])
+    expected = []
+    for mlp in experts:
+        gate = torch.nn.functional.linear(x, mlp.W_gate, mlp.b_gate)
+        up = torch.nn.functional.linear(x, mlp.W_in, mlp.b_in)
+        factor, moved = up, mlp.W_in @ direction
+        if model.anatomy.hf.config.model_type == "gpt_oss":  # (clamp(u) + 1): the one moves nothing
+            factor, moved = up.clamp(-0.8, 0.8) + 1, moved * up.clamp(-0.8, 0.8) / up
+        through_gate = 0.5 * mlp.act(gate) / gate * (mlp.W_gate @ direction) * factor
+        expected.append(through_gate + 0.5 * mlp.act(gate) * moved)
+    torch.testing.assert_close(read.vectors @ direction, torch.cat(expected)[index])
+
+
+def test_reading_does_not_depend_on_the_order(case) -> None:
+    neurons = rewrite(case)
+    here = neurons.active.at(1, 2)
+    chosen = torch.arange(here.start, here.stop)
+    order = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))
+    whole, shuffled = neurons.read(chosen), neurons.read(chosen[order])
+    torch.testing.assert_close(shuffled.vectors, whole.vectors[order])
+    torch.testing.assert_close(shuffled.constant, whole.constant[order])
+
+
+def test_neurons_of_experts_stand_side_by_side(case) -> None:
+    """Only those of chosen experts are active, and the router's weight is part of what they write."""
+    (model, prompt), neurons = case, rewrite(case)
+    for layer, block in enumerate(prompt.blocks):
+        mlp = model.neurons(layer)
+        width = mlp.experts[0].n_neurons
+        for position in range(1, len(IDS)):
+            here = neurons.active.at(layer, position)
+            found = (neurons.active.index[here] // width).unique().tolist()
+            chosen = [0] if block.routing is None else block.routing[position].nonzero()[:, 0].tolist()
+            assert found == chosen
+            for number, write in zip(chosen, neurons.writes(layer, position), strict=True):
+                weight = 1.0 if block.routing is None else block.routing[position, number]
+                index = neurons.active.index[write.features] - number * width
+                torch.testing.assert_close(write.vectors, weight * mlp.experts[number].W_out[index])
 
 
 def test_slope_is_continued_to_zero() -> None:

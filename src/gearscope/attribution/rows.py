@@ -10,6 +10,7 @@ everything that was written. Nothing is left out, so a row sums to the target's 
 
 A skip transcoder's linear path is no source but a way: on passing an MLP, g += Nᵀ W_skipᵀ g(MLP output).
 
+Where MLP and attention are parallel, a target at an MLP input does not see its own layer's attention.
 Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing about which
 targets are worth a row, nor about graphs.
 """
@@ -112,15 +113,21 @@ class RowMaker:
                 g = self.prompt.final_norm.adjoint(g, aim.position)
             case "mlp_in":
                 g = self.prompt.blocks[aim.layer].mlp_norm.adjoint(g, aim.position)
-                g = sweep.attention(g, aim.layer, aim.position)
+                if not self.prompt.blocks[aim.layer].parallel:
+                    g = sweep.attention(g, aim.layer, aim.position)
             case "resid_mid":
+                assert not self.prompt.blocks[aim.layer].parallel, "a parallel layer has no residual stream in between"
                 g = sweep.attention(g, aim.layer, aim.position)
             case "resid_pre":
                 pass
         for layer in range(aim.layer - 1, -1, -1):
             first = aim.position + 1 - g.shape[1]
             skipped = sweep.mlp(g, layer, first)
-            g = sweep.attention(g if skipped is None else g + skipped, layer, first)
+            parallel = self.prompt.blocks[layer].parallel
+            through = sweep.attention(g if skipped is None or parallel else g + skipped, layer, first)
+            if skipped is not None and parallel:
+                through[:, first:] += skipped
+            g = through
         sweep.embeddings(g, aim.position + 1 - g.shape[1])
         return sweep.out
 
@@ -178,7 +185,9 @@ class _Sweep:
         """Meet biases, errors and features at the positions from `start` on; h is the gradient where they write."""
         last = first + g.shape[1]
         live = h[:, start - first :]
-        bias = live.sum(1) @ self.replacement.bias[layer]
+        constant = self.replacement.bias[layer]
+        everywhere = constant.ndim == 1
+        bias = live.sum(1) @ constant if everywhere else torch.einsum("twd,wd->t", live, constant[start:last])
         post = self.prompt.blocks[layer].mlp_post_norm
         if post is not None and post.bias is not None and self.replacement.writes_at == "before_post_norm":
             bias = bias + g[:, start - first :].sum(1) @ post.bias

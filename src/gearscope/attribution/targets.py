@@ -115,6 +115,9 @@ def probe_target(
     entry = _PROBE_SITES.get(site.name)
     if entry is None:
         raise TargetError(f"a probe at one of {', '.join(_PROBE_SITES)} was expected", found=str(site))
+    if entry == "resid_mid" and site.layer is not None and prompt.blocks[site.layer].parallel:
+        expected = "a probe at another site was expected: MLP and attention are parallel in this model"
+        raise TargetError(expected, found=str(site))
     if direction.shape != (prompt.d_model,):
         found = f"one of shape {tuple(direction.shape)}"
         raise TargetError(f"a probe direction of width {prompt.d_model} was expected", found=found)

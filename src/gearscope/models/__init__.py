@@ -7,9 +7,11 @@ Nothing here knows about dictionaries, targets or graphs; nothing is stored.
 Files in reading order:
 
     families.py     one small map per model family: where its parts are and what their formulas are
+    mlp.py          the weights of MLPs and of experts, in one shape for all families
     anatomy.py      a map laid over one model: its modules, and its weights in one shape for all families
     sites.py        named places, and edits of what stands there
     attention.py    the attention that shows its pattern, lets it be edited, or replays a recorded one
+    routing.py      routed experts opened: the router's choice and the experts' neurons
     hooks.py        sites read, written and frozen through forward hooks that are always taken away again
     frozen.py       one prompt's forward pass as a linear map, with the adjoints of its pieces
     record.py       one forward pass that fills it in

@@ -1,7 +1,7 @@
 """A family's map laid over one model: its modules by role, and its weights in one shape for every family.
 
     W_V [G D E], W_O [H E D]      heads side by side; G value heads are shared by H = groups · G query heads
-    MlpWeights                    neurons along F, whichever way round the module stores its matrices
+    MlpWeights, ExpertWeights     neurons along F, whichever way round the module stores its matrices
 
 Weights are views of the model's own parameters wherever the layout allows it. Every refusal names the module. It knows
 nothing about hooks or prompts.
@@ -18,8 +18,9 @@ from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
-from gearscope.models.families import Family, NormFormula, Projection, family_of
-from gearscope.models.frozen import FrozenAttention, FrozenNorm, MlpWeights
+from gearscope.models.families import Experts, Family, NormFormula, Projection, family_of
+from gearscope.models.frozen import FrozenAttention, FrozenNorm
+from gearscope.models.mlp import ClampedPlusOne, ClampedSwish, ExpertWeights, MlpWeights
 
 
 class Part(NamedTuple):
@@ -30,12 +31,13 @@ class Part(NamedTuple):
 
 
 class HeadPart(NamedTuple):
-    """A linear map whose output is split into heads; one of `parts` equal slices of a fused map."""
+    """A linear map whose output is split into heads; one of `parts` equal parts of a fused map."""
 
     path: str
     module: nn.Module
     index: int
     parts: int
+    per_head: bool
     n_heads: int
 
 
@@ -63,7 +65,10 @@ class NormPart(NamedTuple):
             raise ModelError(f"{self.path} should have the attribute {self.formula.epsilon}", found=_kind(self.module))
         centred = x - x.mean(-1, keepdim=True) if self.formula.centred else x
         scale = torch.rsqrt(centred.pow(2).mean(-1) + epsilon)
-        return FrozenNorm(scale=scale, weight=self.weight(), bias=self.bias(), centred=self.formula.centred)
+        # Some norms are kept in float32 inside models in half precision.
+        weight, bias = self.weight().to(x), self.bias()
+        bias = None if bias is None else bias.to(x)
+        return FrozenNorm(scale=scale, weight=weight, bias=bias, centred=self.formula.centred)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +82,27 @@ class BlockParts:
     q: HeadPart
     k: HeadPart
     v: HeadPart
+    q_norm: NormPart | None
+    k_norm: NormPart | None
     o: Part
     mlp_norm: NormPart
     mlp: Part
     mlp_post_norm: NormPart | None
     gate: Part | None
-    up: Part
-    down: Part
-    act: Part
+    up: Part | None
+    down: Part | None
+    act: Part | None
+    router: Part | None
+    experts: Part | None
+    """Instead of gate, up, down and act where the MLP is routed."""
 
     def norms(self) -> list[NormPart]:
-        """The norms this layer has, in the order they run."""
+        """The norms of the residual stream that this layer has, in the order of `FrozenBlock`."""
         return [n for n in (self.attn_norm, self.attn_post_norm, self.mlp_norm, self.mlp_post_norm) if n is not None]
+
+    def head_norms(self) -> list[NormPart]:
+        """The norms inside attention, over the width of one head."""
+        return [n for n in (self.q_norm, self.k_norm) if n is not None]
 
 
 class Anatomy:
@@ -103,6 +117,7 @@ class Anatomy:
         self.d_model = int(config.hidden_size)
         self.head_dim = int(getattr(config, "head_dim", None) or self.d_model // self.n_heads)
         self.context = int(config.max_position_embeddings)
+        self.parallel = self.family.parallel is not None and bool(getattr(config, self.family.parallel))
         self.embed = self._part(self.family.embed)
         self.position_embed = self._optional(self.family.position_embed)
         self.final_norm = self._norm(self.family.final_norm)
@@ -151,25 +166,35 @@ class Anatomy:
         return self.hf(ids, attention_mask=mask, past_key_values=cache, use_cache=cache is not None).logits
 
     def norms(self) -> list[NormPart]:
-        """Every norm of the model, in the order they run."""
+        """Every norm of the residual stream, layer by layer, the final one last."""
         return [*(norm for parts in self.blocks for norm in parts.norms()), self.final_norm]
+
+    def head_norms(self) -> list[NormPart]:
+        """Every norm inside attention."""
+        return [norm for parts in self.blocks for norm in parts.head_norms()]
 
     def attention(self, layer: int, pattern: Float[Tensor, "H P P"]) -> FrozenAttention:
         """The attention of one layer with its pattern frozen."""
         parts, E = self.blocks[layer], self.head_dim
-        W_V, b_V = _sliced(parts.v)
+        W_V, b_V = _per_head(parts.v)
         W_O = _matrix(parts.o)
         return FrozenAttention(
             pattern=pattern,
-            W_V=W_V.view(self.n_kv_heads, E, self.d_model).transpose(1, 2),
-            b_V=None if b_V is None else b_V.view(self.n_kv_heads, E),
+            W_V=W_V.transpose(1, 2),
+            b_V=b_V,
             W_O=W_O.unflatten(1, (self.n_heads, E)).permute(1, 2, 0),
             b_O=_bias(parts.o),
         )
 
-    def neurons(self, layer: int) -> MlpWeights:
+    def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
         """The MLP of one layer, neurons along F."""
         parts = self.blocks[layer]
+        if parts.experts is not None:
+            assert self.family.experts is not None
+            return _expert_weights(parts.experts, self.family.experts)
+        assert parts.up is not None
+        assert parts.down is not None
+        assert parts.act is not None
         return MlpWeights(
             W_gate=None if parts.gate is None else _matrix(parts.gate),
             b_gate=None if parts.gate is None else _bias(parts.gate),
@@ -179,6 +204,12 @@ class Anatomy:
             b_out=_bias(parts.down),
             act=parts.act.module,
         )
+
+    @property
+    def normalised(self) -> bool:
+        """Whether a router's chosen weights sum to one."""
+        experts = self.family.experts
+        return experts is None or experts.normalised is None or bool(getattr(self.hf.config, experts.normalised))
 
     def _block(self, layer: int) -> BlockParts:
         family, root = self.family, f"{self.family.layers}.{layer}"
@@ -192,15 +223,24 @@ class Anatomy:
             q=self._heads(attn, family.q, self.n_heads),
             k=self._heads(attn, family.k, self.n_kv_heads),
             v=self._heads(attn, family.v, self.n_kv_heads),
+            q_norm=None if family.q_norm is None else self._norm(f"{attn}.{family.q_norm}"),
+            k_norm=None if family.k_norm is None else self._norm(f"{attn}.{family.k_norm}"),
             o=self._part(f"{attn}.{family.o}"),
             mlp_norm=self._norm(f"{root}.{family.mlp_norm}"),
             mlp=self._part(mlp),
             mlp_post_norm=None if post_mlp is None else self._norm(f"{root}.{post_mlp}"),
-            gate=self._optional(None if family.gate is None else f"{mlp}.{family.gate}"),
-            up=self._part(f"{mlp}.{family.up}"),
-            down=self._part(f"{mlp}.{family.down}"),
-            act=self._part(f"{mlp}.{family.act}"),
+            **self._mlp_parts(mlp),
         )
+
+    def _mlp_parts(self, mlp: str) -> dict[str, Part | None]:
+        """What is inside one MLP: the parts of a dense one, or router and experts."""
+        family, experts = self.family, self.family.experts
+        routed = experts is not None and hasattr(self._part(mlp).module, experts.path)
+        paths = {"gate": family.gate, "up": family.up, "down": family.down, "act": family.act}
+        inside: dict[str, str | None] = {name: None if routed else path for name, path in paths.items()}
+        inside["router"] = experts.router if routed and experts is not None else None
+        inside["experts"] = experts.path if routed and experts is not None else None
+        return {name: self._optional(None if path is None else f"{mlp}.{path}") for name, path in inside.items()}
 
     def _part(self, path: str) -> Part:
         try:
@@ -218,7 +258,47 @@ class Anatomy:
 
     def _heads(self, attn: str, projection: Projection, n_heads: int) -> HeadPart:
         part = self._part(f"{attn}.{projection.path}")
-        return HeadPart(*part, projection.index, projection.parts, n_heads)
+        return HeadPart(*part, projection.index, projection.parts, projection.per_head, n_heads)
+
+
+def _expert_weights(part: Part, layout: Experts) -> ExpertWeights:
+    """Views of the fused parameters, expert by expert."""
+    both, down = _parameter(part, layout.gate_up), _parameter(part, layout.down)
+    both, down = (both, down.mT) if not layout.transposed else (both.mT, down)
+    b_both, b_out = (_optional_parameter(part, f"{name}_bias") for name in (layout.gate_up, layout.down))
+    F = both.shape[1] // 2
+    gates = slice(0, None, 2) if layout.interleaved else slice(0, F)
+    ups = slice(1, None, 2) if layout.interleaved else slice(F, None)
+    act, up_act = _expert_activations(part, layout)
+    return ExpertWeights(
+        experts=tuple(
+            MlpWeights(
+                W_gate=both[x, gates],
+                b_gate=None if b_both is None else b_both[x, gates],
+                W_in=both[x, ups],
+                b_in=None if b_both is None else b_both[x, ups],
+                W_out=down[x],
+                b_out=None if b_out is None else b_out[x],
+                act=act,
+                up_act=up_act,
+            )
+            for x in range(both.shape[0])
+        )
+    )
+
+
+def _expert_activations(part: Part, layout: Experts) -> tuple[nn.Module, nn.Module | None]:
+    if layout.clamped:
+        alpha, limit = (_number(part, name) for name in ("alpha", "limit"))
+        return ClampedSwish(alpha, limit), ClampedPlusOne(limit)
+    return getattr(part.module, layout.act), None
+
+
+def _number(part: Part, name: str) -> float:
+    value = getattr(part.module, name, None)
+    if not isinstance(value, int | float):
+        raise ModelError(f"{part.path} should have a number {name}", found=repr(value))
+    return float(value)
 
 
 def _kind(module: nn.Module) -> str:
@@ -247,12 +327,16 @@ def _matrix(part: Part | HeadPart) -> Float[Tensor, "out in"]:
 
 
 def _bias(part: Part | HeadPart) -> Float[Tensor, " out"] | None:
-    return None if getattr(part.module, "bias", None) is None else _parameter(part, "bias")
+    return _optional_parameter(part, "bias")
 
 
-def _sliced(part: HeadPart) -> tuple[Float[Tensor, "out in"], Float[Tensor, " out"] | None]:
-    """One part of a fused map."""
-    matrix, bias = _matrix(part), _bias(part)
-    width = matrix.shape[0] // part.parts
-    rows = slice(part.index * width, (part.index + 1) * width)
-    return matrix[rows], None if bias is None else bias[rows]
+def _optional_parameter(part: Part | HeadPart, name: str) -> Tensor | None:
+    return None if getattr(part.module, name, None) is None else _parameter(part, name)
+
+
+def _per_head(part: HeadPart) -> tuple[Float[Tensor, "G E D"], Float[Tensor, "G E"] | None]:
+    """One part of a (fused) map, heads apart: views of what is stored."""
+    shape = (part.n_heads, part.parts, -1) if part.per_head else (part.parts, part.n_heads, -1)
+    matrix, bias = _matrix(part).unflatten(0, shape), _bias(part)
+    chosen = (slice(None), part.index) if part.per_head else (part.index,)
+    return matrix[chosen], None if bias is None else bias.unflatten(0, shape)[chosen]

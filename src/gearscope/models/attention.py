@@ -2,6 +2,9 @@
 
     pattern = softmax(cap(q kᵀ · scale) + mask),    out = pattern v,    cap(s) = c · tanh(s / c) where a family has one
 
+With sinks (one learned score per head that no key stands behind) the softmax runs over keys and sink, and the sink's
+share is left out: rows of the pattern sum to less than one.
+
 It is registered with transformers under one name, as attention function AND as mask function: with the first alone a
 model silently stops being causal. Softmax runs in float32 at least, and in float64 where the model does. Which modules
 are tapped is kept in a context variable, so models, nested runs and threads do not see each other's taps; a module
@@ -21,8 +24,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import eager_mask
-
-from gearscope.errors import ModelError
 
 NAME = "gearscope"
 Through = Callable[[Tensor], Tensor | None]
@@ -80,9 +81,7 @@ def attend(
     s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "B Q H Ev"], Tensor]:
-    """The attention function, in the form transformers calls. Raises ModelError for sinks, which it does not know."""
-    if s_aux is not None:
-        raise ModelError("attention without sinks was expected", found=f"sinks in a {type(module).__name__}")
+    """The attention function, in the form transformers calls; `s_aux` are the sinks, one per head."""
     tap = _TAPS.get().get(module, Tap())
     groups = query.shape[1] // key.shape[1]
     if tap.replay is None:
@@ -93,8 +92,11 @@ def attend(
             scores = softcap * torch.tanh(scores / softcap)
         if attention_mask is not None:
             scores = scores + attention_mask
+        if s_aux is not None:
+            sinks = s_aux.to(scores).view(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+            scores = torch.cat([scores, sinks], dim=-1)
         precision = torch.promote_types(scores.dtype, torch.float32)
-        pattern = torch.softmax(scores, dim=-1, dtype=precision).to(value.dtype)
+        pattern = torch.softmax(scores, dim=-1, dtype=precision).to(value.dtype)[..., : key.shape[2]]
     else:
         pattern = tap.replay.to(value).expand(query.shape[0], -1, -1, -1)
     new = None if tap.through is None else tap.through(pattern)

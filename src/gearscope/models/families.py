@@ -4,13 +4,13 @@ A map holds module paths only (of the model, of one block, inside attention, ins
 everything else is read off the modules. A new family is a new map: nothing else in this room names a family, and the
 self-check at load refuses a model that its map does not describe.
 
-    layer norm      (x − mean x) / √(var x + ε) · w + b       GPT-2
-    RMS norm        x / √(mean x² + ε) · (offset + w)         offset 0: Llama, Mistral; offset 1: Gemma
+    layer norm      (x − mean x) / √(var x + ε) · w + b       GPT-2, GPT-NeoX
+    RMS norm        x / √(mean x² + ε) · (offset + w)         offset 1: Gemma; offset 0: all others
 
 It knows nothing about hooks, prompts or weights.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gearscope.errors import ModelError
@@ -33,6 +33,28 @@ class Projection(NamedTuple):
     path: str
     index: int = 0
     parts: int = 1
+    per_head: bool = False
+    """True when the parts lie side by side within each head, rather than all heads of one part after another."""
+
+
+class Experts(NamedTuple):
+    """Routed experts inside an MLP: the fused weights of all of them, and the router beside."""
+
+    router: str
+    path: str = "experts"
+    gate_up: str = "gate_up_proj"
+    """Parameter [X, 2F, D], gates first."""
+    down: str = "down_proj"
+    """Parameter [X, D, F]."""
+    act: str = "act_fn"
+    normalised: str | None = None
+    """Config attribute that says whether the chosen weights are scaled to sum to one; None when they always are."""
+    transposed: bool = False
+    """True when the parameters are stored as [X, D, 2F] and [X, F, D]."""
+    interleaved: bool = False
+    """True when gates and the other factors alternate."""
+    clamped: bool = False
+    """True for (clamp(u, ±limit) + 1) · g σ(alpha g), g cut off at limit; `alpha` and `limit` are the module's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +78,20 @@ class Family:
     q: Projection
     k: Projection
     v: Projection
+    q_norm: str | None = None
+    """A norm over each query head, and likewise over keys: inside the pattern, so never part of what is linear."""
+    k_norm: str | None = None
     o: str
     gate: str | None = None
     up: str
     down: str
     act: str
+    experts: Experts | None = None
+    """Where the MLPs that are routed have their experts; the other parts of an MLP are those of dense layers."""
     final_softcap: str | None = None
     """Config attribute c of a last step `c · tanh(logits / c)`."""
+    parallel: str | None = None
+    """Config attribute that is true when the MLP reads the residual stream from before the layer's own attention."""
 
 
 _LAYER_NORM = NormFormula(centred=True, gain_offset=0.0, epsilon="eps")
@@ -89,6 +118,27 @@ GPT2 = Family(
     down="c_proj",
     act="act",
 )
+GPT_NEOX = Family(
+    model_type="gpt_neox",
+    norm=_LAYER_NORM,
+    embed="gpt_neox.embed_in",
+    layers="gpt_neox.layers",
+    final_norm="gpt_neox.final_layer_norm",
+    unembed="lm_head",
+    attn_norm="input_layernorm",
+    attn="attention",
+    mlp_norm="post_attention_layernorm",
+    mlp="mlp",
+    q=Projection("query_key_value", 0, 3, per_head=True),
+    k=Projection("query_key_value", 1, 3, per_head=True),
+    v=Projection("query_key_value", 2, 3, per_head=True),
+    o="dense",
+    up="dense_h_to_4h",
+    down="dense_4h_to_h",
+    act="act",
+    parallel="use_parallel_residual",
+)
+"""Pythia is of this family. It rotates a part of each head only, which is inside the pattern."""
 
 
 def _llama_like(
@@ -98,6 +148,7 @@ def _llama_like(
     attn_post_norm: str | None = None,
     mlp_norm: str = "post_attention_layernorm",
     mlp_post_norm: str | None = None,
+    head_norms: bool = False,
     final_softcap: str | None = None,
 ) -> Family:
     """The layout that Llama began and most families kept."""
@@ -117,6 +168,8 @@ def _llama_like(
         q=Projection("q_proj"),
         k=Projection("k_proj"),
         v=Projection("v_proj"),
+        q_norm="q_norm" if head_norms else None,
+        k_norm="k_norm" if head_norms else None,
         o="o_proj",
         gate="gate_proj",
         up="up_proj",
@@ -139,7 +192,26 @@ GEMMA2 = _llama_like(
 )
 """Its embedding module multiplies by √D, and its attention hands its own soft-cap on, so neither is in the map."""
 
-FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, MISTRAL, GEMMA2)}
+GEMMA3 = replace(
+    GEMMA2,
+    model_type="gemma3_text",
+    q_norm="q_norm",
+    k_norm="k_norm",
+)
+"""The text-only models. Which of its two rotary bases a layer has is inside the pattern."""
+QWEN2 = _llama_like("qwen2")
+QWEN3 = _llama_like("qwen3", head_norms=True)
+MIXTRAL = replace(LLAMA, model_type="mixtral", experts=Experts("gate"))
+QWEN3_MOE = replace(QWEN3, model_type="qwen3_moe", experts=Experts("gate", normalised="norm_topk_prob"))
+"""Some of its layers may be dense."""
+GPT_OSS = replace(
+    LLAMA, model_type="gpt_oss", experts=Experts("router", transposed=True, interleaved=True, clamped=True)
+)
+"""Its attention hands its sinks on, so they are not in the map. Its published weights are quantized, which is refused
+when they are opened; a copy in bfloat16 opens."""
+
+_ALL = (GPT2, LLAMA, MISTRAL, GEMMA2, GEMMA3, QWEN2, QWEN3, GPT_NEOX, MIXTRAL, QWEN3_MOE, GPT_OSS)
+FAMILIES = {family.model_type: family for family in _ALL}
 
 
 def family_of(model_type: str | None) -> Family:

@@ -92,7 +92,10 @@ class FrozenAttention:
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenBlock:
-    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP adds `post(mlp_out)` likewise."""
+    """One layer: `resid_mid = resid_pre + post(attn(norm(resid_pre)))`, then the MLP adds `post(mlp_out)` likewise.
+
+    In a parallel layer both read `resid_pre`, both are added to it, and there is no `resid_mid`.
+    """
 
     attn_norm: FrozenNorm
     attn: FrozenAttention
@@ -103,6 +106,9 @@ class FrozenBlock:
     """What the MLP reads: the output of its norm, gain and bias included."""
     mlp_out: Float[Tensor, "P D"]
     """What the MLP module itself returned, before a post-norm (Gemma)."""
+    routing: Float[Tensor, "P X"] | None = None
+    """The weight of each expert at each position, zero where it was not chosen; None for a dense MLP."""
+    parallel: bool = False
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""
@@ -159,6 +165,7 @@ class FrozenPrompt:
 
     def resid_mid(self) -> Float[Tensor, "L P D"]:
         """The residual stream between attention and MLP of each layer, composed from the frozen pieces."""
+        assert not any(block.parallel for block in self.blocks), "a parallel layer has no residual stream in between"
         stream = self.token_embed if self.position_embed is None else self.token_embed + self.position_embed
         found = []
         for block in self.blocks:
@@ -167,20 +174,3 @@ class FrozenPrompt:
             found.append(stream + out + block.attn_constant())
             stream = found[-1] + block.mlp_written()
         return torch.stack(found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MlpWeights:
-    """The weights of one dense MLP, neurons along F: `act(x W_gateᵀ + b_gate) · (x W_inᵀ + b_in) W_out + b_out`.
-
-    Without a gate it is `act(x W_inᵀ + b_in) W_out + b_out`.
-    """
-
-    W_gate: Float[Tensor, "F D"] | None
-    b_gate: Float[Tensor, " F"] | None
-    W_in: Float[Tensor, "F D"]
-    b_in: Float[Tensor, " F"] | None
-    W_out: Float[Tensor, "F D"]
-    b_out: Float[Tensor, " D"] | None
-    act: torch.nn.Module
-    """The elementwise nonlinearity, applied to the gate (or to the only pre-activation)."""

@@ -5,7 +5,8 @@
 
 Frozen things come first, then edits, then reading, so what is read is what the model went on with. With everything
 frozen, the model is affine in its embeddings and in what is added at any `mlp_out`. The residual stream before the
-MLP's norm has no module of its own: it is overwritten in place, because the model adds it again after the MLP.
+MLP's norm has no module of its own: it is overwritten in place, because the model adds it again after the MLP (where
+the MLP is parallel to attention there is no such site).
 It knows nothing about tokens, caches or what is done with the readings.
 """
 
@@ -24,22 +25,24 @@ from gearscope.ids import SiteId
 from gearscope.models.anatomy import Anatomy
 from gearscope.models.attention import Tap, tapped
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
+from gearscope.models.mlp import ExpertWeights
+from gearscope.models.routing import Change, ExpertTap
 from gearscope.models.sites import Edit, Place, place
-
-Change = Callable[[Tensor], Tensor | None]
-"""Sees a tensor; returns its replacement, or None to leave it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frozen:
-    """What is held at a record's values: attention patterns, norm scales, and the MLP outputs of `mlp_layers`.
+    """What is held at a record's values: attention patterns, norm scales, routing, and MLP outputs of `mlp_layers`.
 
-    Prompts run under it have the record's length. `mlp_layers=None` holds every layer's.
+    Norms of queries and keys act inside the pattern and are held with it. Prompts run under it have the record's
+    length. `mlp_layers=None` holds every layer's.
     """
 
     record: FrozenPrompt
     patterns: bool = True
     norms: bool = True
+    routing: bool = True
+    """Which experts the MLPs use, and with which weights."""
     mlp_layers: Container[int] | None = None
 
 
@@ -61,16 +64,15 @@ def hooked(
     sites: dict[str, Tensor] = {}
     places = {str(name): locate(anatomy, name) for name in read}
     edited = [(edit, place(anatomy, edit.site)) for edit in edits]
-    taps: dict[nn.Module, Tap] = {}
     with ExitStack() as stack:
+        taps = _Taps(anatomy, stack)
         if freeze is not None:
-            _freeze(stack, anatomy, freeze, taps)
+            _freeze(taps, freeze)
         for edit, where in edited:
-            _attach(stack, taps, where, partial(_edit, edit, where, offset, batched))
+            taps.attach(where, partial(_edit, edit, where, offset, batched))
         for name, where in places.items():
-            _attach(stack, taps, where, partial(_keep, sites, name, where, batched))
-        if taps:
-            stack.enter_context(tapped(anatomy.hf, taps))
+            taps.attach(where, partial(_keep, sites, name, where, batched))
+        taps.install()
         yield sites
 
 
@@ -119,18 +121,52 @@ def _output_hook(change: Change, _: nn.Module, __: tuple[Any, ...], output: Any)
     return (new, *output[1:]) if isinstance(output, tuple) else new
 
 
-def _attach(stack: ExitStack, taps: dict[nn.Module, Tap], where: Place, change: Change) -> None:
-    if where.side == "input":
-        on_input(stack, where.module, change)
-    elif where.side == "output":
-        on_output(stack, where.module, change)
-    else:
-        _tap(taps, where.module, Tap(through=change))
+class _Taps:
+    """What is shown and changed during one run: hooks at once, patterns and experts collected until `install`."""
 
+    def __init__(self, anatomy: Anatomy, stack: ExitStack) -> None:
+        self.anatomy = anatomy
+        self.stack = stack
+        self._patterns: dict[nn.Module, Tap] = {}
+        self._experts: dict[nn.Module, ExpertTap] = {}
 
-def _tap(taps: dict[nn.Module, Tap], module: nn.Module, tap: Tap) -> None:
-    """Add to what happens to one attention pattern."""
-    taps[module] = taps.get(module, Tap()).then(tap)
+    def attach(self, where: Place, change: Change) -> None:
+        """Show what stands at a place to `change`, after everything attached there before."""
+        match where.side:
+            case "input":
+                on_input(self.stack, where.module, change)
+            case "output":
+                on_output(self.stack, where.module, change)
+            case "pattern":
+                self.pattern(where.module, Tap(through=change))
+            case "routing":
+                self.experts(where.module).routing.append(change)
+            case "neurons":
+                self.experts(where.module).neurons.append(change)
+
+    def pattern(self, module: nn.Module, tap: Tap) -> None:
+        """Add to what happens to one attention pattern."""
+        self._patterns[module] = self._patterns.get(module, Tap()).then(tap)
+
+    def experts(self, mlp: nn.Module) -> ExpertTap:
+        """What happens to the experts of one MLP, to be added to."""
+        if mlp not in self._experts:
+            layer = next(i for i, parts in enumerate(self.anatomy.blocks) if parts.mlp.module is mlp)
+            parts, weights = self.anatomy.blocks[layer], self.anatomy.neurons(layer)
+            assert isinstance(weights, ExpertWeights)
+            assert parts.router is not None
+            assert parts.experts is not None
+            self._experts[mlp] = ExpertTap(
+                mlp=mlp, router=parts.router.module, experts=parts.experts.module, weights=weights
+            )
+        return self._experts[mlp]
+
+    def install(self) -> None:
+        """Put in place what was collected."""
+        for tap in self._experts.values():
+            tap.attach(self.stack)
+        if self._patterns:
+            self.stack.enter_context(tapped(self.anatomy.hf, self._patterns))
 
 
 def _edit(edit: Edit, where: Place, offset: int, batched: bool, x: Tensor) -> Tensor | None:
@@ -156,11 +192,13 @@ def _write(where: Place, x: Tensor, value: Tensor) -> Tensor | None:
     return None
 
 
-def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Module, Tap]) -> None:
-    record = freeze.record
+def _freeze(taps: _Taps, freeze: Frozen) -> None:
+    record, anatomy, stack = freeze.record, taps.anatomy, taps.stack
     for layer, (parts, block) in enumerate(zip(anatomy.blocks, record.blocks, strict=True)):
         if freeze.patterns:
-            _tap(taps, parts.attn.module, Tap(replay=block.attn.pattern))
+            taps.pattern(parts.attn.module, Tap(replay=block.attn.pattern))
+        if freeze.routing and block.routing is not None:
+            taps.experts(parts.mlp.module).routing.append(partial(_constant, block.routing))
         if freeze.mlp_layers is None or layer in freeze.mlp_layers:
             on_output(stack, parts.mlp.module, partial(_constant, block.mlp_out))
         if freeze.norms:
@@ -172,7 +210,7 @@ def _freeze(stack: ExitStack, anatomy: Anatomy, freeze: Frozen, taps: dict[nn.Mo
 
 
 def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], FrozenNorm]) -> None:
-    """Let a norm return what `make(its input)` gives for that input, row by row of the batch."""
+    """Let a norm return what `make(its input)` gives for that input, row by row of the batch, all axes but one flat."""
     seen: list[Tensor] = []
     on_input(stack, module, seen.append)
     on_output(stack, module, partial(_frozen_output, seen, make))
@@ -181,9 +219,10 @@ def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], F
 def _frozen_output(seen: list[Tensor], make: Callable[[Tensor], FrozenNorm], _: Tensor) -> Tensor:
     rows = []
     for x in seen.pop():
-        norm = make(x)
-        y = norm.linear(x)
-        rows.append(y if norm.bias is None else y + norm.bias)
+        vectors = x.flatten(0, -2)
+        norm = make(vectors)
+        y = norm.linear(vectors)
+        rows.append((y if norm.bias is None else y + norm.bias).view_as(x))
     return torch.stack(rows)
 
 

@@ -25,8 +25,9 @@ from gearscope.ids import SiteId
 from gearscope.models import generate as writing
 from gearscope.models import tokens as text_tokens
 from gearscope.models.anatomy import Anatomy
-from gearscope.models.frozen import FrozenPrompt, MlpWeights
+from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen, hooked
+from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.record import record
 from gearscope.models.selfcheck import check
 from gearscope.models.sites import Edit
@@ -47,6 +48,8 @@ def wrap(hf_model: PreTrainedModel, tokenizer: Any | None = None, *, revision: s
     Raises ModelError when its family is unknown or the self-check finds something it does not understand.
     """
     anatomy = Anatomy(hf_model.eval())
+    if anatomy.W_U.dtype == torch.float64 and any(parts.experts is not None for parts in anatomy.blocks):
+        hf_model.set_experts_implementation("eager")  # the fused matrix products of transformers know no float64
     check(anatomy)
     return Model(anatomy, tokenizer, revision=revision)
 
@@ -201,8 +204,8 @@ class Model:
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
         return record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
 
-    def neurons(self, layer: int) -> MlpWeights:
-        """The MLP weights of one layer."""
+    def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
+        """The MLP weights of one layer, those of all its experts where it is routed."""
         return self.anatomy.neurons(layer)
 
     @property

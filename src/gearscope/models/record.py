@@ -1,36 +1,54 @@
 """One forward pass of one prompt, kept as a frozen linear map.
 
-Norms are computed by their family's formula in the model's own precision (transformers rounds some of them to float32
-even in a float64 model), so the record reproduces itself to that precision: composing its norms, attentions, constants
-and MLP outputs over the layers gives back `final_in` and `logits`. It knows nothing about what is done with the record.
+Norms and routers are computed by their family's formula in the model's own precision (transformers rounds some of them
+to float32 even in a float64 model), so the record reproduces itself to that precision: composing its norms, attentions,
+constants and MLP outputs over the layers gives back `final_in` and `logits`. It knows nothing about what is done with
+the record.
 """
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from gearscope.models.anatomy import Anatomy, NormPart
 from gearscope.models.attention import Tap, tapped
 from gearscope.models.frozen import FrozenBlock, FrozenNorm, FrozenPrompt
 from gearscope.models.hooks import on_output, replace_norm
+from gearscope.models.routing import gathered, spread, weights_of
 
 
-def record(anatomy: Anatomy, ids: Int[Tensor, " P"], *, n_constant_positions: int) -> FrozenPrompt:
-    """Run the prompt once, un-replicated, and keep everything that attribution needs."""
+def record(
+    anatomy: Anatomy,
+    ids: Int[Tensor, " P"],
+    *,
+    n_constant_positions: int,
+    routing: Mapping[int, Float[Tensor, "P X"]] | None = None,
+) -> FrozenPrompt:
+    """Run the prompt once, un-replicated, and keep everything that attribution needs.
+
+    `routing` gives the choices of routers by layer instead of letting them choose.
+    """
     kept: dict[str, Tensor] = {}
     norms: dict[str, FrozenNorm] = {}
     patterns: dict[str, Tensor] = {}
+    choices: dict[int, Tensor] = {} if routing is None else dict(routing)
     with torch.no_grad(), ExitStack() as stack:
-        for part in anatomy.norms():
+        for part in (*anatomy.norms(), *anatomy.head_norms()):
             replace_norm(stack, part.module, partial(_freeze_norm, part, norms))
         plain = [anatomy.embed, anatomy.position_embed, anatomy.final_norm]
         plain += [part for parts in anatomy.blocks for part in (parts.mlp_norm, parts.mlp)]
         for part in plain:
             if part is not None:
                 on_output(stack, part.module, partial(_keep, kept, part.path))
+        for layer, parts in enumerate(anatomy.blocks):
+            if parts.router is not None:
+                hook = partial(_choose, choices, layer, anatomy.normalised)
+                stack.callback(parts.router.module.register_forward_hook(hook).remove)
         taps = {
             parts.attn.module: Tap(through=partial(_keep_pattern, patterns, parts.attn.path))
             for parts in anatomy.blocks
@@ -41,7 +59,7 @@ def record(anatomy: Anatomy, ids: Int[Tensor, " P"], *, n_constant_positions: in
         token_ids=ids,
         token_embed=kept[anatomy.embed.path],
         position_embed=None if anatomy.position_embed is None else kept[anatomy.position_embed.path],
-        blocks=tuple(_block(anatomy, layer, kept, norms, patterns) for layer in range(len(anatomy.blocks))),
+        blocks=tuple(_block(anatomy, layer, kept, norms, patterns, choices) for layer in range(len(anatomy.blocks))),
         final_norm=norms[anatomy.final_norm.path],
         W_U=anatomy.W_U,
         b_U=anatomy.b_U,
@@ -52,7 +70,12 @@ def record(anatomy: Anatomy, ids: Int[Tensor, " P"], *, n_constant_positions: in
 
 
 def _block(
-    anatomy: Anatomy, layer: int, kept: dict[str, Tensor], norms: dict[str, FrozenNorm], patterns: dict[str, Tensor]
+    anatomy: Anatomy,
+    layer: int,
+    kept: dict[str, Tensor],
+    norms: dict[str, FrozenNorm],
+    patterns: dict[str, Tensor],
+    choices: dict[int, Tensor],
 ) -> FrozenBlock:
     parts = anatomy.blocks[layer]
     return FrozenBlock(
@@ -63,7 +86,21 @@ def _block(
         mlp_post_norm=None if parts.mlp_post_norm is None else norms[parts.mlp_post_norm.path],
         mlp_in=kept[parts.mlp_norm.path],
         mlp_out=kept[parts.mlp.path],
+        routing=choices.get(layer),
+        parallel=anatomy.parallel,
     )
+
+
+def _choose(
+    choices: dict[int, Tensor], layer: int, normalised: bool, _: nn.Module, __: Any, output: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """Keep a router's choice, its weights in the model's own precision; or make the choice that is there already."""
+    logits, _scores, chosen = output
+    if layer in choices:
+        return logits, *gathered(choices[layer])
+    scores = weights_of(logits, chosen, normalised=normalised)
+    choices[layer] = spread(scores, chosen, logits.shape[-1])
+    return logits, scores, chosen
 
 
 def _freeze_norm(part: NormPart, norms: dict[str, FrozenNorm], x: Tensor) -> FrozenNorm:

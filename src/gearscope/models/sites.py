@@ -2,12 +2,15 @@
 
     embed                     what the token embedding writes              [P D]
     blocks.i.resid_pre        the residual stream before layer i           [P D]   resid_mid, resid_post likewise
+                              (no resid_mid where MLP and attention both read resid_pre)
     blocks.i.attn_in, mlp_in  what attention, the MLP read (after norm)    [P D]
-    blocks.i.q, k, v          per head, before any rotation                [P H E] (k, v: [P G E])
+    blocks.i.q, k, v          per head, before any norm and rotation       [P H E] (k, v: [P G E])
     blocks.i.pattern          attention pattern                            [H P P] (head, query, key)
     blocks.i.z                per head, before W_O                         [P H E]
     blocks.i.attn_out         what attention ADDS to the residual stream   [P D]   (after a post-norm)
-    blocks.i.mlp_act          the MLP's activations, before W_out          [P F]
+    blocks.i.routing          the weight of each expert, after top-k       [P X]   (layers with experts only)
+    blocks.i.mlp_act          the MLP's activations, before W_out          [P F]   (experts side by side, before their
+                              weights; zero in experts that were not chosen, where nothing is written either)
     blocks.i.mlp_out          what the MLP ADDS to the residual stream     [P D]   (after a post-norm)
     final_in                  what the unembedding reads (after norm)      [P D]
     logits                    the model's logits, after a soft-cap         [P V]
@@ -27,11 +30,11 @@ from gearscope.errors import ConfigError
 from gearscope.ids import SiteId
 from gearscope.models.anatomy import Anatomy, HeadPart, Part
 
-Side = Literal["input", "output", "pattern"]
+Side = Literal["input", "output", "pattern", "routing", "neurons"]
 
 
 class Place(NamedTuple):
-    """How a site is reached: a side of a module, perhaps one of several equal slices, perhaps split into heads."""
+    """How a site is reached: a side of a module, perhaps one of several equal parts, perhaps split into heads."""
 
     path: str
     module: nn.Module
@@ -43,17 +46,25 @@ class Place(NamedTuple):
     heads: int | None = None
     index: int = 0
     parts: int = 1
+    per_head: bool = False
+    """The parts lie side by side within each head."""
     shared: bool = False
     """The tensor is also used beside the module (the residual stream around a norm): it is overwritten in place."""
 
     def take(self, x: Tensor) -> Tensor:
         """The site's value [B, P, ...] out of the module's tensor."""
+        if self.per_head:
+            return x.unflatten(-1, (self.heads, self.parts, -1)).select(-2, self.index)
         if self.parts > 1:
             x = x.chunk(self.parts, dim=-1)[self.index]
         return x if self.heads is None else x.unflatten(-1, (self.heads, -1))
 
     def put(self, x: Tensor, value: Tensor) -> Tensor:
         """The module's tensor with the site's value replaced."""
+        if self.per_head:
+            whole = list(x.unflatten(-1, (self.heads, self.parts, -1)).unbind(-2))
+            whole[self.index] = value
+            return torch.stack(whole, dim=-2).flatten(-3)
         value = value if self.heads is None else value.flatten(-2)
         if self.parts == 1:
             return value
@@ -63,7 +74,7 @@ class Place(NamedTuple):
 
 
 def place(anatomy: Anatomy, site: SiteId) -> Place:
-    """Where a site is in this model. Raises ConfigError for a layer that it does not have."""
+    """Where a site is in this model. Raises ConfigError for a layer or a site that it does not have."""
     if site.layer is None:
         if site.name == "logits":
             return Place("", anatomy.hf, "output")
@@ -71,14 +82,21 @@ def place(anatomy: Anatomy, site: SiteId) -> Place:
         return Place(part.path, part.module, "output")
     if site.layer >= len(anatomy.blocks):
         raise ConfigError(f"a layer below {len(anatomy.blocks)} was expected", found=str(site))
+    if site.name == "resid_mid" and anatomy.parallel:
+        expected = "a site of a parallel layer was expected, where the MLP does not read what attention wrote"
+        raise ConfigError(expected, found=str(site), hint="read resid_pre, attn_out or resid_post")
     parts = anatomy.blocks[site.layer]
+    if site.name == "routing":
+        if parts.router is None:
+            raise ConfigError("a layer with experts was expected", found=str(site))
+        return Place(parts.mlp.path, parts.mlp.module, "routing")
     wide: dict[str, tuple[Part, Side]] = {
         "resid_pre": (parts.block, "input"),
         "attn_in": (Part(*parts.attn_norm[:2]), "output"),
         "attn_out": (Part(*(parts.attn_post_norm or parts.attn)[:2]), "output"),
         "resid_mid": (Part(*parts.mlp_norm[:2]), "input"),
         "mlp_in": (Part(*parts.mlp_norm[:2]), "output"),
-        "mlp_act": (parts.down, "input"),
+        "mlp_act": (parts.down, "input") if parts.down is not None else (parts.mlp, "neurons"),
         "mlp_out": (Part(*(parts.mlp_post_norm or parts.mlp)[:2]), "output"),
         "resid_post": (parts.block, "output"),
     }
@@ -99,6 +117,7 @@ def place(anatomy: Anatomy, site: SiteId) -> Place:
         heads=head_part.n_heads,
         index=head_part.index,
         parts=head_part.parts,
+        per_head=head_part.per_head,
     )
 
 

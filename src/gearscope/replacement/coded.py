@@ -23,6 +23,7 @@ from torch import Tensor
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
+from gearscope.errors import DictionaryError
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
 
@@ -32,6 +33,9 @@ def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Cod
     L, first = prompt.n_layers, prompt.n_constant_positions
     dictionaries.check_stands_in_for_mlps(n_layers=L, d_model=prompt.d_model)
     reads_at: ReadPlace = "resid_mid" if dictionaries.configs[0].read_sites[0].name == "resid_mid" else "mlp_in"
+    if reads_at == "resid_mid" and any(block.parallel for block in prompt.blocks):
+        expected = "dictionaries that read mlp_in were expected: MLP and attention are parallel in this model"
+        raise DictionaryError(expected, found="ones that read resid_mid")
     behind = dictionaries.configs[0].write_form == "site"
     inputs = list(prompt.resid_mid()) if reads_at == "resid_mid" else [block.mlp_in for block in prompt.blocks]
     left = torch.stack([block.mlp_written() if behind else block.mlp_out for block in prompt.blocks])

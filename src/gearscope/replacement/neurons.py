@@ -1,12 +1,16 @@
 """The neuron basis: every MLP neuron is a feature. It needs no training and leaves no error.
 
     plain MLP    f = act(z), z = W_in x + b_in        reads W_in; its row sums to the pre-activation z
-    gated MLP    f = act(g) · u, g = W_gate x, u = W_in x
+    gated MLP    f = act(g) · h(u), g = W_gate x, u = W_in x, h the identity in most families
 
 A gated neuron is not linear in x even when act is frozen. The RelP half rule (Jafari et al. 2025; the LRP rule for
-products) takes act(g) ≈ (act(g)/g) · g with the ratio frozen and gives each factor half of the product:
+products) takes act(g) ≈ (act(g)/g) · g and h(u) ≈ ((h(u) − h(0))/u) · u + h(0) with both ratios frozen, and gives each
+factor half of the product:
 
-    reads ½ [ (act(g)/g) · u · W_gate + act(g) · W_in ],   whose row sums to the activation f itself.
+    reads ½ [ (act(g)/g) · h(u) · W_gate + act(g) · ((h(u) − h(0))/u) · W_in ],   constant ½ act(g) · h(0),
+
+whose row sums to the activation f itself, clamped or not. Routed experts: their neurons stand side by side, those of
+experts that the prompt did not choose are zero, and the router's weight (frozen) is part of what a neuron writes.
 
 Knows nothing about targets or graphs.
 """
@@ -16,19 +20,23 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from gearscope.models.frozen import FrozenPrompt, MlpWeights
+from gearscope.models.frozen import FrozenPrompt
+from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+
+Mlp = MlpWeights | ExpertWeights
 
 _SLOPE_STEP = 1e-4
 
 
-def neuron_replacement(prompt: FrozenPrompt, mlps: Sequence[MlpWeights], most: int | None = None) -> "Neurons":
+def neuron_replacement(prompt: FrozenPrompt, mlps: Sequence[Mlp], most: int | None = None) -> "Neurons":
     """Rewrite the MLPs of `prompt` in their own neurons. Neurons that are exactly zero are not features.
 
-    With `most`, only so many neurons per token and layer are features, those that write most (|f| · ‖W_out‖); the sum
-    of the others is the basis' error there, so that nothing is lost and rows still sum to their values.
+    With `most`, only so many neurons per token and layer are features, those that write most (|f| · ‖W_out‖, times the
+    weight of their expert); the sum of the others is the basis' error there, so that nothing is lost and rows still sum
+    to their values.
     """
     assert len(mlps) == prompt.n_layers
     parts = [_layer_codes(prompt, layer, mlp, most) for layer, mlp in enumerate(mlps)]
@@ -36,43 +44,60 @@ def neuron_replacement(prompt: FrozenPrompt, mlps: Sequence[MlpWeights], most: i
     active = Active.build(
         layer, position, index, activation, value, n_layers=prompt.n_layers, n_positions=prompt.n_positions
     )
-    bias = [mlp.W_out.new_zeros(prompt.d_model) if mlp.b_out is None else mlp.b_out for mlp in mlps]
     neurons = Neurons(
         active=active,
-        bias=torch.stack(bias),
+        bias=_biases(prompt, mlps),
         mlps=tuple(mlps),
         mlp_in=torch.stack([block.mlp_in for block in prompt.blocks]),
+        routing=tuple(block.routing for block in prompt.blocks),
         error=None,
     )
     return neurons if most is None else replace(neurons, error=_unwritten(prompt, neurons))
 
 
-def _pre_activations(x: Float[Tensor, "... D"], mlp: MlpWeights) -> tuple[Tensor, Tensor | None]:
-    """The linear part u and the gate g (None where there is none) of an MLP at inputs x."""
-    up = torch.nn.functional.linear(x, mlp.W_in, mlp.b_in)
-    gate = None if mlp.W_gate is None else torch.nn.functional.linear(x, mlp.W_gate, mlp.b_gate)
-    return up, gate
+def _biases(prompt: FrozenPrompt, mlps: Sequence[Mlp]) -> Float[Tensor, "L *P D"]:
+    """What each MLP writes whatever its neurons are; by position where experts with biases are routed by position."""
+    zero, found = prompt.W_U.new_zeros(prompt.d_model), []
+    for block, mlp in zip(prompt.blocks, mlps, strict=True):
+        bias = zero if mlp.b_out is None else mlp.b_out
+        found.append(bias if bias.ndim == 1 or block.routing is None else block.routing @ bias)
+    if all(bias.ndim == 1 for bias in found):
+        return torch.stack(found)
+    return torch.stack([bias.expand(prompt.n_positions, -1) for bias in found])
 
 
-def _layer_codes(prompt: FrozenPrompt, layer: int, mlp: MlpWeights, most: int | None) -> tuple[Tensor, ...]:
+def _layer_codes(prompt: FrozenPrompt, layer: int, mlp: Mlp, most: int | None) -> tuple[Tensor, ...]:
     """(layer, position, index, activation, value) of the neurons of one layer that are features."""
-    first = prompt.n_constant_positions
-    up, gate = _pre_activations(prompt.blocks[layer].mlp_in[first:], mlp)
-    acts_PF = mlp.act(up) if gate is None else mlp.act(gate) * up
+    first, block = prompt.n_constant_positions, prompt.blocks[layer]
+    x, routing = block.mlp_in[first:], None if block.routing is None else block.routing[first:]
+    acts_PF = x.new_zeros(len(x), mlp.n_neurons)
+    value_PF, weight_PF = torch.zeros_like(acts_PF), torch.ones_like(acts_PF)
+    width = mlp.experts[0].n_neurons
+    for number, expert in enumerate(mlp.experts):
+        here = slice(number * width, (number + 1) * width)
+        rows = torch.arange(len(x), device=x.device)
+        if routing is not None:
+            weight_PF[:, here] = routing[:, number, None]
+            rows = routing[:, number].nonzero()[:, 0]
+        up, gate = expert.pre_activations(x[rows])
+        acts = expert.act(up) if gate is None else expert.act(gate) * expert.factor(up)
+        acts_PF[rows, here] = acts
+        value_PF[rows, here] = up if gate is None else acts
     chosen_PF = acts_PF != 0
     if most is not None and most < acts_PF.shape[1]:
-        strongest = (acts_PF.abs() * mlp.W_out.norm(dim=1)).topk(most, dim=1).indices
+        norms = torch.cat([expert.W_out.norm(dim=1) for expert in mlp.experts])
+        strongest = ((acts_PF * weight_PF).abs() * norms).topk(most, dim=1).indices
         chosen_PF &= torch.zeros_like(chosen_PF).scatter_(1, strongest, True)
     position, index = chosen_PF.nonzero(as_tuple=True)
-    activation = acts_PF[position, index]
-    value = up[position, index] if gate is None else activation
+    activation, value = acts_PF[position, index], value_PF[position, index]
     return torch.full_like(position, layer), position + first, index, activation, value
 
 
 def _unwritten(prompt: FrozenPrompt, neurons: "Neurons") -> Float[Tensor, "L P D"]:
     """The MLP outputs less the bias and what the chosen neurons write; zero at constant positions."""
     first = prompt.n_constant_positions
-    error = torch.stack([block.mlp_out for block in prompt.blocks]) - neurons.bias[:, None]
+    bias = neurons.bias if neurons.bias.ndim == 3 else neurons.bias[:, None]
+    error = torch.stack([block.mlp_out for block in prompt.blocks]) - bias
     error[:, :first] = 0
     for layer in range(prompt.n_layers):
         for position in range(first, prompt.n_positions):
@@ -86,9 +111,11 @@ class Neurons:
     """A prompt in the neuron basis. Fulfils `Replacement`."""
 
     active: Active
-    bias: Float[Tensor, "L D"]
-    mlps: tuple[MlpWeights, ...]
+    bias: Float[Tensor, "L *P D"]
+    mlps: tuple[Mlp, ...]
     mlp_in: Float[Tensor, "L P D"]
+    routing: tuple[Float[Tensor, "P X"] | None, ...]
+    """By layer: the weights of experts, None for dense layers."""
     error: Float[Tensor, "L P D"] | None
 
     @property
@@ -102,38 +129,36 @@ class Neurons:
         return "before_post_norm"
 
     def writes(self, layer: int, position: int) -> Iterable[Write]:
-        """The neurons of `layer` at `position`, and no others."""
+        """The neurons of `layer` at `position`, and no others: one run for each of its experts."""
         here = self.active.at(layer, position)
-        if here.start == here.stop:
-            return ()
-        W_out, index = self.mlps[layer].W_out, self.active.index[here]
-        everything = len(index) == W_out.shape[0]
-        vectors = W_out if everything else W_out[index]
-        return (Write(here, vectors, self.active.activation[here]),)
+        index, routing = self.active.index[here], self.routing[layer]
+        experts = self.mlps[layer].experts
+        start, width = here.start, experts[0].n_neurons
+        ends = torch.arange(1, len(experts) + 1, device=index.device) * width
+        stops = (here.start + torch.searchsorted(index, ends)).tolist()
+        for number, (expert, stop) in enumerate(zip(experts, stops, strict=True)):
+            if stop > start:
+                some = self.active.index[start:stop] - number * width
+                vectors = expert.W_out if len(some) == width else expert.W_out[some]
+                vectors = vectors if routing is None else vectors * routing[position, number]
+                yield Write(slice(start, stop), vectors, self.active.activation[start:stop])
+            start = stop
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
         """Rows of W_in, or the half rule's mixture of W_gate and W_in."""
         layer, position = int(self.active.layer[chosen[0]]), int(self.active.position[chosen[0]])
-        index, mlp = self.active.index[chosen], self.mlps[layer]
-        some = MlpWeights(
-            W_gate=None if mlp.W_gate is None else mlp.W_gate[index],
-            b_gate=None if mlp.b_gate is None else mlp.b_gate[index],
-            W_in=mlp.W_in[index],
-            b_in=None if mlp.b_in is None else mlp.b_in[index],
-            W_out=mlp.W_out[index],
-            b_out=None,
-            act=mlp.act,
-        )
-        up, gate = _pre_activations(self.mlp_in[layer, position], some)
+        some = self.mlps[layer].rows(self.active.index[chosen])
+        up, gate = some.pre_activations(self.mlp_in[layer, position])
         zero = torch.zeros_like(up)
         b_in = zero if some.b_in is None else some.b_in
         if some.W_gate is None or gate is None:
             return Read(some.W_in, b_in)
         b_gate = zero if some.b_gate is None else some.b_gate
-        through_gate = 0.5 * frozen_slope(some.act, gate) * up
-        through_up = 0.5 * some.act(gate)
+        half_act = 0.5 * some.act(gate)
+        through_gate = 0.5 * frozen_slope(some.act, gate) * some.factor(up)
+        through_up = half_act if some.up_act is None else half_act * frozen_slope(some.up_act, up)
         vectors = through_gate[:, None] * some.W_gate + through_up[:, None] * some.W_in
-        return Read(vectors, through_gate * b_gate + through_up * b_in)
+        return Read(vectors, through_gate * b_gate + through_up * b_in + half_act * some.factor(zero))
 
     def skip(self, layer: int) -> Skip | None:
         """None: neurons are the whole MLP."""
@@ -144,7 +169,7 @@ class Neurons:
         return replace(self, active=self.active.take(chosen))
 
 
-def frozen_slope(act: torch.nn.Module, x: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
-    """act(x) / x, continued to x = 0 by the difference quotient there."""
+def frozen_slope(act: nn.Module, x: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """(act(x) − act(0)) / x, continued to x = 0 by the difference quotient there."""
     step = torch.where(x == 0, torch.full_like(x, _SLOPE_STEP), x)
-    return act(step) / step
+    return (act(step) - act(torch.zeros_like(x))) / step

@@ -142,8 +142,11 @@ class Replacement(Protocol):
         ...
 
     @property
-    def bias(self) -> Float[Tensor, "L D"]:
-        """The constant that each layer's MLP output contains at every position but the constant ones."""
+    def bias(self) -> Float[Tensor, "L *P D"]:
+        """What each layer's MLP output contains whatever the features are, at every position but the constant ones.
+
+        One vector per layer, or one per layer and position.
+        """
         ...
 
     @property
