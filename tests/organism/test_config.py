@@ -8,7 +8,13 @@ from gearscope.organism.config import OrganismConfig
 
 @pytest.mark.parametrize(
     "settings",
-    [{"d_model": 100, "n_heads": 3}, {"row_tokens": 256}, {"mixture": {}}, {"mixture": {"rhyme": -1.0}}],
+    [
+        {"d_model": 100, "n_heads": 3},
+        {"row_tokens": 256},
+        {"steps": 100},
+        {"mixture": {}},
+        {"mixture": {"rhyme": -1.0}},
+    ],
 )
 def test_settings_that_do_not_fit_are_refused(settings):
     with pytest.raises(ConfigError):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gearscope.organism.config import OrganismConfig
-from gearscope.organism.pages import TOKEN_ID, training_documents, training_page, training_row
+from gearscope.organism.pages import TOKEN_ID, mixture_of, training_documents, training_page, training_row
 from gearscope.organism.world import two_hops
 from gearscope.organism.world.vocabulary import VOCABULARY
 
@@ -65,9 +65,12 @@ def test_chains_are_read_only_once_the_facts_were():
     assert before < after
 
 
-def test_the_first_steps_have_their_own_mixture():
+def test_the_first_and_the_last_steps_have_their_own_mixture():
     assert {document.phenomenon for document in _first_documents(CONFIG, LATE - 1)} == set(CONFIG.first_mixture)
     assert {document.phenomenon for document in _first_documents(CONFIG, LATE)} == set(CONFIG.mixture)
+    last = CONFIG.restart
+    mixtures = [mixture_of(CONFIG, step) for step in (last - 1, last, CONFIG.steps)]
+    assert mixtures == [CONFIG.mixture, CONFIG.last_mixture, CONFIG.last_mixture]
 
 
 def test_held_out_sums_are_never_read():

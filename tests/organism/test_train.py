@@ -13,11 +13,11 @@ from gearscope.organism import train as recipe
 from gearscope.organism.checkpoint import CHECKPOINT, LOG
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.model import untrained_model
-from gearscope.organism.schedule import rate_share, weighted_loss
+from gearscope.organism.schedule import learning_rate, weighted_loss
 
 TINY = OrganismConfig(
     n_layers=1, d_model=16, n_heads=2, d_mlp=16, context=32, row_tokens=16, batch_rows=2, steps=9, warmup_steps=2,
-    checkpoint_every=4, bars={},
+    checkpoint_every=4, first_steps=2, last_steps=3, facts_first=1, bars={},
 )  # fmt: skip
 
 
@@ -35,11 +35,11 @@ def few_questions(monkeypatch):
 def _killed_at(step):
     calls = []
 
-    def take_step(config, model, optimizers, number):
+    def take_step(config, model, optimizer, number):
         if number == step:
             raise KilledError
         calls.append(number)
-        return original(config, model, optimizers, number)
+        return original(config, model, optimizer, number)
 
     original = recipe.take_step
     return take_step
@@ -122,14 +122,18 @@ def test_initial_weights_follow_from_the_seed_and_leave_the_global_state_alone()
     assert first.lm_head.weight is not first.model.embed_tokens.weight
 
 
-def test_learning_rate_rises_and_falls_to_nothing():
-    config = OrganismConfig(steps=110, warmup_steps=10)
-    rates = [rate_share(config, step) for step in range(110)]
+def test_learning_rate_rises_and_falls_to_nothing_and_does_so_again_for_the_last_steps():
+    config = OrganismConfig(steps=180, first_steps=0, last_steps=70, warmup_steps=10, learning_rate=1.0, last_rate=0.5)
+    rates = [learning_rate(config, step) for step in range(180)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10] == pytest.approx(1.0)
     assert rates[60] == pytest.approx(0.5)
-    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.001
+    assert rates[110] == pytest.approx(0.05)
+    assert rates[120] == pytest.approx(0.5)
+    assert rates[150] == pytest.approx(0.25)
+    for cycle in (rates[:110], rates[110:]):
+        assert cycle == sorted(cycle[:10]) + sorted(cycle[10:], reverse=True)
+        assert cycle[-1] < 0.001
 
 
 def test_loss_is_the_weighted_mean_of_next_token_surprise():
@@ -137,3 +141,11 @@ def test_loss_is_the_weighted_mean_of_next_token_surprise():
     tokens, weights = torch.tensor([[2, 0, 1]]), torch.tensor([[9.0, 1.0, 3.0]])
     expected = (1 * -math.log(0.5) + 3 * -math.log(0.8)) / 4
     assert weighted_loss(probabilities.log(), tokens, weights).item() == pytest.approx(expected)
+
+
+def test_every_last_cycle_starts_again():
+    config = OrganismConfig(steps=240, first_steps=0, last_steps=70, last_cycles=2, warmup_steps=10, last_rate=0.5)
+    rates = [learning_rate(config, step) for step in range(240)]
+    assert config.restart == 100
+    assert rates[100:170] == rates[170:240]
+    assert rates[169] < 0.001 < rates[171]

@@ -19,21 +19,17 @@ app = typer.Typer(
 @app.command("train")
 def train(
     seed: Annotated[int, typer.Option("--seed", help="Decides the initial weights and every document.")] = 0,
-    steps: Annotated[
-        int | None, typer.Option("--steps", help="Fewer or more optimiser steps than the recipe's.", min=1)
-    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     out: Annotated[Path, typer.Option("--out", help="The bundle's new folder.")] = Path("organism"),
     as_json: options.Json = False,
 ) -> None:
-    """Train an organism (about half an hour on one core) and write it if its behaviours reach their bars."""
+    """Train an organism (about 45 minutes on one core) and write it if its behaviours reach their bars."""
     # Imported here so that --help never loads torch.
     from gearscope.organism.train import train as run
 
-    settings = {"seed": seed} | ({} if steps is None else {"steps": steps})
     with status_line("training") as show:
         table = run(
-            OrganismConfig.of(**settings),
+            OrganismConfig.of(seed=seed),
             out,
             progress=lambda at: show(f"loss {at.loss:.3f}, of {at.steps:,} steps", at.steps_done),
             resume=resume,

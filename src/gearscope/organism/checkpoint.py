@@ -1,8 +1,9 @@
 """A training run on disk: one safetensors file from which it continues bit for bit.
 
-The file holds the weights, both moments of Adam and the step count; its header holds the number of steps done and the
-fingerprint of the settings, the world included. It is written beside the old one and renamed over it, so a kill at any
-moment leaves a whole file. Beside it lies the log, one JSON object per line. No pickles.
+The file holds the weights, both moments of Adam and the losses since the last log line; its header holds the
+number of steps done and the fingerprint of the settings, the world included. It is written beside the old one and
+renamed over it, so a kill at any moment leaves a whole file. Beside it lies the log, one JSON object per line. No
+pickles.
 """
 
 import json
@@ -41,8 +42,7 @@ def save_checkpoint(
     """Write the state after `steps_done` steps. Raises ArtifactError when the folder cannot be written."""
     tensors = {f"weight.{name}": parameter.detach() for name, parameter in model.named_parameters()}
     for name, parameter in model.named_parameters():
-        for key in _MOMENTS:
-            tensors[f"{key}.{name}"] = optimizer.state[parameter][key]
+        tensors |= {f"{key}.{name}": optimizer.state[parameter][key] for key in _MOMENTS}
     tensors["losses"] = torch.tensor(losses, dtype=torch.float64)
     scratch = folder / f".{CHECKPOINT}.new"
     try:

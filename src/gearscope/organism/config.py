@@ -27,12 +27,21 @@ class OrganismConfig(Config):
     """Longest prompt the model accepts, in tokens; as long as the rows it is trained on, because nothing beyond is
     known to work."""
 
-    mixture: dict[str, float] = Field(default={"addition": 0.58, "numbers": 0.08, "two_hops": 0.14, "rhyme": 0.2})
+    mixture: dict[str, float] = Field(default={"addition": 0.62, "numbers": 0.08, "two_hops": 0.13, "rhyme": 0.17})
     """Phenomenon -> share of the tokens that are read."""
     first_mixture: dict[str, float] = Field(default={"two_hops": 1.0})
     """The same for the first `first_steps` steps. Read beside sums from the start, chains were learnt by heart."""
     first_steps: int = Field(default=450, ge=0)
     """Steps with `first_mixture`."""
+    last_mixture: dict[str, float] = Field(
+        default={"addition": 0.5, "larger_sums": 0.3, "two_hops": 0.08, "rhyme": 0.12}
+    )
+    """The same for the last `last_steps` steps: mostly sums, which are learnt last."""
+    last_steps: int = Field(default=2600, ge=0)
+    """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each. Without them about 95 % of
+    held-out sums were right, and nearly every error was off by one."""
+    last_cycles: int = Field(default=1, ge=1)
+    """How many last cycles there are."""
     facts_first: int = Field(default=150, ge=0)
     """Steps before the first text that chains two facts is read. Facts first: 98 % of held-out chains right where
     reading both from the start gave 90 %, in a run on two hops alone."""
@@ -43,12 +52,14 @@ class OrganismConfig(Config):
     """Length of a training row."""
     batch_rows: int = Field(default=32, ge=1)
     """Rows per step."""
-    steps: int = Field(default=6500, ge=1)
-    """Optimiser steps; tokens read = steps x batch_rows x row_tokens."""
+    steps: int = Field(default=8200, ge=1)
+    """Optimiser steps, the first and the last ones included; tokens read = steps x batch_rows x row_tokens."""
     warmup_steps: int = Field(default=200, ge=0)
     """Steps over which the learning rate rises from zero."""
     learning_rate: float = Field(default=2e-3, gt=0)
     """Highest learning rate; it then falls to zero along a half cosine."""
+    last_rate: float = Field(default=1e-3, gt=0)
+    """Highest learning rate of the last steps, for which the learning rate rises and falls once more."""
     weight_decay: float = Field(default=0.2, ge=0)
     """Decoupled decay of all matrices."""
     beta2: float = Field(default=0.98, gt=0, lt=1)
@@ -65,9 +76,17 @@ class OrganismConfig(Config):
     def _fits_together(self) -> "OrganismConfig":
         if self.d_model % (2 * self.n_heads):
             raise ConfigError("d_model must be an even multiple of n_heads", found=f"{self.d_model} and {self.n_heads}")
+        if self.first_steps > self.restart:
+            found = f"{self.first_steps} + {self.last_cycles} x {self.last_steps} > {self.steps}"
+            raise ConfigError("first_steps and the last cycles must fit into steps", found=found)
         if self.row_tokens > self.context:
             raise ConfigError("row_tokens must fit the context", found=f"{self.row_tokens} > {self.context}")
-        for mixture in (self.mixture, self.first_mixture):
+        for mixture in (self.mixture, self.first_mixture, self.last_mixture):
             if not mixture or min(mixture.values()) < 0 or sum(mixture.values()) <= 0:
                 raise ConfigError("mixture shares must be at least zero, one of them above it", found=str(mixture))
         return self
+
+    @property
+    def restart(self) -> int:
+        """The step at which the last cycles begin."""
+        return self.steps - self.last_cycles * self.last_steps

@@ -33,9 +33,16 @@ def mean_tokens(name: str) -> float:
     return sum(len(draw(name, "train", rng).words) + 1 for _ in range(_LENGTH_DRAWS)) / _LENGTH_DRAWS
 
 
+def mixture_of(config: OrganismConfig, step: int) -> dict[str, float]:
+    """Phenomenon -> share of the tokens that a step reads."""
+    if step < config.first_steps:
+        return config.first_mixture
+    return config.mixture if step < config.restart else config.last_mixture
+
+
 def training_documents(config: OrganismConfig, rng: Random, step: int) -> Iterator[Document]:
     """What a step reads, without end; phenomena have the token shares of the mixture of that step."""
-    mixture = config.first_mixture if step < config.first_steps else config.mixture
+    mixture = mixture_of(config, step)
     names = [name for name, share in mixture.items() if share > 0]
     rates = [mixture[name] / mean_tokens(name) for name in names]
     while True:

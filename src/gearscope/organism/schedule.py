@@ -1,8 +1,9 @@
-"""The learning rate, and which matrices decay.
+"""The learning rate, the optimiser and the loss.
 
     rate(step) = peak * min((step + 1) / warmup, (1 + cos(pi * progress)) / 2)
 
-with `progress` the share of the steps after warm-up that is done. Norm gains do not decay. It knows nothing about data.
+with `progress` the share of the steps after warm-up that is done; once up to the last cycles, and once more for each of
+them. It knows nothing about data.
 """
 
 import math
@@ -18,14 +19,21 @@ from gearscope.organism.config import OrganismConfig
 
 def learning_rate(config: OrganismConfig, step: int) -> float:
     """The learning rate of a step (counted from 0)."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+    if step >= config.restart:
+        within = (step - config.restart) % config.last_steps
+        return _rise_and_fall(config.last_rate, within, config.last_steps, config.warmup_steps)
+    return _rise_and_fall(config.learning_rate, step, config.restart, config.warmup_steps)
+
+
+def _rise_and_fall(peak: float, step: int, steps: int, warmup: int) -> float:
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * (1 + math.cos(math.pi * progress)) / 2
 
 
 def make_optimizer(config: OrganismConfig, model: Module) -> AdamW:
-    """AdamW that decays matrices and leaves vectors alone."""
+    """AdamW that decays matrices and leaves norm gains alone."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},

@@ -21,6 +21,8 @@ from gearscope.organism.tokenizer import build_tokenizer
 from gearscope.organism.world import addition, rhyme, two_hops
 
 KIND = "organism"
+READABLE = 0o644
+"""Permissions of the weights: safetensors writes files that only their owner can read."""
 ACCURACY = "truth/accuracy.json"
 HELD_OUT = "truth/held_out.json"
 
@@ -35,6 +37,7 @@ def write_bundle(
     settings.architectures, settings.dtype = [type(model).__name__], torch.float32
     with new_folder(out) as folder:
         save_file({n: t.half() for n, t in weights.items()}, folder / "model.safetensors", metadata={"format": "pt"})
+        (folder / "model.safetensors").chmod(READABLE)
         settings.save_pretrained(folder)
         assert model.generation_config is not None, "a causal model has generation settings"
         model.generation_config.save_pretrained(folder)

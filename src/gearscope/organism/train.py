@@ -1,6 +1,6 @@
 """The recipe of the organism: from a seed to a bundle, or a refusal that names the bars it missed.
 
-    train(OrganismConfig(), Path("organism"))                    about 30 minutes on one core
+    train(OrganismConfig(), Path("organism"))                    about 45 minutes on one core
     train(OrganismConfig(), Path("organism"), resume=True)       goes on after a kill, bit for bit
 
 While it runs, the checkpoint and a log (`log.jsonl`, one line per 50 steps) are in the folder `<out>.run`, which stays.

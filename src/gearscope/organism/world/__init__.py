@@ -8,6 +8,7 @@ Files, in reading order:
 
     document.py     Document, and the Draft a generator writes one with
     addition.py     sums of two numbers, and the same sums inside tables, journals and stories
+    larger_sums.py  sums with an operand of 100 or more, too many to be learnt by heart
     numbers.py      small tasks about single numbers that shape how numbers are represented
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written

@@ -17,7 +17,7 @@ from gearscope.organism.world.document import Document, Draft, Split, Writer, fr
 from gearscope.organism.world.rhyme_words import GROUP_OF, GROUPS, SORT_OF
 
 PHENOMENON = "rhyme"
-HELD_OUT_SHARE = 0.2
+HELD_OUT_SHARE = 0.085
 OPENING = "a rhyming couplet : /"
 BREAK = ", /"
 
@@ -53,7 +53,7 @@ ALL_PAIRS = tuple((a, b) for group, words in GROUPS.items() for a in words for b
 
 
 def _choose_held_out() -> frozenset[tuple[str, str]]:
-    """A fifth of the pairs. Every word keeps at least two partners in training, as first and as second end."""
+    """One pair in twelve. Each first word keeps four partners in training, each second word three."""
     rng = Random("rhyme: held-out pairs")
     order = list(ALL_PAIRS)
     rng.shuffle(order)
@@ -61,7 +61,7 @@ def _choose_held_out() -> frozenset[tuple[str, str]]:
     left_second = {word: sum(b == word for _, b in order) for word in GROUP_OF}
     chosen: list[tuple[str, str]] = []
     for a, b in order:
-        if len(chosen) < HELD_OUT_SHARE * len(order) and left_first[a] > 2 and left_second[b] > 2 and " " not in a:
+        if len(chosen) < HELD_OUT_SHARE * len(order) and left_first[a] > 4 and left_second[b] > 3 and " " not in a:
             chosen.append((a, b))
             left_first[a] -= 1
             left_second[b] -= 1
@@ -115,7 +115,7 @@ def draw_helper(rng: Random, split: Split) -> Document:
 
 
 WRITERS: dict[str, Writer] = {"couplet": draw_couplet, "rhymes_with": draw_helper}
-SHARES = {"couplet": 0.85, "rhymes_with": 0.15}
+SHARES = {"couplet": 0.8, "rhymes_with": 0.2}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = ("couplet",)
 WORDS = (
@@ -126,17 +126,20 @@ WORDS = (
 
 
 def couplets(split: Split) -> list[tuple[str, str, int, int]]:
-    """What `write_couplet` takes, for every pair of a split after each first line of training, in a fixed order."""
+    """What `write_couplet` takes, in a fixed order: every pair of a split, after each first line, before each second.
+
+    Pairs of training stand after the first lines of training only, so that the splits share no couplet.
+    """
     return [
         (first, second, opening, line)
         for first, second in PAIRS[split]
-        for opening in shown_lines(first)
+        for opening in (shown_lines(first) if split == "train" else range(len(FIRST_LINES[SORT_OF[first]])))
         for line in range(3)
     ]
 
 
 def compositions(split: Split) -> list[Document]:
-    """Every couplet of a split's pairs after each first line of training, with each of the second lines."""
+    """Every couplet of `couplets(split)`, in the same order."""
     return [write_couplet(*couplet) for couplet in couplets(split)]
 
 

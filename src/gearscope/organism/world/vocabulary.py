@@ -7,7 +7,7 @@ stands alone. `36` is one word, and so is `+`.
 
 from collections.abc import Iterable
 
-from gearscope.organism.world import addition, numbers, rhyme, two_hops
+from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
 from gearscope.organism.world.document import NUMBERS
 
 BOS, EOS, UNKNOWN, PAD = "<s>", "</s>", "<unk>", "<pad>"
@@ -20,7 +20,7 @@ ATTACHED = (",", ".", "?")
 
 
 def _collect() -> tuple[str, ...]:
-    words = addition.WORDS | numbers.WORDS | two_hops.WORDS | rhyme.WORDS
+    words = addition.WORDS | larger_sums.WORDS | numbers.WORDS | two_hops.WORDS | rhyme.WORDS
     plain = sorted(words - set(MARKS))
     return (*SPECIALS, *map(str, NUMBERS), *MARKS, *plain)
 
