@@ -38,9 +38,9 @@ class OrganismConfig(Config):
     )
     """The same for the last `last_steps` steps: mostly sums, which are learnt last."""
     last_steps: int = Field(default=2600, ge=0)
-    """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each. Without them about 95 % of
-    held-out sums were right, and nearly every error was off by one."""
-    last_cycles: int = Field(default=1, ge=1)
+    """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each. Without them 94.8 % of
+    held-out sums were right, and nearly every error was off by one; after one of them 97.2 %, after two all."""
+    last_cycles: int = Field(default=2, ge=1)
     """How many last cycles there are."""
     facts_first: int = Field(default=150, ge=0)
     """Steps before the first text that chains two facts is read. Facts first: 98 % of held-out chains right where
@@ -52,7 +52,7 @@ class OrganismConfig(Config):
     """Length of a training row."""
     batch_rows: int = Field(default=32, ge=1)
     """Rows per step."""
-    steps: int = Field(default=8200, ge=1)
+    steps: int = Field(default=10800, ge=1)
     """Optimiser steps, the first and the last ones included; tokens read = steps x batch_rows x row_tokens."""
     warmup_steps: int = Field(default=200, ge=0)
     """Steps over which the learning rate rises from zero."""

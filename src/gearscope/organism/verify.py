@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 import gearscope.artifact as artifact
 from gearscope.errors import ArtifactError
@@ -60,6 +61,7 @@ def verify_bundle(folder: Path, *, progress: Callable[[Check], None] | None = No
 
 def open_model(folder: Path) -> nn.Module:
     """The model of a bundle, in float32."""
+    disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(
         folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
     ).float()
