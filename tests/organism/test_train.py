@@ -123,7 +123,9 @@ def test_initial_weights_follow_from_the_seed_and_leave_the_global_state_alone()
 
 
 def test_learning_rate_rises_and_falls_to_nothing_and_does_so_again_for_the_last_steps():
-    config = OrganismConfig(steps=180, first_steps=0, last_steps=70, warmup_steps=10, learning_rate=1.0, last_rate=0.5)
+    config = OrganismConfig(
+        steps=180, first_steps=0, last_steps=70, last_cycles=1, warmup_steps=10, learning_rate=1.0, last_rate=0.5
+    )
     rates = [learning_rate(config, step) for step in range(180)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[10] == pytest.approx(1.0)
