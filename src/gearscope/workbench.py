@@ -39,6 +39,7 @@ from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.sae import sae_replacement
 
 ORGANISM = "organism"
 _FEW_NEURONS = 120_000
@@ -75,7 +76,7 @@ class Workbench:
         self._basis = open_basis(basis) if isinstance(basis, str) else basis
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
-            dictionaries.check_stands_in_for_mlps(n_layers=model.n_layers, d_model=model.d_model)
+            dictionaries.check_fits(n_layers=model.n_layers, d_model=model.d_model)
 
     @property
     def basis(self) -> str:
@@ -149,9 +150,12 @@ class Workbench:
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
-        if isinstance(self._basis, DictionaryBasis):
-            return coded_replacement(record, self._basis.dictionaries)
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        if isinstance(self._basis, DictionaryBasis):
+            dictionaries = self._basis.dictionaries
+            if dictionaries.kind == "sae":
+                return sae_replacement(record, dictionaries, mlps)
+            return coded_replacement(record, dictionaries)
         n_features = sum(mlp.n_neurons for mlp in mlps) * record.n_positions
         most = self._basis.per_token
         if self._basis.by_size and n_features > _FEW_NEURONS:

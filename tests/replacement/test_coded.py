@@ -81,7 +81,7 @@ def test_writes_biases_skips_and_errors_make_the_output(case, name: str) -> None
     coded, y = rewrite(case, name)[0], outputs(case, PLANS[name])
     assert isinstance(coded, Replacement)
     for layer in range(3):
-        skip = coded.skip(layer)
+        skip = coded.way(layer)
         for position in range(1, len(IDS)):
             total = coded.bias[layer] + coded.error[layer, position]
             total = total if skip is None else total + skip.written[position]

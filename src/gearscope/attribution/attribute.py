@@ -85,7 +85,8 @@ def _nodes(prompt: FrozenPrompt, maker: RowMaker, targets: Sequence[Target]) -> 
     L, P, first = prompt.n_layers, prompt.n_positions, prompt.n_constant_positions
     layers, live = np.arange(L), np.arange(first, P)
     has_error = maker.replacement.error is not None
-    bias_names = [f"attention bias, layer {i}" for i in layers] + [f"MLP bias, layer {i}" for i in layers]
+    own = "MLP and SAE bias" if maker.replacement.writes_at == "resid_post" else "MLP bias"
+    bias_names = [f"attention bias, layer {i}" for i in layers] + [f"{own}, layer {i}" for i in layers]
     return Nodes.join(
         Nodes.of(
             NodeKind.FEATURE,

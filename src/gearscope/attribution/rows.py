@@ -8,7 +8,9 @@ everything that was written. Nothing is left out, so a row sums to the target's 
 
     features + errors + token embeddings + position embeddings + MLP outputs at the first position + biases = value
 
-A skip transcoder's linear path is no source but a way: on passing an MLP, g += Nᵀ W_skipᵀ g(MLP output).
+A skip transcoder's linear path, or a whole MLP with its ratios frozen, is no source but a way: on passing it,
+g += Nᵀ Wᵀ g(MLP output). Where a basis rewrites the residual stream behind a layer, a sweep that arrives there ends:
+all that it can meet stands in that stream.
 
 Where MLP and attention are parallel, a target at an MLP input does not see its own layer's attention.
 Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing about which
@@ -25,9 +27,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Replacement, Skip
+from gearscope.replacement.replacement import Replacement, Way
 
-Entry = Literal["resid_pre", "resid_mid", "mlp_in", "final_in"]
+Entry = Literal["resid_pre", "resid_mid", "mlp_in", "resid_post", "final_in"]
 
 _BLOCK_BYTES = 192 * 2**20
 """Memory that one block of rows may take; chosen for speed, without effect on results."""
@@ -120,14 +122,14 @@ class RowMaker:
                 g = sweep.attention(g, aim.layer, aim.position)
             case "resid_pre":
                 pass
+            case "resid_post":
+                g = sweep.layer(g, aim.layer, aim.position)
         for layer in range(aim.layer - 1, -1, -1):
             first = aim.position + 1 - g.shape[1]
-            skipped = sweep.mlp(g, layer, first)
-            parallel = self.prompt.blocks[layer].parallel
-            through = sweep.attention(g if skipped is None or parallel else g + skipped, layer, first)
-            if skipped is not None and parallel:
-                through[:, first:] += skipped
-            g = through
+            if self.replacement.stream(layer) is not None:
+                sweep.stream(g, layer, first)
+                return sweep.out
+            g = sweep.layer(g, layer, first)
         sweep.embeddings(g, aim.position + 1 - g.shape[1])
         return sweep.out
 
@@ -154,6 +156,17 @@ class _Sweep:
         total = constant if norm is None or norm.bias is None else constant + g[:, 0] @ norm.bias
         self._add(self.columns.read_bias, 0, total)
 
+    def layer(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T Q D"]:
+        """From behind a layer to before it."""
+        passed = self.mlp(g, layer, first)
+        if passed is None:
+            return self.attention(g, layer, first)
+        if not self.prompt.blocks[layer].parallel:
+            return self.attention(g + passed, layer, first)
+        through = self.attention(g, layer, first)
+        through[:, first:] += passed
+        return through
+
     def attention(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T Q D"]:
         """From after the attention of `layer` to before it; the gradient spreads over all earlier positions."""
         block = self.prompt.blocks[layer]
@@ -165,32 +178,47 @@ class _Sweep:
         return spread
 
     def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T W D"] | None:
-        """Meet everything that was written into the MLP output of `layer`; return the gradient that its skip passes."""
-        block, skip = self.prompt.blocks[layer], self.replacement.skip(layer)
-        after = self.replacement.writes_at == "after_post_norm"
-        post = None if after else block.mlp_post_norm
+        """Meet everything that was written into the MLP output of `layer`; return the gradient that its way passes."""
+        block, way = self.prompt.blocks[layer], self.replacement.way(layer)
+        place = self.replacement.writes_at if way is None else way.writes_at
+        post = None if place == "after_post_norm" else block.mlp_post_norm
         h = g if post is None else post.adjoint(g, first)
-        n_constant, last = self.prompt.n_constant_positions, first + g.shape[1]
         written = block.mlp_written()
-        if skip is not None:
-            written = written - (skip.written if post is None else post.linear(skip.written))
-        for position in range(first, min(last, n_constant)):
-            self._add(self.columns.firsts, layer * n_constant + position, g[:, position - first] @ written[position])
-        start = max(first, n_constant)
-        if start < last:
-            self._live(g, h, layer, first, start)
-        return None if skip is None else self._skip(h, skip, layer, first)
+        if way is not None:
+            written = written - (way.written if post is None else post.linear(way.written))
+        self._firsts(g, written, layer, first)
+        start = self._start(first)
+        if start < first + g.shape[1]:
+            if post is not None and post.bias is not None:
+                self._add(self.columns.mlp_biases, layer, g[:, start - first :].sum(1) @ post.bias)
+            if self.replacement.writes_at != "resid_post":
+                self._live(h, layer, first)
+        return None if way is None else self._pass(h, way, layer, first)
 
-    def _live(self, g: Float[Tensor, "T W D"], h: Float[Tensor, "T W D"], layer: int, first: int, start: int) -> None:
-        """Meet biases, errors and features at the positions from `start` on; h is the gradient where they write."""
-        last = first + g.shape[1]
+    def stream(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> None:
+        """Meet everything that the residual stream behind `layer` is rewritten as."""
+        stream = self.replacement.stream(layer)
+        assert stream is not None
+        self._firsts(g, stream, layer, first)
+        if self._start(first) < first + g.shape[1]:
+            self._live(g, layer, first)
+
+    def _start(self, first: int) -> int:
+        return max(first, self.prompt.n_constant_positions)
+
+    def _firsts(self, g: Float[Tensor, "T W D"], written: Float[Tensor, "P D"], layer: int, first: int) -> None:
+        """Meet what stands at the constant positions."""
+        n_constant = self.prompt.n_constant_positions
+        for position in range(first, min(first + g.shape[1], n_constant)):
+            self._add(self.columns.firsts, layer * n_constant + position, g[:, position - first] @ written[position])
+
+    def _live(self, h: Float[Tensor, "T W D"], layer: int, first: int) -> None:
+        """Meet biases, errors and features at all but constant positions; h is the gradient where they write."""
+        start, last = self._start(first), first + h.shape[1]
         live = h[:, start - first :]
         constant = self.replacement.bias[layer]
         everywhere = constant.ndim == 1
         bias = live.sum(1) @ constant if everywhere else torch.einsum("twd,wd->t", live, constant[start:last])
-        post = self.prompt.blocks[layer].mlp_post_norm
-        if post is not None and post.bias is not None and self.replacement.writes_at == "before_post_norm":
-            bias = bias + g[:, start - first :].sum(1) @ post.bias
         self._add(self.columns.mlp_biases, layer, bias)
         if self.replacement.error is not None:
             errors = torch.einsum("twd,wd->tw", live, self.replacement.error[layer, start:last])
@@ -199,10 +227,13 @@ class _Sweep:
         for position in range(start, last):
             self._features(h[:, position - first], layer, position)
 
-    def _skip(self, h: Float[Tensor, "T W D"], skip: Skip, layer: int, first: int) -> Float[Tensor, "T W D"]:
-        """The gradient that a skip hands on to what the MLP's norm reads; its norm's bias is a bias."""
-        through = h @ skip.matrix
-        if self.replacement.reads_at == "resid_mid":
+    def _pass(self, h: Float[Tensor, "T W D"], way: Way, layer: int, first: int) -> Float[Tensor, "T W D"]:
+        """The gradient that a way hands on to what the MLP's norm reads; its own constants are biases."""
+        if way.constant is not None:
+            constant = way.constant[first : first + h.shape[1]]
+            self._add(self.columns.mlp_biases, layer, torch.einsum("twd,wd->t", h, constant))
+        through = way.adjoint(h, first)
+        if way.reads_at == "resid_mid":
             return through
         norm = self.prompt.blocks[layer].mlp_norm
         if norm.bias is not None:

@@ -32,7 +32,11 @@ class FrozenNorm:
 
     def adjoint(self, g: Float[Tensor, "T W D"], first: int = 0) -> Float[Tensor, "T W D"]:
         """Gradient at the norm's input from the gradient `g` at its output."""
-        g = g * (self.weight * self.scale[first : first + g.shape[1], None])
+        return self.adjoint_at(g, slice(first, first + g.shape[1]))
+
+    def adjoint_at(self, g: Float[Tensor, "... D"], positions: slice | Int[Tensor, " K"]) -> Float[Tensor, "... D"]:
+        """The same for gradients that stand at `positions`, along their last axis but one."""
+        g = g * (self.weight * self.scale[positions, None])
         return g - g.mean(-1, keepdim=True) if self.centred else g
 
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
@@ -166,11 +170,21 @@ class FrozenPrompt:
     def resid_mid(self) -> Float[Tensor, "L P D"]:
         """The residual stream between attention and MLP of each layer, composed from the frozen pieces."""
         assert not any(block.parallel for block in self.blocks), "a parallel layer has no residual stream in between"
+        return self._streams[0]
+
+    def resid_post(self) -> Float[Tensor, "L P D"]:
+        """The residual stream behind each layer, likewise."""
+        return self._streams[1]
+
+    @cached_property
+    def _streams(self) -> tuple[Float[Tensor, "L P D"], Float[Tensor, "L P D"]]:
+        """The residual stream with the attention's and then with the MLP's output, by layer."""
         stream = self.token_embed if self.position_embed is None else self.token_embed + self.position_embed
-        found = []
+        mid, post = [], []
         for block in self.blocks:
             out = block.attn.linear(block.attn_norm.linear(stream))
             out = out if block.attn_post_norm is None else block.attn_post_norm.linear(out)
-            found.append(stream + out + block.attn_constant())
-            stream = found[-1] + block.mlp_written()
-        return torch.stack(found)
+            mid.append(stream + out + block.attn_constant())
+            stream = mid[-1] + block.mlp_written()
+            post.append(stream)
+        return torch.stack(mid), torch.stack(post)

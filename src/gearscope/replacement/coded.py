@@ -12,7 +12,7 @@ families. Encoders and decoders of active features are gathered once, so a decod
 Knows nothing about targets or graphs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
 from gearscope.errors import DictionaryError
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Way, Write, WritePlace
 
 
 def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Coded":
@@ -37,6 +37,7 @@ def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Cod
         expected = "dictionaries that read mlp_in were expected: MLP and attention are parallel in this model"
         raise DictionaryError(expected, found="ones that read resid_mid")
     behind = dictionaries.configs[0].write_form == "site"
+    writes_at: WritePlace = "after_post_norm" if behind else "before_post_norm"
     inputs = list(prompt.resid_mid()) if reads_at == "resid_mid" else [block.mlp_in for block in prompt.blocks]
     left = torch.stack([block.mlp_written() if behind else block.mlp_out for block in prompt.blocks])
     bias = left.new_zeros(L, prompt.d_model)
@@ -44,22 +45,26 @@ def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Cod
     for layer, stored in enumerate(dictionaries.dictionaries):
         norm = prompt.blocks[layer].mlp_norm
         coder = stored.after_norm(norm.weight, norm.bias) if stored.config.read_form == "before_gain" else stored
-        coded = _code(coder, layer, inputs[layer], first)
+        coded = code(coder, inputs[layer], first)
+        if coder.W_skip is not None:
+            matrix = coder.W_skip.to(left)
+            coded = coded._replace(way=Skip(matrix, inputs[layer] @ matrix.T, reads_at, writes_at))
         layers.append(coded)
         for site, target in enumerate(coded.targets):
             left[target].index_add_(0, coded.position, -coded.decoders[site] * coded.activation[:, None])
             bias[target] += coder.b_dec[site].to(left)
-        if coded.skip is not None:
-            left[layer] -= coded.skip.written
+        if coded.way is not None:
+            left[layer] -= coded.way.written
     left -= bias[:, None]
     left[:, :first] = 0
     return Coded(
-        active=_active(layers, n_layers=L, n_positions=prompt.n_positions),
+        active=active_of(layers, n_positions=prompt.n_positions),
         bias=bias,
         error=left,
         layers=tuple(layers),
         reads_at=reads_at,
-        writes_at="after_post_norm" if behind else "before_post_norm",
+        writes_at=writes_at,
+        streams=(None,) * L,
     )
 
 
@@ -70,11 +75,12 @@ class LayerCodes(NamedTuple):
     index: Int[Tensor, " K"]
     activation: Float[Tensor, " K"]
     W_enc: Float[Tensor, "K D"]
+    """What each reads at its own position."""
     b_enc: Float[Tensor, " K"]
     decoders: Float[Tensor, "S K D"]
     targets: tuple[int, ...]
     """The layers written to, in the order of `decoders`."""
-    skip: Skip | None
+    way: Way | None = None
 
     def take(self, chosen: Int[Tensor, " C"]) -> "LayerCodes":
         """Only the chosen features."""
@@ -88,13 +94,9 @@ class LayerCodes(NamedTuple):
         )
 
 
-def _code(coder: Dictionary, layer: int, x: Float[Tensor, "P D"], first: int) -> LayerCodes:
-    """Encode one layer; constant positions have no features."""
+def code(coder: Dictionary, x: Float[Tensor, "P D"], first: int) -> LayerCodes:
+    """Encode what one dictionary reads; constant positions, the `first` so many, have no features."""
     codes: Codes = coder.encode(x[first:, None])
-    skip = None
-    if coder.W_skip is not None:
-        matrix = coder.W_skip.to(x)
-        skip = Skip(matrix, x @ matrix.T)
     used = codes.columns.to(coder.W_enc.device)
     return LayerCodes(
         position=codes.rows + first,
@@ -104,11 +106,11 @@ def _code(coder: Dictionary, layer: int, x: Float[Tensor, "P D"], first: int) ->
         b_enc=coder.b_enc[used].to(x),
         decoders=coder.decoders(codes.columns, x).transpose(0, 1).contiguous(),
         targets=tuple(site.layer for site in coder.config.write_sites if site.layer is not None),
-        skip=skip,
     )
 
 
-def _active(layers: list[LayerCodes], *, n_layers: int, n_positions: int) -> Active:
+def active_of(layers: Sequence[LayerCodes], *, n_positions: int) -> Active:
+    """The features of all layers, in order; their values are their activations."""
     activation = torch.cat([codes.activation for codes in layers])
     return Active.build(
         torch.cat([torch.full_like(codes.index, layer) for layer, codes in enumerate(layers)]),
@@ -116,7 +118,7 @@ def _active(layers: list[LayerCodes], *, n_layers: int, n_positions: int) -> Act
         torch.cat([codes.index for codes in layers]),
         activation,
         activation,
-        n_layers=n_layers,
+        n_layers=len(layers),
         n_positions=n_positions,
     )
 
@@ -134,6 +136,8 @@ class Coded:
     layers: tuple[LayerCodes, ...]
     reads_at: ReadPlace
     writes_at: WritePlace
+    streams: tuple[Float[Tensor, "P D"] | None, ...]
+    """By layer: the residual stream behind it, where features stand for it."""
 
     def _within(self, layer: int, features: slice) -> slice:
         below = self.active.below(layer)
@@ -153,9 +157,13 @@ class Coded:
         local = chosen - self.active.below(layer)
         return Read(self.layers[layer].W_enc[local], self.layers[layer].b_enc[local])
 
-    def skip(self, layer: int) -> Skip | None:
-        """The skip of the layer's own dictionary."""
-        return self.layers[layer].skip
+    def way(self, layer: int) -> Way | None:
+        """The skip of the layer's own dictionary, or its MLP as a way past SAEs."""
+        return self.layers[layer].way
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """What SAEs rewrite behind the layer."""
+        return self.streams[layer]
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Coded":
         """The same prompt with only the chosen features."""

@@ -17,6 +17,7 @@ Knows nothing about targets or graphs.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.mlp import ExpertWeights, MlpWeights
-from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Way, Write, WritePlace
 
 Mlp = MlpWeights | ExpertWeights
 
@@ -154,14 +155,16 @@ class Neurons:
         if some.W_gate is None or gate is None:
             return Read(some.W_in, b_in)
         b_gate = zero if some.b_gate is None else some.b_gate
-        half_act = 0.5 * some.act(gate)
-        through_gate = 0.5 * frozen_slope(some.act, gate) * some.factor(up)
-        through_up = half_act if some.up_act is None else half_act * frozen_slope(some.up_act, up)
+        through_gate, through_up, constant = halves(some, up, gate)
         vectors = through_gate[:, None] * some.W_gate + through_up[:, None] * some.W_in
-        return Read(vectors, through_gate * b_gate + through_up * b_in + half_act * some.factor(zero))
+        return Read(vectors, through_gate * b_gate + through_up * b_in + constant)
 
-    def skip(self, layer: int) -> Skip | None:
+    def way(self, layer: int) -> Way | None:
         """None: neurons are the whole MLP."""
+        del layer
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """None: the residual stream stays as it is."""
         del layer
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Neurons":
@@ -169,7 +172,23 @@ class Neurons:
         return replace(self, active=self.active.take(chosen))
 
 
-def frozen_slope(act: nn.Module, x: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+class Halves(NamedTuple):
+    """The half rule's factors: a gated neuron is `through_gate · g + through_up · u + constant`."""
+
+    through_gate: Float[Tensor, "*P F"]
+    through_up: Float[Tensor, "*P F"]
+    constant: Float[Tensor, "*P F"]
+
+
+def halves(mlp: MlpWeights, up: Float[Tensor, "*P F"], gate: Float[Tensor, "*P F"]) -> Halves:
+    """Both factors of gated neurons with their ratios frozen, each given half of the product."""
+    half_act = 0.5 * mlp.act(gate)
+    through_gate = 0.5 * frozen_slope(mlp.act, gate) * mlp.factor(up)
+    through_up = half_act if mlp.up_act is None else half_act * frozen_slope(mlp.up_act, up)
+    return Halves(through_gate, through_up, half_act * mlp.factor(torch.zeros_like(up)))
+
+
+def frozen_slope(act: nn.Module, x: Float[Tensor, "*P F"]) -> Float[Tensor, "*P F"]:
     """(act(x) − act(0)) / x, continued to x = 0 by the difference quotient there."""
     step = torch.where(x == 0, torch.full_like(x, _SLOPE_STEP), x)
     return (act(step) - act(torch.zeros_like(x))) / step

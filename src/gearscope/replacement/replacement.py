@@ -7,10 +7,12 @@ For a feature s at (layer l, position p) with activation a_s, attribution needs 
     its value          ⟨W_enc[s], mlp_in⟩ + b_enc = pre-activation   (or, for gated neurons, the activation itself)
 
 The MLP output is the sum of all writes, one bias per layer, an error per (layer, position) and, for some bases, a fixed
-linear function of the MLP input, the skip. A basis may read before the norm instead of behind it, and write behind the
-norm that some families put after the MLP instead of before it. Features are sorted by
-(layer, position), so that those a target can see are a prefix, and each (layer, position) is one contiguous slice.
-Leading constant positions hold no features and no error: their MLP outputs, less the skip, are constants of the prompt.
+linear function of the MLP input, the way past the features. A basis may read before the norm instead of behind it, and
+write behind the norm that some families put after the MLP instead of before it. Or it rewrites the residual stream
+behind a layer: then its features read and write there, MLPs are ways, and nothing below is seen but through features.
+Features are sorted by (layer, position), so that those a target can see are a prefix, and each (layer, position) is one
+contiguous slice. Leading constant positions hold no features and no error: what stands there, less the way, are
+constants of the prompt.
 """
 
 from collections.abc import Iterable
@@ -24,8 +26,8 @@ from torch import Tensor
 from gearscope.errors import TargetError
 from gearscope.ids import FeatureAt
 
-ReadPlace = Literal["mlp_in", "resid_mid"]
-WritePlace = Literal["before_post_norm", "after_post_norm"]
+ReadPlace = Literal["mlp_in", "resid_mid", "resid_post"]
+WritePlace = Literal["before_post_norm", "after_post_norm", "resid_post"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +117,52 @@ class Read(NamedTuple):
     constant: Float[Tensor, " T"]
 
 
-class Skip(NamedTuple):
-    """A linear path past the features of one layer: `written = read @ matrix.T` at every position."""
+@runtime_checkable
+class Way(Protocol):
+    """A linear path past the features of one layer: from what the MLP reads to what it writes."""
+
+    @property
+    def reads_at(self) -> ReadPlace:
+        """Where it begins: behind the MLP's norm, or before it."""
+        ...
+
+    @property
+    def writes_at(self) -> WritePlace:
+        """Where it ends, in families with a norm behind the MLP."""
+        ...
+
+    @property
+    def written(self) -> Float[Tensor, "P D"]:
+        """The part of the MLP output that depends on what was read."""
+        ...
+
+    @property
+    def constant(self) -> Float[Tensor, "P D"] | None:
+        """The part that does not, where it is the way's and not the basis' bias; zero at constant positions."""
+        ...
+
+    def adjoint(self, h: Float[Tensor, "T W D"], first: int) -> Float[Tensor, "T W D"]:
+        """Gradient at what is read, from the gradient at the MLP output, both at positions first .. first + W."""
+        ...
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The skip of a transcoder: `written = read @ matrix.T` at every position. Fulfils `Way`."""
 
     matrix: Float[Tensor, "D D"]
     written: Float[Tensor, "P D"]
+    reads_at: ReadPlace
+    writes_at: WritePlace
+
+    @property
+    def constant(self) -> None:
+        """None."""
+
+    def adjoint(self, h: Float[Tensor, "T W D"], first: int) -> Float[Tensor, "T W D"]:
+        """The same matrix at every position."""
+        del first
+        return h @ self.matrix
 
 
 @runtime_checkable
@@ -143,7 +186,7 @@ class Replacement(Protocol):
 
     @property
     def bias(self) -> Float[Tensor, "L *P D"]:
-        """What each layer's MLP output contains whatever the features are, at every position but the constant ones.
+        """What each layer's MLP output (or stream) contains whatever the features are; not at constant positions.
 
         One vector per layer, or one per layer and position.
         """
@@ -155,15 +198,19 @@ class Replacement(Protocol):
         ...
 
     def writes(self, layer: int, position: int) -> Iterable[Write]:
-        """Everything that features write into the MLP output of `layer` at `position`."""
+        """Everything that features write into the MLP output, or the stream, of `layer` at `position`."""
         ...
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
-        """What features of ONE (layer, position), numbered into `active`, read at their MLP input."""
+        """What features of ONE (layer, position), numbered into `active`, read at `reads_at`."""
         ...
 
-    def skip(self, layer: int) -> Skip | None:
+    def way(self, layer: int) -> Way | None:
         """The linear path past the features of `layer`; None when there is none."""
+        ...
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """The residual stream behind `layer`, where the basis rewrites it; None where it does not."""
         ...
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Replacement":
