@@ -126,7 +126,7 @@ def test_settings_that_contradict_the_weights_are_refused(tmp_path: Path):
 def test_folders_that_are_none(tmp_path: Path):
     with pytest.raises(ArtifactError, match="no such folder"):
         read_dictionaries(tmp_path / "nowhere")
-    with pytest.raises(ArtifactError, match="neither"):
+    with pytest.raises(ArtifactError, match="none of them"):
         read_dictionaries(tmp_path)
     for name in ("params.npz", "ae.pt"):
         (tmp_path / name).write_bytes(b"")
