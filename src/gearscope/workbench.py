@@ -96,7 +96,8 @@ class Workbench:
         """Open a HuggingFace name or directory, the bundled organism by default, and a basis.
 
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), or a folder of
-        dictionaries: ours, circuit-tracer's or SAELens'. Raises ModelError, ConfigError, ArtifactError, DictionaryError.
+        dictionaries: ours, circuit-tracer's or SAELens'. Raises ModelError, ConfigError, ArtifactError,
+        DictionaryError.
         """
         opened_basis = open_basis(basis)
         source = str(organism_folder()) if model is None else model
