@@ -32,9 +32,11 @@ from gearscope.dictionaries.store import read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
+from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
+from gearscope.models.mlp import MlpWeights
 from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
@@ -146,6 +148,7 @@ class Workbench:
             if not everything:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
             graph = self._with_effects(graph, record, replacement, config.effects)
+            graph = replace(graph, details=graph.details | to_details(self._routing(record)))
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
 
@@ -162,6 +165,18 @@ class Workbench:
         if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
+
+    def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
+        """The routers' choices on this prompt, strongest expert first."""
+        layers = []
+        for layer, block in enumerate(record.blocks):
+            mlp = self.model.neurons(layer)
+            if block.routing is None or isinstance(mlp, MlpWeights):
+                continue
+            rows = [[Chosen(i, weight) for i, weight in enumerate(row) if weight] for row in block.routing.tolist()]
+            chosen = tuple(tuple(sorted(row, key=lambda c: -c.weight)) for row in rows)
+            layers.append(LayerRouting(layer, len(mlp.experts), mlp.width, chosen))
+        return layers
 
     def _targets(
         self,
