@@ -18,8 +18,7 @@ import torch
 from peer import PEER_FOLDER, peer_python, run_peer
 from random_circuits import Size, random_dictionaries, random_model
 
-from gearscope.attribution.expand import feature_aims
-from gearscope.attribution.rows import RowMaker
+from gearscope.attribution.rows import RowMaker, Rows
 from gearscope.attribution.targets import aims, logits
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.store import read_dictionaries, write_circuit_tracer
@@ -48,23 +47,22 @@ def our_matrix(
     with torch.inference_mode():
         replacement = coded_replacement(prompt, dictionaries)
         maker = RowMaker(prompt=prompt, replacement=replacement)
-        active, columns = replacement.active, maker.columns
-        n_features, n_leaves = len(active), columns.n_leaves
-        width = n_features + columns.errors.stop + prompt.n_positions
+        active, leaves = replacement.active, maker.leaves
+        n_features = len(active)
+        width = n_features + leaves.errors.stop + prompt.n_positions
         matrix = np.zeros((width + len(targets), width + len(targets)), dtype=np.float32)
 
-        def fill(first: int, block: torch.Tensor) -> None:
-            rows = slice(first, first + len(block))
-            matrix[rows, : block.shape[1] - n_leaves] = block[:, n_leaves:].numpy()
-            matrix[rows, n_features : n_features + columns.errors.stop] = block[:, columns.errors].numpy()
-            matrix[rows, n_features + columns.errors.stop : width] = block[:, columns.tokens].numpy()
+        def fill(first: int, rows: Rows) -> None:
+            here = slice(first, first + len(rows.leaves))
+            matrix[here, rows.sources.numpy()] = rows.entries.numpy()
+            matrix[here, n_features : n_features + leaves.errors.stop] = rows.leaves[:, leaves.errors].numpy()
+            matrix[here, n_features + leaves.errors.stop : width] = rows.leaves[:, leaves.tokens].numpy()
 
-        for aim, numbers in feature_aims(maker, torch.arange(n_features)):
-            for chunk, block in maker.rows(aim):
-                fill(int(numbers[0]) + chunk.start, block)
+        for numbers, rows in maker.feature_rows(torch.arange(n_features)):
+            fill(int(numbers[0]), rows)
         for aim in aims(logits(prompt, targets, position=-1)):
-            for chunk, block in maker.rows(aim):
-                fill(width + chunk.start, block)
+            for chunk, rows in maker.rows(aim):
+                fill(width + chunk.start, rows)
     places = torch.stack([active.layer, active.position, active.index], dim=1).numpy()
     return places, active.activation.numpy(), matrix
 

@@ -1,18 +1,21 @@
 """Attribution beside circuit-tracer: `python benchmarks/attribution.py [--case NAME ...] [--peer-python PYTHON]`
 
-The same random models, random transcoders (about 50 active features per token and layer) and 16 random tokens go through
-both programs, each in its own environment and process, one after the other, on one thread. Measured is the process' CPU
-time and its extra peak memory from the tokens to the matrix and the pruned graph, models and transcoders loaded before.
+The same random models, random transcoders (about 50 active features per token and layer) and 16 random tokens go
+through both programs, each in its own environment and process, one after the other, on one thread. Measured is the
+process' CPU time and its extra peak memory from the tokens to the matrix and the pruned graph, models and transcoders
+loaded before.
 
     S-plt, S-clt    Llama, 4 layers, d = 128, all features as targets
     B-plt, B-clt    GPT-2, 12 layers, d = 768, the 512 (256) most influential features as targets
-    B-plt-all       B-plt with all features as targets, against the floor; circuit-tracer too with --peer-on-all (10 min)
+    B-plt-all       B-plt with all features as targets, against the floor; circuit-tracer too with --peer-on-all
 
-The floor is the multiply-adds of the rows that were made (`measure.row_cost`; every source that a row meets counted once
-for each layer it writes to below the target) at the speed of one large matrix product in this process. Rows of features
-that no target can see are not made here; circuit-tracer makes them, so both numbers of rows are shown. Matrices are
-compared over the features that have a row in both, all errors, tokens and targets. Exit code 1 when a bar is missed or
-matrices differ.
+All take about four minutes (with --peer-on-all ten), after circuit-tracer's environment and the models were made.
+
+The floor is the multiply-adds of the rows of the graph (`measure.row_cost`; every source that a row meets counted once
+for each layer it writes to below the target) at the speed of one large matrix product in this process. Rows of
+features that cannot reach a target are not made here; circuit-tracer makes them, so both numbers of rows are shown.
+Matrices are compared over the features that have a row in both, all errors, tokens and targets. Exit code 1 when a bar
+is missed or matrices differ.
 """
 
 import argparse

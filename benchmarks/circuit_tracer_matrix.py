@@ -2,8 +2,8 @@
 
     python benchmarks/circuit_tracer_matrix.py MODEL DICTIONARIES OUT.npz ID ID ID ... [--max-features=N]
 
-Measured is what a user waits for once everything is loaded: from the tokens to the matrix and the pruned graph. The last
-line printed is JSON.
+Measured is what a user waits for once everything is loaded: from the tokens to the matrix and the pruned graph. The
+last line printed is JSON.
 
 MODEL is a HuggingFace folder (Llama, GPT-2 or Gemma 2), DICTIONARIES one in circuit-tracer's layout. Everything is
 opened by circuit-tracer's and TransformerLens' own code; the converted model must give the HuggingFace model's logits.

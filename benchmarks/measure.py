@@ -5,8 +5,8 @@
         measured.mark("load")       # CPU seconds since the last mark, by name
     measured.found()                {"load": ..., "cpu_seconds": ..., "seconds": ..., "extra_mib": ...}
 
-CPU time is the whole process', so that waiting on a busy machine does not count. `extra_mib` is the peak of resident memory
-beyond what was resident at the start (Linux; the peak is reset through /proc). Standard library only, until
+CPU time is the whole process', so that waiting on a busy machine does not count. `extra_mib` is the peak of resident
+memory beyond what was resident at the start (Linux, whose process files reset the peak). Standard library only, until
 `product_rate` is called: another program's environment runs this file too.
 """
 

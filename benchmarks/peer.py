@@ -3,8 +3,8 @@
     peer_python(PEER_FOLDER)                a Python that has it; made at the first call (1.5 GB, some minutes)
     run_peer(python, model, ...)            `circuit_tracer_matrix.py` in it: its matrix as arrays, and what it measured
 
-The versions are those that the comparisons were made with. 0.5.0 on the package index gave the same matrices as 0.4.1 of
-its authors' repository on case S.
+The versions are those that the comparisons were made with. 0.5.0 on the package index gave the same matrices as 0.4.1
+of its authors' repository on case S.
 """
 
 import json
@@ -47,7 +47,7 @@ def peer_python(folder: Path) -> str:
 def run_matrix(
     python: str, script: Path, model: Path, coder: Path, out: Path, ids: Sequence[int], most: int | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Run one `*_matrix.py` in a process of its own, on one thread; returns its arrays, and the JSON line it printed."""
+    """Run one `*_matrix.py` in a process of its own, on one thread: its arrays, and the JSON line that it printed."""
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     inherited = dict(os.environ)
     if python != sys.executable:

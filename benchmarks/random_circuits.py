@@ -1,4 +1,4 @@
-"""Random models and random dictionaries on which two programs are compared. Nothing in them stands at its trivial value.
+"""Random models and dictionaries on which two programs are compared. Nothing in them stands at its trivial value.
 
 Models are written as HuggingFace folders, dictionaries in circuit-tracer's layout, so that each program opens them with
 its own code.
