@@ -27,6 +27,9 @@ _ROW_BYTES = 2**30
 _SEARCH_STEPS = 12
 """Sweeps spent on finding the threshold of a cap."""
 
+_ENOUGH = 0.98
+"""The share of a cap at which the search for more ends."""
+
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
 
@@ -157,16 +160,15 @@ def expand(
     """Expand until `coverage` of the influence is explained, or only the `max_features` most influential features.
 
     Under a cap, every expanded feature has more influence than any that was left. How many features reach a threshold
-    is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less.
+    is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less
+    than 98 % of it.
     """
-    weights = weights / weights.sum()
-    sweep = _Sweeps(maker, aims, weights, progress)
-    if max_features is None:
-        found = sweep(ByCoverage(1 - coverage))
-        assert found is not None
-        return found
+    sweep = _Sweeps(maker, aims, weights / weights.sum(), progress)
     found = sweep(ByCoverage(1 - coverage, max_features), at_most=max_features)
-    return _search(sweep, max_features) if found is None else found
+    if found is None:
+        assert max_features is not None
+        return _search(sweep, max_features)
+    return found
 
 
 def _search(sweep: "_Sweeps", most: int) -> Expansion:
@@ -175,12 +177,12 @@ def _search(sweep: "_Sweeps", most: int) -> Expansion:
     assert best is not None
     too_low, enough = 0.0, 2 * float(best.influence.max())
     for _ in range(_SEARCH_STEPS):
-        if len(best.expanded) == most:
-            break
-        room = most - len(best.expanded)
         waiting = best.influence.clone()
         waiting[best.expanded] = 0
-        least = float(waiting.sort(descending=True).values[min(room, len(waiting)) - 1])
+        room = most - len(best.expanded)
+        if room <= (1 - _ENOUGH) * most:
+            break
+        least = float(waiting.topk(min(room, len(waiting))).values[-1])
         if not too_low < least < enough:
             least = (too_low * enough) ** 0.5
         tried = sweep(ByThreshold(least), at_most=most)

@@ -127,17 +127,15 @@ class LayerDecoders(NamedTuple):
 
 def _decoders(coders: list[Dictionary], active: Active, like: Tensor) -> tuple[LayerDecoders, ...]:
     """Read each dictionary's decoders of its active features once, and sort them by the layer they write to."""
-    sources = [tuple(s for s, coder in enumerate(coders) if m in _targets(coder)) for m in range(len(coders))]
-    found = [LayerDecoders(some, like.new_empty(0, like.shape[1])) for some in sources]
-    features = [decoders.features(active) for decoders in found]
-    found = [
-        LayerDecoders(some, like.new_empty(len(f), like.shape[1])) for some, f in zip(sources, features, strict=True)
-    ]
+    found, writers = [], []
+    for target in range(len(coders)):
+        empty = LayerDecoders(tuple(s for s, coder in enumerate(coders) if target in _targets(coder)), like[:0])
+        writers.append(active.layer[empty.features(active)])
+        found.append(empty._replace(vectors=like.new_empty(len(writers[-1]), like.shape[1])))
     for source, coder in enumerate(coders):
         read = coder.decoders(active.index[active.below(source) : active.below(source + 1)], like)
         for site, target in enumerate(_targets(coder)):
-            rows = (active.layer[features[target]] == source).nonzero()[:, 0]
-            found[target].vectors[rows] = read[features[target][rows] - active.below(source), site]
+            found[target].vectors[writers[target] == source] = read[:, site]
     return tuple(found)
 
 
