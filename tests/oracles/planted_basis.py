@@ -32,7 +32,8 @@ class Planted:
             here = self.active.at(source, position)
             if (source, layer) in self.W_dec and here.start < here.stop:
                 vectors = self.W_dec[source, layer][self.active.index[here]]
-                yield Write(here, vectors, self.active.activation[here])
+                columns = self.active.columns(position, source, source)
+                yield Write(columns, vectors, self.active.activation[here])
 
     def read(self, chosen: Tensor) -> Read:
         layer, index = int(self.active.layer[chosen[0]]), self.active.index[chosen]

@@ -65,21 +65,30 @@ class LinearMlp:
         out[: self.n_constant_positions] = 0
         return out
 
-    def adjoint(self, h: Float[Tensor, "T W D"], first: int) -> Float[Tensor, "T W D"]:
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """What a change of the MLP's input makes of its output."""
+        total = torch.zeros_like(x)
+        for expert, slopes in zip(self.mlp.experts, self._slopes, strict=True):
+            acts = (x @ expert.W_in.T) * slopes.through_up
+            if expert.W_gate is not None and slopes.through_gate is not None:
+                acts = acts + (x @ expert.W_gate.T) * slopes.through_gate
+            total += acts @ expert.W_out
+        return total
+
+    def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
         """Gradient at the MLP's input, from that at its output."""
-        return self._back(h, slice(first, first + h.shape[1]))
+        Q, T, _ = h.shape
+        positions = torch.arange(Q, device=h.device).repeat_interleave(T)
+        return self.adjoint_at(h.flatten(0, 1), positions).view_as(h)
 
     def adjoint_at(self, h: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
         """The same for vectors that stand at `positions`."""
-        return self._back(h, positions)
-
-    def _back(self, h: Float[Tensor, "*K D"], at: slice | Int[Tensor, " K"]) -> Float[Tensor, "*K D"]:
         total = torch.zeros_like(h)
         for expert, slopes in zip(self.mlp.experts, self._slopes, strict=True):
             acts = h @ expert.W_out.T
-            total += (acts * slopes.through_up[at]) @ expert.W_in
+            total += (acts * slopes.through_up[positions]) @ expert.W_in
             if expert.W_gate is not None and slopes.through_gate is not None:
-                total += (acts * slopes.through_gate[at]) @ expert.W_gate
+                total += (acts * slopes.through_gate[positions]) @ expert.W_gate
         return total
 
     def _weight(self, number: int) -> Float[Tensor, "P 1"]:

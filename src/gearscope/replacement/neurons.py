@@ -17,6 +17,7 @@ Knows nothing about targets or graphs.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -129,32 +130,48 @@ class Neurons:
         """Before the norm that may follow."""
         return "before_post_norm"
 
+    @cached_property
+    def _runs(self) -> list[list[int]]:
+        """Where the columns of each expert's neurons begin, and the last one's end, by layer and position."""
+        active, found = self.active, []
+        for layer, mlp in enumerate(self.mlps):
+            width = mlp.experts[0].n_neurons
+            edges = torch.arange(len(mlp.experts) + 1, device=active.index.device) * width
+            for position in range(active.bounds.shape[1] - 1):
+                start = active.columns(position, layer, layer).start
+                stops = torch.searchsorted(active.index[active.at(layer, position)], edges)
+                found.append((start + stops).tolist())
+        return found
+
+    @cached_property
+    def _by_column(self) -> tuple[Int[Tensor, " K"], Float[Tensor, " K"]]:
+        order = self.active.by_column
+        return self.active.index[order], self.active.activation[order]
+
     def writes(self, layer: int, position: int) -> Iterable[Write]:
         """The neurons of `layer` at `position`, and no others: one run for each of its experts."""
-        here = self.active.at(layer, position)
-        index, routing = self.active.index[here], self.routing[layer]
-        experts = self.mlps[layer].experts
-        start, width = here.start, experts[0].n_neurons
-        ends = torch.arange(1, len(experts) + 1, device=index.device) * width
-        stops = (here.start + torch.searchsorted(index, ends)).tolist()
-        for number, (expert, stop) in enumerate(zip(experts, stops, strict=True)):
+        index, activation = self._by_column
+        experts, routing = self.mlps[layer].experts, self.routing[layer]
+        width = experts[0].n_neurons
+        edges = self._runs[layer * (self.active.bounds.shape[1] - 1) + position]
+        for number, (expert, start, stop) in enumerate(zip(experts, edges, edges[1:], strict=False)):
             if stop > start:
-                some = self.active.index[start:stop] - number * width
-                vectors = expert.W_out if len(some) == width else expert.W_out[some]
+                some = index[start:stop]
+                vectors = expert.W_out if len(some) == width else expert.W_out[some - number * width]
                 vectors = vectors if routing is None else vectors * routing[position, number]
-                yield Write(slice(start, stop), vectors, self.active.activation[start:stop])
-            start = stop
+                yield Write(slice(start, stop), vectors, activation[start:stop])
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
         """Rows of W_in, or the half rule's mixture of W_gate and W_in."""
-        layer, position = int(self.active.layer[chosen[0]]), int(self.active.position[chosen[0]])
+        layer = int(self.active.layer[chosen[0]])
         some = self.mlps[layer].rows(self.active.index[chosen])
-        up, gate = some.pre_activations(self.mlp_in[layer, position])
-        zero = torch.zeros_like(up)
+        zero = some.W_in.new_zeros(len(chosen))
         b_in = zero if some.b_in is None else some.b_in
-        if some.W_gate is None or gate is None:
+        if some.W_gate is None:
             return Read(some.W_in, b_in)
         b_gate = zero if some.b_gate is None else some.b_gate
+        x = self.mlp_in[layer, self.active.position[chosen]]
+        up, gate = (some.W_in * x).sum(1) + b_in, (some.W_gate * x).sum(1) + b_gate
         through_gate, through_up, constant = halves(some, up, gate)
         vectors = through_gate[:, None] * some.W_gate + through_up[:, None] * some.W_in
         return Read(vectors, through_gate * b_gate + through_up * b_in + constant)

@@ -10,13 +10,17 @@ The MLP output is the sum of all writes, one bias per layer, an error per (layer
 linear function of the MLP input, the way past the features. A basis may read before the norm instead of behind it, and
 write behind the norm that some families put after the MLP instead of before it. Or it rewrites the residual stream
 behind a layer: then its features read and write there, MLPs are ways, and nothing below is seen but through features.
-Features are sorted by (layer, position), so that those a target can see are a prefix, and each (layer, position) is one
-contiguous slice. Leading constant positions hold no features and no error: what stands there, less the way, are
-constants of the prompt.
+
+Features are numbered by (layer, position), so that those below a target are a prefix. They have a second order, their
+*columns*, by (position, layer): what layers up to some layer hold at one position is contiguous there, so all that
+writes to one place is one matrix, for cross-layer dictionaries too.
+Leading constant positions hold no features and no error: what stands there, less the way, are constants of the
+prompt.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -67,13 +71,45 @@ class Active:
     def __len__(self) -> int:
         return int(self.index.shape[0])
 
+    @cached_property
+    def _edges(self) -> list[list[int]]:
+        return self.bounds.tolist()
+
     def at(self, layer: int, position: int) -> slice:
         """The features of one layer at one position."""
-        return slice(int(self.bounds[layer, position]), int(self.bounds[layer, position + 1]))
+        return slice(*self._edges[layer][position : position + 2])
 
     def below(self, layer: int) -> int:
         """How many features live in layers strictly below `layer`: they are the first so many."""
-        return 0 if layer == 0 else int(self.bounds[layer - 1, -1])
+        return 0 if layer == 0 else self._edges[layer - 1][-1]
+
+    @cached_property
+    def by_column(self) -> Int[Tensor, " K"]:
+        """The number of the feature in every column."""
+        return torch.argsort(self.position, stable=True)
+
+    @cached_property
+    def column(self) -> Int[Tensor, " K"]:
+        """The column of every feature."""
+        return torch.argsort(self.by_column)
+
+    @cached_property
+    def _column_edges(self) -> list[list[int]]:
+        """`[p][l]`: where the columns of layer l at position p begin; one more row than there are positions."""
+        n_layers = len(self.bounds)
+        key = self.position[self.by_column] * n_layers + self.layer[self.by_column]
+        ends = torch.arange(self.bounds.shape[1] * n_layers, device=key.device)
+        return torch.searchsorted(key, ends).view(-1, n_layers).tolist()
+
+    def columns(self, position: int, first_layer: int, last_layer: int) -> slice:
+        """The columns of the features at `position` in these layers."""
+        edges = self._column_edges
+        stop = edges[position][last_layer + 1] if last_layer + 1 < len(self.bounds) else edges[position + 1][0]
+        return slice(edges[position][first_layer], stop)
+
+    def columns_before(self, position: int) -> int:
+        """How many features stand before `position`: theirs are the first so many columns."""
+        return self._column_edges[position][0]
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Active":
         """The same prompt with only the chosen features (ascending numbers into this one)."""
@@ -103,15 +139,15 @@ class Active:
 
 
 class Write(NamedTuple):
-    """What a contiguous run of active features writes into one MLP output at one position: `activation · vectors`."""
+    """What a contiguous run of columns writes into one MLP output at one position: `activation · vectors`."""
 
-    features: slice
+    columns: slice
     vectors: Float[Tensor, "K D"]
     activation: Float[Tensor, " K"]
 
 
 class Read(NamedTuple):
-    """What some features of one (layer, position) read: `value = ⟨vectors, mlp_in⟩ + constant`."""
+    """What some features read: `value = ⟨vectors, mlp_in⟩ + constant`."""
 
     vectors: Float[Tensor, "T D"]
     constant: Float[Tensor, " T"]
@@ -141,8 +177,12 @@ class Way(Protocol):
         """The part that does not, where it is the way's and not the basis' bias; zero at constant positions."""
         ...
 
-    def adjoint(self, h: Float[Tensor, "T W D"], first: int) -> Float[Tensor, "T W D"]:
-        """Gradient at what is read, from the gradient at the MLP output, both at positions first .. first + W."""
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """What a change x of what is read makes of the MLP output."""
+        ...
+
+    def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+        """Gradient at what is read, from the gradient at the MLP output, both at the first Q positions."""
         ...
 
 
@@ -159,9 +199,12 @@ class Skip:
     def constant(self) -> None:
         """None."""
 
-    def adjoint(self, h: Float[Tensor, "T W D"], first: int) -> Float[Tensor, "T W D"]:
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """The same matrix at every position."""
-        del first
+        return x @ self.matrix.T
+
+    def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+        """The same matrix at every position."""
         return h @ self.matrix
 
 
@@ -198,11 +241,11 @@ class Replacement(Protocol):
         ...
 
     def writes(self, layer: int, position: int) -> Iterable[Write]:
-        """Everything that features write into the MLP output, or the stream, of `layer` at `position`."""
+        """Everything that features write into the MLP output (or stream) of `layer` at `position`, in few runs."""
         ...
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
-        """What features of ONE (layer, position), numbered into `active`, read at `reads_at`."""
+        """What features of ONE layer, numbered into `active`, read at `reads_at`."""
         ...
 
     def way(self, layer: int) -> Way | None:
