@@ -15,7 +15,7 @@ from gearscope.errors import ConfigError, TargetError
 
 BLOCK_SITES = (
     "resid_pre", "attn_in", "q", "k", "v", "pattern", "z", "attn_out", "resid_mid",
-    "mlp_in", "routing", "mlp_act", "mlp_out", "resid_post",
+    "mlp_in", "routing", "mlp_act", "mlp_raw", "mlp_out", "resid_post",
 )  # fmt: skip
 MODEL_SITES = ("embed", "final_in", "logits")
 

@@ -4,12 +4,13 @@
     bench = Workbench.open(model="name", basis="folder")       # a HuggingFace model, a folder of transcoders
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
+    bench.intervene(graph, ["3/18@6*0"])                       # Intervention: predicted, measured, random control
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -34,6 +35,12 @@ from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.ids import FeatureAt, SiteId
+from gearscope.interventions.basis import open_features
+from gearscope.interventions.edits import NodeEdit, parse_edits
+from gearscope.interventions.intervene import intervene
+from gearscope.interventions.provenance import check_belongs, token_ids
+from gearscope.interventions.result import Intervention, Mode
+from gearscope.interventions.scene import Scene
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.models.mlp import MlpWeights
@@ -76,6 +83,8 @@ class Workbench:
         self.model = model
         self.name = name
         self._basis = open_basis(basis) if isinstance(basis, str) else basis
+        self.opened_basis = basis if isinstance(basis, str) else self._basis.label
+        """How the basis was named when it was opened: for dictionaries, their folder."""
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
             dictionaries.check_fits(n_layers=model.n_layers, d_model=model.d_model)
@@ -104,7 +113,9 @@ class Workbench:
         opened_basis = open_basis(basis)
         source = str(organism_folder()) if model is None else model
         opened = open_model(source, device=device, dtype=dtype, revision=revision)
-        return cls(opened, name=ORGANISM if model is None else model, basis=opened_basis)
+        bench = cls(opened, name=ORGANISM if model is None else model, basis=opened_basis)
+        bench.opened_basis = basis
+        return bench
 
     def trace(
         self,
@@ -151,6 +162,44 @@ class Workbench:
             graph = replace(graph, details=graph.details | to_details(self._routing(record)))
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
+
+    def intervene(
+        self,
+        graph: AttributionGraph,
+        edits: Sequence[str | NodeEdit],
+        *,
+        mode: Mode = "constrained",
+        freeze_to: int | None = None,
+        generate: int = 0,
+        seed: int = 0,
+        controls: int = 8,
+        others: Mapping[str, AttributionGraph] | None = None,
+    ) -> Intervention:
+        """Edit features of a traced prompt: what the graph predicts, what the model does, what random edits do.
+
+        `edits` are written as in `interventions/edits.py`; `others` are the graphs that swaps name. With `generate`,
+        so many tokens are written without and with the edits. Raises GraphError, ConfigError, DictionaryError.
+        """
+        parsed, others = parse_edits(edits), others or {}
+        for traced in (graph, *others.values()):
+            check_belongs(traced, self._inputs(), basis=self.basis)
+        with torch.inference_mode():
+            scene = self._scene(graph, others)
+        return intervene(scene, parsed, mode=mode, freeze_to=freeze_to, generate=generate, seed=seed, controls=controls)
+
+    def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
+        """A graph's prompt, run again."""
+        record = self.model.record(torch.tensor(token_ids(graph)))
+        replacement = self.replace(record)
+        dictionaries = self._basis.dictionaries if isinstance(self._basis, DictionaryBasis) else None
+        return Scene(
+            model=self.model,
+            prompt=record,
+            replacement=replacement,
+            basis=open_features(record, replacement, dictionaries),
+            graph=graph,
+            others=others,
+        )
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
@@ -243,14 +292,20 @@ class Workbench:
         return replace(graph, effects=effects)
 
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
-        """Add the birth certificate."""
-        inputs = {"model": self.model.fingerprint, "prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
+        """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""
+        inputs = self._inputs() | {"prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
+        opened = {"model": self.name, "basis": self.opened_basis}
+        born = birth_certificate("graph", config={**graph.details, **thresholds}, inputs=inputs)
+        return replace(graph, details=graph.details | thresholds | {"certificate": born, "opened": opened})
+
+    def _inputs(self) -> dict[str, str]:
+        """Fingerprints of what graphs of this bench depend on."""
+        inputs = {"model": self.model.fingerprint}
         if self.model.revision is not None:
             inputs["revision"] = self.model.revision
         if isinstance(self._basis, DictionaryBasis):
             inputs["dictionaries"] = self._basis.dictionaries.fingerprint()
-        born = birth_certificate("graph", config={**graph.details, **thresholds}, inputs=inputs)
-        return replace(graph, details=graph.details | thresholds | {"certificate": born})
+        return inputs
 
 
 def organism_folder() -> Path:

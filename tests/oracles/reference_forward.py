@@ -107,6 +107,7 @@ class _Pass:
         m = self.at(site + "mlp_in", self.norm(root + name, x if self.parallel else middle))
         routed = any(name.startswith(root + "mlp.experts") for name in self.W)
         m = self.routed(site, root + "mlp.", m) if routed else self.mlp(site, root, m)
+        m = self.at(site + "mlp_raw", m)
         m = self.norm(root + "post_feedforward_layernorm", m) if self.gemma else m
         return self.at(site + "resid_post", middle + self.at(site + "mlp_out", m))
 

@@ -7,4 +7,14 @@ Files in reading order:
 
     edits.py        what an edit is, and its one text form; torch-free
     result.py       what came of an intervention, as JSON; torch-free
+    basis.py        any feature of a basis, active or not: what it writes, what it is, its stored maximum and density
+    changes.py      edits resolved against a graph: which features change, from what to what
+    writing.py      what changed features add to MLP outputs; random controls that add as much
+    response.py     the prediction: the graph's linear response, over all active features
+    measure.py      the measurement: the model run with something added, in one of three modes
+    watch.py        the features of a graph, and what they are in each run
+    agreement.py    rank correlation, signs, divergence
+    scene.py        one prompt, opened for all of this
+    compare.py      rows of predicted, measured and control
+    intervene.py    the recipe
 """

@@ -83,6 +83,10 @@ class Agreement(Config):
     """Rank correlation of predicted and measured; None when there are fewer than three rows or no variation."""
     spearman_control: Finite | None
     """The same against the control's changes, the mean over its draws: what agreement a random edit would show."""
+    size: Finite
+    """Mean absolute measured change over the rows."""
+    size_control: Finite
+    """The same of the control, the mean over its draws."""
     sign_agreement: Finite | None
     """Share of the rows with equal signs."""
     kl: Finite

@@ -135,6 +135,10 @@ class Model:
         """The one token named by `text`, with or without the space that begins a word. Raises TargetError."""
         return text_tokens.token_id(self.tokenizer, self._names, text)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """What some token ids say."""
+        return text_tokens.decode(self.tokenizer, self._names, ids)
+
     def run(
         self,
         ids: Int[Tensor, "*B P"],

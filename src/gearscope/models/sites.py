@@ -11,6 +11,7 @@
     blocks.i.routing          the weight of each expert, after top-k       [P X]   (layers with experts only)
     blocks.i.mlp_act          the MLP's activations, before W_out          [P F]   (experts side by side, before their
                               weights; zero in experts that were not chosen, where nothing is written either)
+    blocks.i.mlp_raw          what the MLP itself returned               [P D]   (before a post-norm)
     blocks.i.mlp_out          what the MLP ADDS to the residual stream     [P D]   (after a post-norm)
     final_in                  what the unembedding reads (after norm)      [P D]
     logits                    the model's logits, after a soft-cap         [P V]
@@ -97,6 +98,7 @@ def place(anatomy: Anatomy, site: SiteId) -> Place:
         "resid_mid": (Part(*parts.mlp_norm[:2]), "input"),
         "mlp_in": (Part(*parts.mlp_norm[:2]), "output"),
         "mlp_act": (parts.down, "input") if parts.down is not None else (parts.mlp, "neurons"),
+        "mlp_raw": (parts.mlp, "output"),
         "mlp_out": (Part(*(parts.mlp_post_norm or parts.mlp)[:2]), "output"),
         "resid_post": (parts.block, "output"),
     }

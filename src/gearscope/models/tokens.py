@@ -113,6 +113,13 @@ def token_id(tokenizer: Any | None, names: Sequence[str], text: str) -> int:
     raise TargetError("one token of the model was expected", found=found)
 
 
+def decode(tokenizer: Any | None, names: Sequence[str], ids: Sequence[int]) -> str:
+    """The text of some ids, special tokens spelled out. Without a tokenizer, their names with spaces between them."""
+    if tokenizer is None:
+        return " ".join(names[i] for i in ids)
+    return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
 def _with_first(tokenizer: Any, ids: list[int]) -> list[int]:
     """The BOS policy."""
     bos, pad, eos = tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id

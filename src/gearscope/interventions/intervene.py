@@ -1,0 +1,132 @@
+"""The recipe: a graph and edits in, an `Intervention` out.
+
+1. resolve    edits become changes of single features (changes.py)
+2. write      what they add to the MLP outputs, and what each random control adds (writing.py)
+3. predict    the graph's linear response (response.py)
+4. measure    the unedited run, the edited one and the controls, one batch in the mode asked for (measure.py)
+5. compare    rows per watched node and token, and how well prediction and measurement agree (compare.py)
+
+The unedited run of the batch is held as the edited one is, so that rows differ by the edits alone. It knows nothing
+about files.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gearscope.errors import ConfigError
+from gearscope.interventions.basis import Basis
+from gearscope.interventions.changes import Change, Situation, resolve
+from gearscope.interventions.compare import agreement, node_rows, token_rows
+from gearscope.interventions.edits import NodeEdit
+from gearscope.interventions.measure import additions, measure
+from gearscope.interventions.response import respond
+from gearscope.interventions.result import EditedFeature, Generated, Intervention, Mode
+from gearscope.interventions.scene import Scene
+from gearscope.interventions.watch import Watched, levels, watch
+from gearscope.interventions.writing import control_changes, norm, vectors, written
+
+
+def intervene(
+    scene: Scene,
+    edits: Sequence[NodeEdit],
+    *,
+    mode: Mode = "constrained",
+    freeze_to: int | None = None,
+    generate: int = 0,
+    seed: int = 0,
+    controls: int = 8,
+) -> Intervention:
+    """Edit the prompt's features and compare what was predicted with what happens.
+
+    Raises GraphError, ConfigError and DictionaryError for edits that cannot be.
+    """
+    with torch.inference_mode():
+        maximum = scene.basis.maximum
+        situation = Situation(graph=scene.graph, others=scene.others, activation=scene.activation, maximum=maximum)
+        changes, warnings = resolve(edits, situation)
+        held = held_layers(mode, freeze_to, changes, scene.prompt.n_layers, warnings)
+        generator = torch.Generator().manual_seed(seed)
+        active = scene.replacement.active
+        draws = [control_changes(scene.basis, active, changes, generator) for _ in range(controls)]
+        if any(len(draw) < len(changes) for draw in draws):
+            warnings.append(
+                "the control is weaker than the edits: too few other features of their layers write anything"
+            )
+        wholes = [written(scene.prompt, scene.basis, some) for some in ([], changes, *draws)]
+        response = respond(scene.prompt, scene.replacement, wholes[1], held)
+        measured = measure(scene.model, scene.prompt, scene.replacement, torch.stack(wholes), mode=mode, held=held)
+        watched = _reachable(watch(scene.graph, active), changes)
+        found = levels(watched, scene.basis, scene.replacement, measured, frozen_reading=mode == "direct")
+        nodes = node_rows(scene, watched, found, response)
+        next_tokens, changed_logits = token_rows(scene, measured, response)
+        text = _write(scene, wholes[1], generate) if generate > 0 else None
+    if generate > 0 and mode != "free":
+        warnings.append("text is generated with everything live, whatever the mode")
+    return Intervention(
+        model=scene.graph.model,
+        basis=scene.graph.basis,
+        prompt=scene.graph.prompt,
+        tokens=scene.graph.tokens,
+        edits=tuple(str(edit) for edit in edits),
+        mode=mode,
+        freeze_to=held[-1] if held else None,
+        seed=seed,
+        controls=controls,
+        edited=tuple(_edited(scene.basis, change) for change in changes),
+        nodes=nodes,
+        next_tokens=next_tokens,
+        agreement=agreement(scene, found, measured, changed_logits, nodes, next_tokens),
+        generated=text,
+        warnings=tuple(warnings),
+    )
+
+
+def held_layers(
+    mode: Mode, freeze_to: int | None, changes: Sequence[Change], n_layers: int, warnings: list[str]
+) -> range:
+    """The layers whose MLP outputs are held. Raises ConfigError for a layer that does not exist or does not matter."""
+    last = max(change.feature.layer for change in changes)
+    if freeze_to is not None and mode != "constrained":
+        raise ConfigError("a layer to freeze to belongs to the mode 'constrained'", found=f"the mode {mode!r}")
+    if freeze_to is not None and not 0 <= freeze_to < n_layers:
+        raise ConfigError(f"a layer from 0 to {n_layers - 1} to freeze to was expected", found=str(freeze_to))
+    if freeze_to is not None and freeze_to < last:
+        warnings.append(f"edited features of layers {freeze_to + 1} to {last} may also respond to other edits")
+    if mode == "direct":
+        return range(n_layers)
+    return range(0) if mode == "free" else range((last if freeze_to is None else freeze_to) + 1)
+
+
+def _reachable(watched: Watched, changes: Sequence[Change]) -> Watched:
+    """Those that some edited feature can reach (a higher layer, no earlier position) and that are not edited."""
+    reached = torch.zeros(len(watched.node), dtype=torch.bool)
+    edited = torch.zeros_like(reached)
+    for layer, index, position in {change.feature for change in changes}:
+        reached |= (watched.layer > layer) & (watched.position >= position)
+        edited |= (watched.layer == layer) & (watched.position == position) & (watched.index == index)
+    return watched.take(reached & ~edited)
+
+
+def _edited(basis: Basis, change: Change) -> EditedFeature:
+    return EditedFeature(
+        node_id=change.node_id,
+        name=str(change.feature),
+        layer=change.feature.layer,
+        position=change.feature.position,
+        before=change.before,
+        after=change.after,
+        written_norm=abs(change.delta) * norm(vectors(basis, change.feature)),
+    )
+
+
+def _write(scene: Scene, added: Float[Tensor, "L P D"], most: int) -> Generated:
+    """Greedy text without and with the edits, which stay at the prompt's positions."""
+    ids = scene.prompt.token_ids
+    texts = []
+    for edits in ([], additions(added, scene.replacement)):
+        steps = scene.model.generate(ids, most, edits=edits)
+        texts.append(scene.model.text([step.token for step in steps]))
+    return Generated(before=texts[0], after=texts[1])
