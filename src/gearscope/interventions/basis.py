@@ -62,10 +62,13 @@ class Basis(Protocol):
 
 
 def open_features(prompt: FrozenPrompt, replacement: object, dictionaries: DictionarySet | None) -> Basis:
-    """The features of a prompt's basis: those of its dictionaries, or its neurons."""
+    """The features of a prompt's basis: those of its dictionaries, or its neurons. Raises DictionaryError for SAEs."""
     if dictionaries is None:
         assert isinstance(replacement, Neurons), "a basis without dictionaries is the neurons"
         return NeuronFeatures(replacement)
+    if dictionaries.kind == "sae":
+        expected = "transcoders or neurons were expected, whose edits are added to MLP outputs"
+        raise DictionaryError(expected, found="SAEs, whose graphs can be traced but not yet edited")
     return CodedFeatures(prompt, dictionaries)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind
@@ -34,11 +35,13 @@ class _Moved(NamedTuple):
     def of(cls, column: Float[Tensor, "B N"]) -> "_Moved":
         moved = (column - column[0])[1:].double()
         draws = moved[1:] if len(moved) > 1 else torch.zeros_like(moved)
-        spread = draws.std(0, correction=int(len(draws) > 1))
-        return cls(moved[0].tolist(), draws.mean(0).tolist(), spread.tolist())
+        mean = draws.mean(0)
+        spread = ((draws - mean).square().sum(0) / max(1, len(draws) - 1)).sqrt()
+        return cls(moved[0].tolist(), mean.tolist(), spread.tolist())
 
 
 def node_rows(scene: Scene, watched: Watched, found: Levels, response: Response) -> tuple[NodeRow, ...]:
+    """One row per watched feature, in their order."""
     effect = _Moved.of(found.value)
     predicted, before = response.value[watched.active].tolist(), found.value[0].tolist()
     activation = found.activation[:2].tolist()
@@ -107,13 +110,13 @@ def token_rows(
 
 
 def agreement(
-    scene: Scene,
     found: Levels,
     measured: Measured,
     logits: Float[Tensor, "B N"],
     nodes: Sequence[NodeRow],
     tokens: Sequence[TokenRow],
 ) -> Agreement:
+    """Over all rows, with the logits of the tokens in every run of the batch."""
     predicted = np.array([row.predicted for row in (*nodes, *tokens)])
     whole = torch.cat([found.value, logits], dim=1).double()
     changed = (whole - whole[0])[1:].numpy()
@@ -127,7 +130,7 @@ def agreement(
         spearman_control=float(np.mean(ranks)) if ranks else None,
         size=float(np.abs(changed[0]).mean()),
         size_control=float(np.abs(draws).mean()) if len(draws) else 0.0,
-        sign_agreement=signagreement(predicted, changed[0]),
+        sign_agreement=sign_agreement(predicted, changed[0]),
         kl=float(kl[0]),
         kl_control=float(others.mean()),
         kl_control_std=float(others.std(correction=int(len(others) > 1))),

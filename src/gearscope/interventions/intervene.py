@@ -78,7 +78,7 @@ def intervene(
         edited=tuple(_edited(scene.basis, change) for change in changes),
         nodes=nodes,
         next_tokens=next_tokens,
-        agreement=agreement(scene, found, measured, changed_logits, nodes, next_tokens),
+        agreement=agreement(found, measured, changed_logits, nodes, next_tokens),
         generated=text,
         warnings=tuple(warnings),
     )

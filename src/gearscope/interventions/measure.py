@@ -22,7 +22,7 @@ from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model
 from gearscope.models.sites import Edit
-from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.replacement import Replacement, Skip
 
 
 class Measured(NamedTuple):
@@ -77,8 +77,8 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
     edits = []
     seen: dict[int, Tensor] = {}
     for layer in held:
-        skip = replacement.skip(layer)
-        if skip is not None:
+        skip = replacement.way(layer)
+        if isinstance(skip, Skip):
             name = "mlp_raw" if replacement.writes_at == "before_post_norm" else "mlp_out"
             edits.append(Edit(site=SiteId(layer, replacement.reads_at), value=partial(_see, seen, layer)))
             edits.append(Edit(site=SiteId(layer, name), value=_passer(seen, layer, skip.matrix, skip.written)))

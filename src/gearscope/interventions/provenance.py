@@ -23,7 +23,7 @@ def check_belongs(graph: AttributionGraph, inputs: Mapping[str, str], *, basis: 
         raise GraphError("a graph with its birth certificate was expected", found="one without", hint=hint)
     if made_with.get("model") != inputs["model"]:
         raise GraphError(
-            f"the model that the graph was made with was expected ({graph.model}, fingerprint {made_with.get('model')})",
+            f"the graph's own model was expected ({graph.model}, fingerprint {made_with.get('model')})",
             found=f"one with fingerprint {inputs['model']}",
             hint="open the same weights in the same precision, or trace the prompt again",
         )

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenBlock, FrozenPrompt
-from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.replacement import Replacement, Skip
 
 
 class Response(NamedTuple):
@@ -49,9 +49,9 @@ def respond(prompt: FrozenPrompt, replacement: Replacement, written: Float[Tenso
         for position in range(prompt.n_positions):
             for write in replacement.writes(layer, position):
                 out[position] += passed[write.features] @ write.vectors
-        skip = replacement.skip(layer)
-        if skip is not None:
-            out += x @ skip.matrix.T
+        way = replacement.way(layer)
+        if isinstance(way, Skip):
+            out += x @ way.matrix.T
         post = block.mlp_post_norm if replacement.writes_at == "before_post_norm" else None
         stream = stream + (out if post is None else post.linear(out))
     return Response(change, prompt.final_norm.linear(stream))
