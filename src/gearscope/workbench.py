@@ -34,12 +34,14 @@ from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
+from gearscope.graph.store import read_graph
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import open_features
+from gearscope.interventions.config import InterventionConfig, Mode
 from gearscope.interventions.edits import NodeEdit, parse_edits
 from gearscope.interventions.intervene import intervene
 from gearscope.interventions.provenance import check_belongs, token_ids
-from gearscope.interventions.result import Intervention, Mode
+from gearscope.interventions.result import Intervention
 from gearscope.interventions.scene import Scene
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
@@ -177,18 +179,21 @@ class Workbench:
     ) -> Intervention:
         """Edit features of a traced prompt: what the graph predicts, what the model does, what random edits do.
 
-        `edits` are written as in `interventions/edits.py`; `others` are the graphs that swaps name. With `generate`,
-        so many tokens are written without and with the edits. Raises GraphError, ConfigError, DictionaryError.
+        `edits` are written as in `interventions/edits.py`; `others` are graphs that swaps name, which are files
+        otherwise. With `generate`, so many tokens are written without and with the edits. Raises GraphError,
+        ConfigError, DictionaryError.
         """
-        parsed, others = parse_edits(edits), others or {}
-        for traced in (graph, *others.values()):
-            check_belongs(traced, self._inputs(), basis=self.basis)
+        config = InterventionConfig.of(mode=mode, freeze_to=freeze_to, generate=generate, seed=seed, controls=controls)
+        parsed, known = parse_edits(edits), dict(others or {})
+        named = [edit.other_graph for edit in parsed if edit.other_graph is not None]
+        known |= {name: read_graph(Path(name)) for name in named if name not in known}
         with torch.inference_mode():
-            scene = self._scene(graph, others)
-        return intervene(scene, parsed, mode=mode, freeze_to=freeze_to, generate=generate, seed=seed, controls=controls)
+            return intervene(self._scene(graph, known), parsed, config)
 
     def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
-        """A graph's prompt, run again."""
+        """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
+        inputs = self._inputs()
+        notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
         record = self.model.record(torch.tensor(token_ids(graph)))
         replacement = self.replace(record)
         dictionaries = self._basis.dictionaries if isinstance(self._basis, DictionaryBasis) else None
@@ -199,6 +204,7 @@ class Workbench:
             basis=open_features(record, replacement, dictionaries),
             graph=graph,
             others=others,
+            notes=tuple(dict.fromkeys(note for some in notes for note in some)),
         )
 
     def replace(self, record: FrozenPrompt) -> Replacement:

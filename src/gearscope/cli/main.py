@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.trace as trace_commands
 from gearscope.artifact import package_versions
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("demo")(trace_commands.demo)
 app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
+app.command("intervene")(intervene_commands.intervene)
 app.add_typer(organism_commands.app, name="organism")
 
 

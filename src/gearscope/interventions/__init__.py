@@ -6,6 +6,7 @@ Goes out: an `Intervention`, plain numbers per node and per token, with generate
 Files in reading order:
 
     edits.py        what an edit is, and its one text form; torch-free
+    config.py       the modes, the seed, how many controls; torch-free
     result.py       what came of an intervention, as JSON; torch-free
     basis.py        any feature of a basis, active or not: what it writes, what it is, its stored maximum and density
     changes.py      edits resolved against a graph: which features change, from what to what
@@ -14,7 +15,9 @@ Files in reading order:
     measure.py      the measurement: the model run with something added, in one of three modes
     watch.py        the features of a graph, and what they are in each run
     agreement.py    rank correlation, signs, divergence
+    provenance.py   whether a graph belongs to what is open, and its prompt's token ids
     scene.py        one prompt, opened for all of this
     compare.py      rows of predicted, measured and control
     intervene.py    the recipe
+    text.py         a result as plain text; torch-free
 """

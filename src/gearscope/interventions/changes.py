@@ -8,6 +8,7 @@ A feature in both groups of a swap gets the other graph's activation. Everything
 twice is refused. Knows nothing about what a change does.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -134,6 +135,11 @@ def _swap(edit: NodeEdit, situation: Situation, warnings: list[str]) -> list[Cha
     out = _members(edit, graph, warnings)
     brought = _features_of(other, edit.other_supernode, edit.other_graph, warnings)
     after = {feature: float(other.nodes.activation[other.find(node_id)]) for feature, node_id in brought}
+    unknown = [str(feature) for feature, activation in after.items() if not math.isfinite(activation)]
+    if unknown:
+        raise GraphError(
+            f"activations of supernode {edit.other_supernode!r} were expected", found=f"none of {unknown[0]}"
+        )
     places = dict.fromkeys([*(feature for feature, _ in out), *after])
     return [
         Change(feature, _node_id(graph, feature), situation.activation(feature), after.get(feature, 0.0))

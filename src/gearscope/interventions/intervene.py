@@ -20,84 +20,94 @@ from gearscope.errors import ConfigError
 from gearscope.interventions.basis import Basis
 from gearscope.interventions.changes import Change, Situation, resolve
 from gearscope.interventions.compare import agreement, node_rows, token_rows
+from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import NodeEdit
-from gearscope.interventions.measure import additions, measure
-from gearscope.interventions.response import respond
-from gearscope.interventions.result import EditedFeature, Generated, Intervention, Mode
+from gearscope.interventions.measure import Measured, additions, measure
+from gearscope.interventions.response import Response, respond
+from gearscope.interventions.result import EditedFeature, Generated, Intervention
 from gearscope.interventions.scene import Scene
-from gearscope.interventions.watch import Watched, levels, watch
+from gearscope.interventions.watch import Levels, Watched, levels, watch
 from gearscope.interventions.writing import control_changes, norm, vectors, written
 
 
 def intervene(
     scene: Scene,
     edits: Sequence[NodeEdit],
-    *,
-    mode: Mode = "constrained",
-    freeze_to: int | None = None,
-    generate: int = 0,
-    seed: int = 0,
-    controls: int = 8,
+    config: InterventionConfig,
 ) -> Intervention:
     """Edit the prompt's features and compare what was predicted with what happens.
 
     Raises GraphError, ConfigError and DictionaryError for edits that cannot be.
     """
     with torch.inference_mode():
-        maximum = scene.basis.maximum
-        situation = Situation(graph=scene.graph, others=scene.others, activation=scene.activation, maximum=maximum)
-        changes, warnings = resolve(edits, situation)
-        held = held_layers(mode, freeze_to, changes, scene.prompt.n_layers, warnings)
-        generator = torch.Generator().manual_seed(seed)
         active = scene.replacement.active
-        draws = [control_changes(scene.basis, active, changes, generator) for _ in range(controls)]
-        if any(len(draw) < len(changes) for draw in draws):
-            warnings.append(
-                "the control is weaker than the edits: too few other features of their layers write anything"
-            )
-        wholes = [written(scene.prompt, scene.basis, some) for some in ([], changes, *draws)]
+        watched = watch(scene.graph, active)
+        changes, warnings = resolve(edits, _situation(scene))
+        held = held_layers(config, changes, scene.prompt.n_layers, warnings)
+        draws = _draw_controls(scene, changes, config, warnings)
+        wholes = torch.stack([written(scene.prompt, scene.basis, some) for some in ([], changes, *draws)])
         response = respond(scene.prompt, scene.replacement, wholes[1], held)
-        measured = measure(scene.model, scene.prompt, scene.replacement, torch.stack(wholes), mode=mode, held=held)
-        watched = _reachable(watch(scene.graph, active), changes)
-        found = levels(watched, scene.basis, scene.replacement, measured, frozen_reading=mode == "direct")
+        measured = measure(scene.model, scene.prompt, scene.replacement, wholes, mode=config.mode, held=held)
+        watched = _reachable(watched, changes)
+        found = levels(watched, scene.basis, scene.replacement, measured, frozen_reading=config.mode == "direct")
+        _refuse_overflow(found, measured, response)
         nodes = node_rows(scene, watched, found, response)
-        next_tokens, changed_logits = token_rows(scene, measured, response)
-        text = _write(scene, wholes[1], generate) if generate > 0 else None
-    if generate > 0 and mode != "free":
-        warnings.append("text is generated with everything live, whatever the mode")
+        next_tokens, logits = token_rows(scene, measured, response)
+        text = _write(scene, wholes[1], config, warnings) if config.generate else None
     return Intervention(
         model=scene.graph.model,
         basis=scene.graph.basis,
         prompt=scene.graph.prompt,
         tokens=scene.graph.tokens,
         edits=tuple(str(edit) for edit in edits),
-        mode=mode,
+        mode=config.mode,
         freeze_to=held[-1] if held else None,
-        seed=seed,
-        controls=controls,
+        seed=config.seed,
+        controls=config.controls,
         edited=tuple(_edited(scene.basis, change) for change in changes),
         nodes=nodes,
         next_tokens=next_tokens,
-        agreement=agreement(found, measured, changed_logits, nodes, next_tokens),
+        agreement=agreement(found, measured, logits, nodes, next_tokens),
         generated=text,
-        warnings=tuple(warnings),
+        warnings=(*scene.notes, *warnings),
     )
 
 
-def held_layers(
-    mode: Mode, freeze_to: int | None, changes: Sequence[Change], n_layers: int, warnings: list[str]
-) -> range:
-    """The layers whose MLP outputs are held. Raises ConfigError for a layer that does not exist or does not matter."""
+def _situation(scene: Scene) -> Situation:
+    return Situation(graph=scene.graph, others=scene.others, activation=scene.activation, maximum=scene.basis.maximum)
+
+
+def _draw_controls(
+    scene: Scene, changes: Sequence[Change], config: InterventionConfig, warnings: list[str]
+) -> list[list[Change]]:
+    generator = torch.Generator().manual_seed(config.seed)
+    active = scene.replacement.active
+    draws = [control_changes(scene.basis, active, changes, generator) for _ in range(config.controls)]
+    if any(len(draw) < len(changes) for draw in draws):
+        warnings.append("the control is weaker than the edits: their layers have too few other features that write")
+    return draws
+
+
+def held_layers(config: InterventionConfig, changes: Sequence[Change], n_layers: int, warnings: list[str]) -> range:
+    """The layers whose MLP outputs are held. Raises ConfigError for a layer that does not exist."""
     last = max(change.feature.layer for change in changes)
-    if freeze_to is not None and mode != "constrained":
-        raise ConfigError("a layer to freeze to belongs to the mode 'constrained'", found=f"the mode {mode!r}")
-    if freeze_to is not None and not 0 <= freeze_to < n_layers:
-        raise ConfigError(f"a layer from 0 to {n_layers - 1} to freeze to was expected", found=str(freeze_to))
-    if freeze_to is not None and freeze_to < last:
-        warnings.append(f"edited features of layers {freeze_to + 1} to {last} may also respond to other edits")
-    if mode == "direct":
+    if config.mode == "direct":
         return range(n_layers)
-    return range(0) if mode == "free" else range((last if freeze_to is None else freeze_to) + 1)
+    if config.mode == "free":
+        return range(0)
+    freeze_to = last if config.freeze_to is None else config.freeze_to
+    if freeze_to >= n_layers:
+        raise ConfigError(f"a layer from 0 to {n_layers - 1} to freeze to was expected", found=str(freeze_to))
+    if freeze_to < last:
+        warnings.append(f"edited features of layers {freeze_to + 1} to {last} may also respond to other edits")
+    return range(freeze_to + 1)
+
+
+def _refuse_overflow(found: Levels, measured: Measured, response: Response) -> None:
+    """Edits so large that numbers overflow leave nothing to compare."""
+    parts = (found.value, found.activation, measured.logits, measured.final_in, response.value, response.final_in)
+    if not all(bool(part.isfinite().all()) for part in parts):
+        raise ConfigError("edits that the model's precision can hold were expected", found="NaN or infinite results")
 
 
 def _reachable(watched: Watched, changes: Sequence[Change]) -> Watched:
@@ -122,11 +132,12 @@ def _edited(basis: Basis, change: Change) -> EditedFeature:
     )
 
 
-def _write(scene: Scene, added: Float[Tensor, "L P D"], most: int) -> Generated:
+def _write(scene: Scene, added: Float[Tensor, "L P D"], config: InterventionConfig, warnings: list[str]) -> Generated:
     """Greedy text without and with the edits, which stay at the prompt's positions."""
-    ids = scene.prompt.token_ids
+    if config.mode != "free":
+        warnings.append("text is generated with everything live, whatever the mode")
     texts = []
     for edits in ([], additions(added, scene.replacement)):
-        steps = scene.model.generate(ids, most, edits=edits)
+        steps = scene.model.generate(scene.prompt.token_ids, config.generate, edits=edits)
         texts.append(scene.model.text([step.token for step in steps]))
     return Generated(before=texts[0], after=texts[1])

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.ids import SiteId
-from gearscope.interventions.result import Mode
+from gearscope.interventions.config import Mode
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model

@@ -11,26 +11,25 @@ from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
 
 
-def check_belongs(graph: AttributionGraph, inputs: Mapping[str, str], *, basis: str) -> None:
+def check_belongs(graph: AttributionGraph, inputs: Mapping[str, str], *, basis: str) -> tuple[str, ...]:
     """Compare the fingerprints that a graph was made with to those of what is open (`model`, `dictionaries`).
 
-    Raises GraphError where they differ, and for graphs of other programs, which have none.
+    Graphs of other programs have none: for those a note is returned. Raises GraphError where fingerprints differ.
     """
     certificate = graph.details.get("certificate")
     made_with = certificate.get("inputs") if isinstance(certificate, dict) else None
     if not isinstance(made_with, dict):
-        hint = "trace the prompt again with gearscope"
-        raise GraphError("a graph with its birth certificate was expected", found="one without", hint=hint)
+        return ("the graph does not say which weights it was made with: only its features' activity was checked",)
     if made_with.get("model") != inputs["model"]:
         raise GraphError(
             f"the graph's own model was expected ({graph.model}, fingerprint {made_with.get('model')})",
             found=f"one with fingerprint {inputs['model']}",
             hint="open the same weights in the same precision, or trace the prompt again",
         )
-    same = graph.basis == basis and made_with.get("dictionaries") == inputs.get("dictionaries")
-    if not same:
-        other = "" if graph.basis != basis else " with other weights"
-        raise GraphError(f"the graph's own basis was expected ({graph.basis})", found=f"{basis}{other}")
+    if graph.basis != basis or made_with.get("dictionaries") != inputs.get("dictionaries"):
+        other = basis if graph.basis != basis else f"{basis} with other weights"
+        raise GraphError(f"the graph's own basis was expected ({graph.basis})", found=other)
+    return ()
 
 
 def token_ids(graph: AttributionGraph) -> list[int]:

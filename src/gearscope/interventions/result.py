@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gearscope.config import Config
+from gearscope.interventions.config import Mode
 
-Mode = Literal["direct", "constrained", "free"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import Basis
@@ -27,12 +28,31 @@ class Scene:
     graph: AttributionGraph
     others: Mapping[str, AttributionGraph]
     """Graphs that swaps name."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the result should know of the graphs."""
 
     def activation(self, feature: FeatureAt) -> float:
-        """The activation of any feature on the prompt, 0 where it is not active."""
+        """The activation of any feature on the prompt, 0 where it is not active. Raises GraphError."""
+        self._check(feature)
         block = self.prompt.blocks[feature.layer]
         stands = self.replacement.reads_at == "mlp_in"
         x = block.mlp_in if stands else self.prompt.resid_mid()[feature.layer]
         here = slice(feature.position, feature.position + 1)
         routing = None if block.routing is None else block.routing[here]
         return float(self.basis.levels(feature.layer, torch.tensor([feature.index]), x[here], routing).activation)
+
+    def _check(self, feature: FeatureAt) -> None:
+        """A feature that the basis has, at a position where features can be."""
+        layers, positions = (
+            range(self.prompt.n_layers),
+            range(self.prompt.n_constant_positions, self.prompt.n_positions),
+        )
+        if feature.layer in layers and feature.position in positions:
+            n_features = self.basis.n_features(feature.layer)
+            if 0 <= feature.index < n_features:
+                return
+            raise GraphError(f"a feature below {n_features} was expected in layer {feature.layer}", found=str(feature))
+        raise GraphError(
+            f"a feature in layers 0 to {layers[-1]} was expected, at positions {positions[0]} to {positions[-1]}",
+            found=str(feature),
+        )

@@ -1,0 +1,81 @@
+"""`intervene`: edits of a stored graph's nodes, predicted, measured, beside a control."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gearscope.artifact import write_text
+from gearscope.cli import options
+from gearscope.cli.progress import status_line
+from gearscope.errors import ConfigError
+from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.store import read_graph
+from gearscope.interventions.config import InterventionConfig
+from gearscope.interventions.edits import parse_edits
+from gearscope.interventions.text import describe_intervention
+
+
+def intervene(
+    graph: Annotated[Path, typer.Argument(help="A graph file, as `gearscope trace --out` writes it.")],
+    edit: Annotated[
+        list[str],
+        typer.Option(
+            "--edit",
+            help="'L/F@P*0' (ablate), '*2', '=3.1', '=2max', '+1.5', the same with 'supernode:NAME', or "
+            "'swap:NAME<-other.json:NAME'. Repeatable: all edits are made together.",
+        ),
+    ],
+    mode: Annotated[
+        str, typer.Option("--mode", help="direct (all frozen), constrained (MLPs held up to a layer), or free.")
+    ] = "constrained",
+    freeze_to: Annotated[
+        int | None,
+        typer.Option("--freeze-to", help="constrained: the last layer held; the last edited one by default."),
+    ] = None,
+    generate: Annotated[int, typer.Option("--generate", help="Also write so many tokens, before and after.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random control.")] = 0,
+    controls: Annotated[int, typer.Option("--controls", help="Random draws that the control is averaged over.")] = 8,
+    model: Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")] = None,
+    basis: Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")] = None,
+    out: options.Out = None,
+    as_json: options.Json = False,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    revision: options.Revision = None,
+) -> None:
+    """Edit nodes of GRAPH and compare what it predicts with what the model does."""
+    circuit = read_graph(graph)
+    edits = parse_edits(edit)
+    settings: dict[str, Any] = {
+        "mode": mode, "freeze_to": freeze_to, "generate": generate, "seed": seed, "controls": controls
+    }  # fmt: skip
+    InterventionConfig.of(**settings)  # before the model is opened
+    named_model, named_basis = _named(circuit)
+    # Imported here so that --help never loads torch.
+    from gearscope.workbench import Workbench
+
+    with status_line("intervening") as progress:
+        progress("opening the model", 0)
+        bench = Workbench.open(
+            model=model if model is not None else named_model,
+            basis=basis if basis is not None else named_basis,
+            device=device,
+            dtype=dtype,
+            revision=revision,
+        )
+        result = bench.intervene(circuit, edits, **settings)
+    if out is not None:
+        write_text(out, result.to_json() + "\n")
+    typer.echo(result.to_json() if as_json else describe_intervention(result))
+
+
+def _named(graph: AttributionGraph) -> tuple[str | None, str]:
+    """The model (None for the organism) and the basis that the graph says it was traced with."""
+    opened = graph.details.get("opened")
+    names = opened if isinstance(opened, dict) else {"model": graph.model, "basis": graph.basis}
+    model, basis = str(names.get("model")), str(names.get("basis"))
+    if not isinstance(opened, dict) and not basis.startswith("neurons"):
+        hint = "add --model and --basis"
+        raise ConfigError("a graph that says how its basis is opened was expected", found=basis, hint=hint)
+    return None if model == "organism" else model, basis
