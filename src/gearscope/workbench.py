@@ -172,6 +172,7 @@ class Workbench:
         *,
         mode: Mode = "constrained",
         freeze_to: int | None = None,
+        hold_norms: bool = False,
         generate: int = 0,
         seed: int = 0,
         controls: int = 8,
@@ -183,7 +184,14 @@ class Workbench:
         otherwise. With `generate`, so many tokens are written without and with the edits. Raises GraphError,
         ConfigError, DictionaryError.
         """
-        config = InterventionConfig.of(mode=mode, freeze_to=freeze_to, generate=generate, seed=seed, controls=controls)
+        config = InterventionConfig.of(
+            mode=mode,
+            freeze_to=freeze_to,
+            hold_norms=hold_norms,
+            generate=generate,
+            seed=seed,
+            controls=controls,
+        )
         parsed, known = parse_edits(edits), dict(others or {})
         named = [edit.other_graph for edit in parsed if edit.other_graph is not None]
         known |= {name: read_graph(Path(name)) for name in named if name not in known}

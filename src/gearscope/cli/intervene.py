@@ -33,6 +33,9 @@ def intervene(
         int | None,
         typer.Option("--freeze-to", help="constrained: the last layer held; the last edited one by default."),
     ] = None,
+    hold_norms: Annotated[
+        bool, typer.Option("--hold-norms", help="constrained: hold norm scales too, as the graph does.")
+    ] = False,
     generate: Annotated[int, typer.Option("--generate", help="Also write so many tokens, before and after.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random control.")] = 0,
     controls: Annotated[int, typer.Option("--controls", help="Random draws that the control is averaged over.")] = 8,
@@ -48,8 +51,13 @@ def intervene(
     circuit = read_graph(graph)
     edits = parse_edits(edit)
     settings: dict[str, Any] = {
-        "mode": mode, "freeze_to": freeze_to, "generate": generate, "seed": seed, "controls": controls
-    }  # fmt: skip
+        "mode": mode,
+        "freeze_to": freeze_to,
+        "hold_norms": hold_norms,
+        "generate": generate,
+        "seed": seed,
+        "controls": controls,
+    }
     InterventionConfig.of(**settings)  # before the model is opened
     named_model, named_basis = _named(circuit)
     # Imported here so that --help never loads torch.

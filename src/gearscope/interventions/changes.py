@@ -75,7 +75,7 @@ def _changed(edit: NodeEdit, situation: Situation, feature: FeatureAt, node_id: 
         case "set_max":
             after = edit.amount * situation.maximum(FeatureId(feature.layer, feature.index))
         case "scale":
-            after = edit.amount * before
+            after = edit.amount * before + 0.0  # never minus zero
         case _:
             after = before + edit.amount
     return Change(feature, node_id, before, after)

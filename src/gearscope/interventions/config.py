@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gearscope.config import Config
 
@@ -16,15 +16,11 @@ class InterventionConfig(Config):
     """`direct`: all frozen; `constrained`: MLPs held up to a layer, later ones live; `free`: all live."""
     freeze_to: int | None = Field(default=None, ge=0)
     """Constrained: the last layer whose MLP output is held; by default the last layer that is edited."""
+    hold_norms: bool = False
+    """Constrained: hold norm scales too, as the graph does; what then differs from the prediction is due to MLPs."""
     generate: int = Field(default=0, ge=0)
     """Tokens to write without and with the edits."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the control."""
     controls: int = Field(default=8, ge=0)
     """Random draws that the control is averaged over."""
-
-    @model_validator(mode="after")
-    def _freeze_to_means_something(self) -> "InterventionConfig":
-        if self.freeze_to is not None and self.mode != "constrained":
-            raise ValueError("freeze_to belongs to the mode 'constrained'")
-        return self

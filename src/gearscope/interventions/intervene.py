@@ -22,11 +22,11 @@ from gearscope.interventions.changes import Change, Situation, resolve
 from gearscope.interventions.compare import agreement, node_rows, token_rows
 from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import NodeEdit
-from gearscope.interventions.measure import Measured, additions, measure
-from gearscope.interventions.response import Response, respond
+from gearscope.interventions.measure import additions, measure
+from gearscope.interventions.response import respond
 from gearscope.interventions.result import EditedFeature, Generated, Intervention
 from gearscope.interventions.scene import Scene
-from gearscope.interventions.watch import Levels, Watched, levels, watch
+from gearscope.interventions.watch import Watched, levels, watch
 from gearscope.interventions.writing import control_changes, norm, vectors, written
 
 
@@ -46,11 +46,12 @@ def intervene(
         held = held_layers(config, changes, scene.prompt.n_layers, warnings)
         draws = _draw_controls(scene, changes, config, warnings)
         wholes = torch.stack([written(scene.prompt, scene.basis, some) for some in ([], changes, *draws)])
+        _refuse_overflow(wholes.square())
         response = respond(scene.prompt, scene.replacement, wholes[1], held)
-        measured = measure(scene.model, scene.prompt, scene.replacement, wholes, mode=config.mode, held=held)
+        measured = measure(scene.model, scene.prompt, scene.replacement, wholes, config=config, held=held)
         watched = _reachable(watched, changes)
         found = levels(watched, scene.basis, scene.replacement, measured, frozen_reading=config.mode == "direct")
-        _refuse_overflow(found, measured, response)
+        _refuse_overflow(found.value, measured.logits, measured.final_in, response.value, response.final_in)
         nodes = node_rows(scene, watched, found, response)
         next_tokens, logits = token_rows(scene, measured, response)
         text = _write(scene, wholes[1], config, warnings) if config.generate else None
@@ -61,6 +62,7 @@ def intervene(
         tokens=scene.graph.tokens,
         edits=tuple(str(edit) for edit in edits),
         mode=config.mode,
+        hold_norms=config.hold_norms,
         freeze_to=held[-1] if held else None,
         seed=config.seed,
         controls=config.controls,
@@ -89,7 +91,10 @@ def _draw_controls(
 
 
 def held_layers(config: InterventionConfig, changes: Sequence[Change], n_layers: int, warnings: list[str]) -> range:
-    """The layers whose MLP outputs are held. Raises ConfigError for a layer that does not exist."""
+    """The layers whose MLP outputs are held. Raises ConfigError for a layer that does not exist or does not matter."""
+    if config.mode != "constrained" and (config.freeze_to is not None or config.hold_norms):
+        expected = "a layer to freeze to, or norms to hold, only with the mode 'constrained'"
+        raise ConfigError(expected, found=f"the mode {config.mode!r}")
     last = max(change.feature.layer for change in changes)
     if config.mode == "direct":
         return range(n_layers)
@@ -103,10 +108,9 @@ def held_layers(config: InterventionConfig, changes: Sequence[Change], n_layers:
     return range(freeze_to + 1)
 
 
-def _refuse_overflow(found: Levels, measured: Measured, response: Response) -> None:
+def _refuse_overflow(*numbers: Tensor) -> None:
     """Edits so large that numbers overflow leave nothing to compare."""
-    parts = (found.value, found.activation, measured.logits, measured.final_in, response.value, response.final_in)
-    if not all(bool(part.isfinite().all()) for part in parts):
+    if not all(bool(part.isfinite().all()) for part in numbers):
         raise ConfigError("edits that the model's precision can hold were expected", found="NaN or infinite results")
 
 

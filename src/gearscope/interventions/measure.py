@@ -2,7 +2,7 @@
 
     direct         attention patterns, norm scales, routing and all MLP outputs held at the prompt's: an affine model
     constrained    MLP outputs of the layers in `held` at the prompt's, later MLPs live; patterns and routing held,
-                   norms live ("constrained patching", Ameisen et al. 2025, appendix; see docs/decisions)
+                   norms live unless asked ("constrained patching", Ameisen et al. 2025, appendix; see docs/decisions)
     free           nothing held
 
 Rows of a batch are different edits of one prompt; what is added at held layers is added to the held output. A skip of
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.ids import SiteId
-from gearscope.interventions.config import Mode
+from gearscope.interventions.config import InterventionConfig
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model
@@ -41,15 +41,15 @@ def measure(
     replacement: Replacement,
     written: Float[Tensor, "B L P D"],
     *,
-    mode: Mode,
+    config: InterventionConfig,
     held: range,
 ) -> Measured:
     """Run the prompt once per row of `written`, what is added to each MLP output, all rows in one batch."""
     reads = [SiteId(layer, replacement.reads_at) for layer in range(prompt.n_layers)]
     routed = {i: SiteId(i, "routing") for i, block in enumerate(prompt.blocks) if block.routing is not None}
     freeze = None
-    if mode != "free":
-        freeze = Frozen(record=prompt, norms=mode == "direct", mlp_layers=held)
+    if config.mode != "free":
+        freeze = Frozen(record=prompt, norms=config.mode == "direct" or config.hold_norms, mlp_layers=held)
     edits = [*_open_skips(prompt, replacement, held), *additions(written.movedim(1, 0), replacement)]
     ids = prompt.token_ids.expand(len(written), -1)
     wanted = [*reads, *routed.values(), SiteId(None, "final_in")]

@@ -114,6 +114,8 @@ class Intervention(Config):
     """The edits as they were understood, in their text form."""
     mode: Mode
     """`direct`: all frozen; `constrained`: MLPs held up to a layer, later ones live; `free`: all live."""
+    hold_norms: bool
+    """Constrained: norm scales were held too."""
     freeze_to: int | None
     """The last layer whose MLP output was held; None when none was."""
     seed: int

@@ -10,7 +10,7 @@ from gearscope.interventions.result import Intervention, NodeRow, TokenRow
 _MOST_NODES = 15
 _MODES = {
     "direct": "direct: attention, norms and all MLPs held",
-    "constrained": "constrained: MLPs held through layer {freeze_to}, later ones live; attention held, norms live",
+    "constrained": "constrained: MLPs held through layer {freeze_to}, later ones live; attention held, norms {norms}",
     "free": "free: everything live",
 }
 
@@ -28,7 +28,7 @@ def describe_intervention(result: Intervention, most: int = _MOST_NODES) -> str:
 
 def _head(result: Intervention) -> str:
     prompt = "  ".join(f"{i}:{token.strip() or token!r}" for i, token in enumerate(result.tokens))
-    mode = _MODES[result.mode].format(freeze_to=result.freeze_to)
+    mode = _MODES[result.mode].format(freeze_to=result.freeze_to, norms="held" if result.hold_norms else "live")
     draws = f"{result.controls} draws of other features, equal norm (seed {result.seed})"
     return f"prompt   {prompt}\nmodel    {result.model}, basis {result.basis}\nmode     {mode}\ncontrol  {draws}"
 
