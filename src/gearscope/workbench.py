@@ -37,7 +37,7 @@ from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.graph.store import read_graph
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import open_features
-from gearscope.interventions.config import InterventionConfig, Mode
+from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
 from gearscope.interventions.intervene import intervene
 from gearscope.interventions.provenance import check_belongs, token_ids
@@ -170,7 +170,7 @@ class Workbench:
         graph: AttributionGraph,
         edits: Sequence[str | NodeEdit],
         *,
-        mode: Mode = "constrained",
+        mode: str = "constrained",
         freeze_to: int | None = None,
         hold_norms: bool = False,
         generate: int = 0,
@@ -181,8 +181,8 @@ class Workbench:
         """Edit features of a traced prompt: what the graph predicts, what the model does, what random edits do.
 
         `edits` are written as in `interventions/edits.py`; `others` are graphs that swaps name, which are files
-        otherwise. With `generate`, so many tokens are written without and with the edits. Raises GraphError,
-        ConfigError, DictionaryError.
+        otherwise. `mode` is constrained, direct or free. With `generate`, so many tokens are written without and with
+        the edits. Raises GraphError, ConfigError, DictionaryError.
         """
         config = InterventionConfig.of(
             mode=mode,

@@ -22,6 +22,10 @@ from gearscope.interventions.measure import Measured
 from gearscope.replacement.replacement import Active, Replacement
 
 
+_APART = 0.1
+"""Activations of a graph may differ by so much of their median, as low precision makes them differ."""
+
+
 class Watched(NamedTuple):
     """Features of a graph, with their numbers in the graph and among the active ones; sorted by (layer, position)."""
 
@@ -67,8 +71,22 @@ def watch(graph: AttributionGraph, active: Active) -> Watched:
         strange = ", ".join(graph.nodes.ids[int(i)] for i in node[missing][:5])
         expected = "a graph of this model and basis was expected, whose features are active on its prompt"
         raise GraphError(expected, found=f"{int(missing.sum())} that are not ({strange})")
+    _check_activations(torch.from_numpy(np.array(graph.nodes.activation[here])), active.activation[at].double())
     order = (layer * n_positions + position).argsort(stable=True)
     return Watched(node, at, layer, position, index).take(order)
+
+
+def _check_activations(stored: Float[Tensor, " W"], found: Float[Tensor, " W"]) -> None:
+    """Graphs of other programs carry no fingerprints, and every neuron is active: activations tell strangers apart."""
+    known = stored.isfinite()
+    if not bool(known.any()):
+        return
+    apart, size = (stored - found)[known].abs().median(), found[known].abs().median()
+    if float(apart) > _APART * float(size):
+        expected = "a graph of this model and basis was expected, with these activations"
+        raise GraphError(
+            expected, found=f"others: their median is {float(size):.3g}, they differ by {float(apart):.3g}"
+        )
 
 
 def _top(index: Int[Tensor, " K"]) -> int:
