@@ -21,7 +21,6 @@ from gearscope.interventions.basis import Basis
 from gearscope.interventions.measure import Measured
 from gearscope.replacement.replacement import Active, Replacement
 
-
 _APART = 0.1
 """Activations of a graph may differ by so much of their median, as low precision makes them differ."""
 
