@@ -10,7 +10,8 @@ and the change of the target's value is compared over all pairs by rank correlat
     kept edges      paths through the pruned graph's nodes and edges
 
 each against the measured change and against that of a random other feature of the source's layer, written with equal
-norm; norms live and held; by distance in layers; strong and random pairs apart. Prints one JSON document.
+norm; norms live and held; by distance in layers, by kind of prompt, strong and random pairs apart. Prints one JSON
+document.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def prompts() -> list[str]:
     return [" ".join(question.prompt).removeprefix("<s> ") for question in asked]
 
 
-def edges_of(graph: AttributionGraph, seed: int) -> list[tuple[int, int, bool]]:
+def edges_of(graph: AttributionGraph, seed: int, most: int = PAIRS) -> list[tuple[int, int, bool]]:
     """(target, source, whether it is one of the strongest) of the pairs of one graph."""
     edges = graph.adjacency.tocoo()
     last = graph.layout.features.stop
@@ -68,8 +69,8 @@ def edges_of(graph: AttributionGraph, seed: int) -> list[tuple[int, int, bool]]:
         zip(edges.row[between].tolist(), edges.col[between].tolist(), edges.data[between].tolist(), strict=True)
     )
     found.sort(key=lambda edge: -abs(edge[2]))
-    strong, others = found[:PAIRS], found[PAIRS:]
-    drawn = Random(f"interventions {seed}").sample(others, min(PAIRS, len(others)))
+    strong, others = found[:most], found[most:]
+    drawn = Random(f"interventions {seed}").sample(others, min(most, len(others)))
     return [(t, s, True) for t, s, _ in strong] + [(t, s, False) for t, s, _ in drawn]
 
 
@@ -87,14 +88,20 @@ def along_kept_edges(graph: AttributionGraph, source: int) -> np.ndarray:
     return change
 
 
-def measure(bench: Workbench, graphs: Sequence[AttributionGraph], setting: dict[str, Any]) -> list[Pair]:
+def measure(
+    bench: Workbench,
+    graphs: Sequence[AttributionGraph],
+    setting: dict[str, Any],
+    seeds: Sequence[int] = CONTROL_SEEDS,
+    most: int = PAIRS,
+) -> list[Pair]:
     """All pairs of all prompts under one setting."""
     pairs = []
     for number, graph in enumerate(graphs):
         nodes = graph.nodes
-        for target, source, strong in edges_of(graph, number):
+        for target, source, strong in edges_of(graph, number, most):
             edit = f"{nodes.layer[source]}/{nodes.index[source]}@{nodes.position[source]}*0"
-            runs = [bench.intervene(graph, [edit], controls=1, seed=seed, **setting) for seed in CONTROL_SEEDS]
+            runs = [bench.intervene(graph, [edit], controls=1, seed=seed, **setting) for seed in seeds]
             rows = [next(row for row in run.nodes if row.node_id == nodes.ids[target]) for run in runs]
             pairs.append(
                 Pair(
@@ -122,7 +129,7 @@ def report(pairs: Sequence[Pair]) -> dict[str, Any]:
         found[name] = {
             "spearman": spearman(predicted, measured),
             "signs": sign_agreement(predicted, measured),
-            "spearman_control": [float(np.mean(ranks)), float(np.std(ranks, ddof=1))],
+            "spearman_control": [float(np.mean(ranks)), float(np.std(ranks, ddof=int(len(ranks) > 1)))],
         }
     found["mean_size"] = {"measured": float(np.abs(measured).mean()), "control": float(np.abs(controls).mean())}
     return found
@@ -137,10 +144,12 @@ def main() -> None:
     begin = time.perf_counter()
     bench = Workbench.open(basis=chosen.basis)
     graphs = [bench.trace(prompt) for prompt in prompts()]
+    kinds = [name for name, count in PROMPTS.items() for _ in range(count)]
     parts: dict[str, Callable[[Pair], bool]] = {
         "all": lambda pair: True,
         "strong": lambda pair: pair.strong,
         "random": lambda pair: not pair.strong,
+        **{name: lambda pair, name=name: kinds[pair.prompt] == name for name in PROMPTS},
         **{f"{d} layers on": lambda pair, d=d: pair.distance == d for d in range(1, bench.model.n_layers)},
     }
     results = {}

@@ -12,6 +12,7 @@ It holds no maths. The organism's bundle is found as package data, so this modul
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -200,7 +201,7 @@ class Workbench:
 
     def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
         """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
-        inputs = self._inputs()
+        inputs = self._inputs
         notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
         record = self.model.record(torch.tensor(token_ids(graph)))
         replacement = self.replace(record)
@@ -307,11 +308,12 @@ class Workbench:
 
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
         """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""
-        inputs = self._inputs() | {"prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
+        inputs = self._inputs | {"prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
         opened = {"model": self.name, "basis": self.opened_basis}
         born = birth_certificate("graph", config={**graph.details, **thresholds}, inputs=inputs)
         return replace(graph, details=graph.details | thresholds | {"certificate": born, "opened": opened})
 
+    @cached_property
     def _inputs(self) -> dict[str, str]:
         """Fingerprints of what graphs of this bench depend on."""
         inputs = {"model": self.model.fingerprint}

@@ -18,7 +18,7 @@ def graph(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("graphs")
     for name, prompt in (("graph", SUM), ("other", "calc : 12 + 30 =")):
         out = folder / f"{name}.json"
-        assert main(["trace", prompt, "--model", str(untrained), "--out", str(out), "--json"]) == 0
+        assert main(["trace", prompt, "--model", str(untrained), "--out", str(out), "--json", "--all"]) == 0
         data = json.loads(out.read_text())
         ids = [node["node_id"] for node in data["nodes"] if node["feature_type"] == "cross layer transcoder"]
         data["qParams"]["supernodes"] = [["first two", *ids[:2]]]
