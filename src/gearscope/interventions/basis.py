@@ -122,6 +122,7 @@ class CodedFeatures:
     """Every feature of a model's dictionaries. Fulfils `Basis`."""
 
     def __init__(self, prompt: FrozenPrompt, dictionaries: DictionarySet) -> None:
+        self._like = prompt.token_embed
         self._coders = tuple(
             _behind_gain(coder, prompt, layer) for layer, coder in enumerate(dictionaries.dictionaries)
         )
@@ -134,7 +135,7 @@ class CodedFeatures:
         """Rows of the decoder, the same at every position."""
         del position
         coder = self._coders[layer]
-        rows = coder.decoders(index, coder.b_enc)
+        rows = coder.decoders(index, self._like)
         sites = coder.config.write_sites
         return {site.layer: rows[:, i] for i, site in enumerate(sites) if site.layer is not None}
 

@@ -119,7 +119,7 @@ def agreement(
     """Over all rows, with the logits of the tokens in every run of the batch."""
     predicted = np.array([row.predicted for row in (*nodes, *tokens)])
     whole = torch.cat([found.value, logits], dim=1).double()
-    changed = (whole - whole[0])[1:].numpy()
+    changed = (whole - whole[0])[1:].cpu().numpy()
     draws = changed[1:]
     ranks = [rank for rank in (spearman(predicted, draw) for draw in draws) if rank is not None]
     kl = divergence(measured.logits[0, tokens[0].position], measured.logits[1:, tokens[0].position])

@@ -55,6 +55,12 @@ def intervene(
         nodes = node_rows(scene, watched, found, response)
         next_tokens, logits = token_rows(scene, measured, response)
         text = _write(scene, wholes[1], config, warnings) if config.generate else None
+    edited = tuple(_edited(scene.basis, change) for change in changes)
+    warnings += [
+        f"{row.name} writes nothing on this prompt, where its expert was not chosen"
+        for row in edited
+        if row.after != row.before and row.written_norm == 0
+    ]
     return Intervention(
         model=scene.graph.model,
         basis=scene.graph.basis,
@@ -66,7 +72,7 @@ def intervene(
         freeze_to=held[-1] if held else None,
         seed=config.seed,
         controls=config.controls,
-        edited=tuple(_edited(scene.basis, change) for change in changes),
+        edited=edited,
         nodes=nodes,
         next_tokens=next_tokens,
         agreement=agreement(found, measured, logits, nodes, next_tokens),

@@ -6,7 +6,8 @@
     free           nothing held
 
 Rows of a batch are different edits of one prompt; what is added at held layers is added to the held output. A skip of
-the basis is a way and no feature, so it stays open in held layers. Knows nothing about features.
+the basis is a way and no feature, so it stays open in held layers. What an expert's neuron adds carries the router's
+weight on the unedited prompt, in the free mode too. Knows nothing about features.
 """
 
 from collections.abc import Callable

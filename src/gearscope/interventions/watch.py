@@ -62,7 +62,7 @@ def watch(graph: AttributionGraph, active: Active) -> Watched:
     n_layers, n_positions = active.bounds.shape[0], active.bounds.shape[1] - 1
     width = 1 + max(_top(index), _top(active.index))
     outside = (layer < 0) | (layer >= n_layers) | (position < 0) | (position >= n_positions) | (index < 0)
-    keys = (active.layer * n_positions + active.position) * width + active.index
+    keys = ((active.layer * n_positions + active.position) * width + active.index).cpu()
     mine = (layer * n_positions + position) * width + index
     at = torch.searchsorted(keys, mine).clamp(max=max(len(keys) - 1, 0))
     missing = outside if not len(keys) else outside | (keys[at] != mine)
@@ -70,7 +70,7 @@ def watch(graph: AttributionGraph, active: Active) -> Watched:
         strange = ", ".join(graph.nodes.ids[int(i)] for i in node[missing][:5])
         expected = "a graph of this model and basis was expected, whose features are active on its prompt"
         raise GraphError(expected, found=f"{int(missing.sum())} that are not ({strange})")
-    _check_activations(torch.from_numpy(np.array(graph.nodes.activation[here])), active.activation[at].double())
+    _check_activations(torch.from_numpy(np.array(graph.nodes.activation[here])), active.activation[at].double().cpu())
     order = (layer * n_positions + position).argsort(stable=True)
     return Watched(node, at, layer, position, index).take(order)
 

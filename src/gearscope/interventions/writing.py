@@ -70,7 +70,7 @@ def _alike(basis: Basis, active: Active, feature: FeatureAt, generator: torch.Ge
     density = basis.density(feature.layer)
     if density is None:
         mine = slice(active.below(feature.layer), active.below(feature.layer + 1))
-        counts = torch.bincount(active.index[mine], minlength=n_features).double()
+        counts = torch.bincount(active.index[mine], minlength=n_features).double().cpu()
     else:
         counts = density.double().cpu().clamp(min=1e-12).log()
     shuffled = torch.randperm(n_features, generator=generator)
