@@ -37,8 +37,9 @@ def test_active_features_are_as_the_replacement_has_them(
         writes = scene.basis.writes(layer, index, at)
         for target in range(prompt.n_layers):
             for write in scene.replacement.writes(target, at):
-                if write.features.start <= number < write.features.stop:
-                    torch.testing.assert_close(writes[target][0], write.vectors[number - write.features.start])
+                column = int(active.column[number]) - write.columns.start
+                if 0 <= column < len(write.vectors):
+                    torch.testing.assert_close(writes[target][0], write.vectors[column])
 
 
 def test_inactive_features_have_a_value_and_no_activation(traced: Callable[[str, str], Traced]) -> None:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenBlock, FrozenPrompt
-from gearscope.replacement.replacement import Replacement, Skip
+from gearscope.replacement.replacement import Replacement
 
 
 class Response(NamedTuple):
@@ -33,7 +33,7 @@ def respond(prompt: FrozenPrompt, replacement: Replacement, written: Float[Tenso
     """The response to `written` at the MLP outputs, when the MLPs of the layers in `held` do not respond."""
     active = replacement.active
     change = torch.zeros_like(active.value)
-    passed = torch.zeros_like(active.activation)
+    passed = torch.zeros_like(active.activation)  # by column, as features write
     ratio = torch.where(active.value == 0, 0.0, active.activation / active.value)
     stream = torch.zeros_like(written[0])
     for layer, block in enumerate(prompt.blocks):
@@ -44,14 +44,14 @@ def respond(prompt: FrozenPrompt, replacement: Replacement, written: Float[Tenso
         _read(replacement, layer, x, change)
         if layer not in held:
             mine = slice(active.below(layer), active.below(layer + 1))
-            passed[mine] = ratio[mine] * change[mine]
+            passed[active.column[mine]] = ratio[mine] * change[mine]
         out = written[layer].clone()
         for position in range(prompt.n_positions):
             for write in replacement.writes(layer, position):
-                out[position] += passed[write.features] @ write.vectors
+                out[position] += passed[write.columns] @ write.vectors
         way = replacement.way(layer)
-        if isinstance(way, Skip):
-            out += x @ way.matrix.T
+        if way is not None:
+            out += way.linear(x)
         post = block.mlp_post_norm if replacement.writes_at == "before_post_norm" else None
         stream = stream + (out if post is None else post.linear(out))
     return Response(change, prompt.final_norm.linear(stream))
