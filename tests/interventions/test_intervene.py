@@ -221,3 +221,18 @@ def test_freezing_further_leaves_less_to_respond(traced: Open) -> None:
     assert held.freeze_to == last
     assert early.freeze_to == 0
     assert max(abs(changes(early, "measured")[k] - v) for k, v in changes(direct, "measured").items()) > 1e-3
+
+
+def test_tokens_follow_the_position_that_the_graph_explains(traced: Open) -> None:
+    """A difference of two tokens is no token: the likely ones are shown, at its position."""
+    bench = traced("llama", "neurons").bench
+    graph = bench.trace(IDS, target="3", against="5", position=4)
+    nodes = graph.nodes
+    source = next(i for i in range(graph.layout.features.stop) if nodes.layer[i] == 0)
+    place = f"{nodes.layer[source]}/{nodes.index[source]}@{nodes.position[source]}"
+    result = bench.intervene(graph, [f"{place}*0"], controls=0)
+    assert {row.position for row in result.next_tokens} == {4}
+    assert {row.node_id for row in result.next_tokens} == {None}
+    most = max(result.next_tokens, key=lambda row: row.probability_before)
+    plain = bench.model.run(torch.tensor(IDS)).logits[4].softmax(-1)
+    assert (most.token_id, most.probability_before) == (int(plain.argmax()), pytest.approx(float(plain.max())))

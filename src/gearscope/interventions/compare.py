@@ -63,15 +63,16 @@ def node_rows(scene: Scene, watched: Watched, found: Levels, response: Response)
     )
 
 
-def _target_tokens(graph: AttributionGraph) -> tuple[dict[int, str], int]:
-    """The graph's target tokens with their node ids, and the position they follow."""
+def _target_tokens(graph: AttributionGraph, n_layers: int) -> tuple[dict[int, str], int]:
+    """The graph's target tokens with their node ids, and the position that it explains; else the last one."""
     nodes, targets = graph.nodes, graph.layout.targets
     ids = {
         int(nodes.index[i]): nodes.ids[i]
         for i in range(targets.start, targets.stop)
         if nodes.kind[i] == NodeKind.TARGET and nodes.index[i] >= 0 and np.isfinite(nodes.probability[i])
     }
-    positions = [int(nodes.position[i]) for i in range(targets.start, targets.stop) if nodes.ids[i] in ids.values()]
+    final = range(targets.start, targets.stop)
+    positions = [int(nodes.position[i]) for i in final if nodes.layer[i] == n_layers]
     return ids, positions[0] if positions else len(graph.tokens) - 1
 
 
@@ -80,7 +81,7 @@ def token_rows(
 ) -> tuple[tuple[TokenRow, ...], Float[Tensor, "B N"]]:
     """Rows of the targets and of likely tokens, and their logits in every run of the batch."""
     prompt = scene.prompt
-    targets, position = _target_tokens(scene.graph)
+    targets, position = _target_tokens(scene.graph, prompt.n_layers)
     shares = measured.logits[:, position].double().softmax(-1)
     likely = [shares[row].topk(min(_LIKELY, shares.shape[1])).indices.tolist() for row in (0, 1)]
     tokens = list(dict.fromkeys([*targets, *likely[0], *likely[1]]))
