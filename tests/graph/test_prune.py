@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gearscope.errors import ConfigError
-from gearscope.graph.prune import prune, share_threshold
+from gearscope.graph.prune import prune, prune_further, share_threshold, stored_thresholds
+from gearscope.graph.store import read_graph
 from tests.oracles.hand_graph import KEPT, hand_graph
 from tests.oracles.layered_graphs import capped, dense_influence, layered_graph, plans
 
@@ -107,3 +108,60 @@ def test_the_two_edges_of_a_chain_stay_or_go_together():
 def test_a_threshold_that_is_no_share_is_refused():
     with pytest.raises(ConfigError, match="edge threshold"):
         prune(hand_graph(), 0.8, 98.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans(), low=st.sampled_from([0.2, 0.5, 0.65]), high=st.sampled_from([0.7, 0.9]))
+def test_a_pruned_graph_is_pruned_further_by_the_shares_of_the_whole_one(plan, low, high):
+    whole = layered_graph(**plan).with_scores()
+    found = prune_further(prune(whole, high, 1.0), low, 1.0)
+    kind, dense = whole.nodes.kind, whole.adjacency.toarray() != 0
+    always = np.isin(kind, ["token", "target"])
+    alive = (whole.cumulative <= low) | always
+    while True:
+        edges = dense & np.outer(alive, alive)
+        left = alive & (edges.any(0) | always) & (edges.any(1) | (kind != "feature"))
+        if (left == alive).all():
+            break
+        alive = left
+    keep = np.flatnonzero(alive)
+    assert found.nodes.ids == tuple(whole.nodes.ids[i] for i in keep)
+    np.testing.assert_array_equal(found.adjacency.toarray(), whole.adjacency.toarray()[np.ix_(keep, keep)])
+    np.testing.assert_allclose(found.row_sum(), whole.row_sum()[keep], atol=1e-4)
+    np.testing.assert_allclose(found.row_mass(), whole.row_mass()[keep], rtol=1e-4, atol=1e-5)
+    assert stored_thresholds(found) == (low, 1.0)
+
+
+def test_a_whole_graph_is_pruned_as_if_for_the_first_time():
+    whole = layered_graph(5).with_scores()
+    assert prune_further(whole, 0.6, 0.9).nodes.ids == prune(whole, 0.6, 0.9).nodes.ids
+
+
+def test_at_its_own_thresholds_a_stored_graph_comes_back_as_it_is():
+    stored = prune(layered_graph(5).with_scores(), 0.8, 0.98)
+    assert prune_further(stored, 0.8, 0.98) is stored
+    assert prune_further(stored, 1.0, 1.0) is stored
+    assert len(prune_further(stored, 0.5, 0.98).nodes) < len(stored.nodes)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
+def test_graphs_of_other_programs_are_pruned_by_the_shares_they_store(fixtures_dir, share):
+    graph = read_graph(fixtures_dir / "graphs" / "dallas-austin-llamma.json")
+    assert stored_thresholds(graph) == (0.5, 1.0)
+    shown = prune_further(graph, share, 1.0)
+    kept = set(shown.nodes.ids)
+    for name, stored in zip(graph.nodes.ids, graph.cumulative.tolist(), strict=True):
+        kind = graph.nodes.kind[graph.nodes.find(name)]
+        if kind == "feature" and stored > share:
+            assert name not in kept
+        if kind in ("token", "target"):
+            assert name in kept
+    assert any(kind == "feature" for kind in shown.nodes.kind) == (share >= 0.3)
+
+
+def test_a_graph_without_stored_shares_is_pruned_by_its_own_influence(fixtures_dir):
+    graph = read_graph(fixtures_dir / "graphs" / "capital-state-dallas.json")
+    assert graph.cumulative is None
+    shown = prune_further(graph, 0.7, 1.0)
+    assert shown.nodes.ids == prune(graph, 0.7, 1.0).nodes.ids
+    assert 11 < len(shown.nodes) < len(graph.nodes)

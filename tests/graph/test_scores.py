@@ -6,7 +6,8 @@ from scipy.sparse import csr_array
 
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind, Nodes
-from gearscope.graph.scores import Forms, Interval, measure
+from gearscope.graph.prune import prune
+from gearscope.graph.scores import Forms, Interval, measure, measure_shown
 from tests.oracles.layered_graphs import capped, layered_graph, plans, published_scores
 
 
@@ -102,3 +103,16 @@ def test_a_chain_into_an_error_explains_nothing_of_the_replacement():
 def test_intervals_print_as_one_number_or_two():
     assert str(Interval(0.5, 0.5)) == "0.500"
     assert str(Interval(0.25, 0.5)) == "0.250 to 0.500"
+
+
+@settings(max_examples=40, deadline=None)
+@given(plan=plans(), share=st.sampled_from([0.3, 0.6, 0.9]))
+def test_what_is_shown_never_explains_more_than_the_whole(plan, share):
+    whole = layered_graph(**plan)
+    shown = prune(whole, share, 0.95)
+    scores = measure_shown(shown.nodes, shown.adjacency, shown.rest_abs)
+    replacement, completeness = published_scores(whole, "as_published")
+    assert 0 <= scores.replacement <= replacement + 1e-6
+    assert 0 <= scores.completeness <= completeness + 1e-6
+    everything = measure_shown(whole.nodes, whole.adjacency, whole.rest_abs)
+    assert everything == pytest.approx((replacement, completeness), abs=1e-6)

@@ -14,8 +14,10 @@ Reading order:
     graph.py        AttributionGraph: nodes, edges, rest, and the sum rule
     prune.py        keep what carries the influence; what is dropped goes into the rest, so rows still sum
     paths.py        the strongest chains of edges from the prompt to a target
+    panels.py       what a page shows of it: the connections of a node, the strongest links, what groups send
     schema.py       graph -> JSON-able dictionary
     reading.py      JSON -> graph, ours and foreign
+    notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)
     routing.py      which experts the prompt was sent to
     text.py         a circuit as plain text

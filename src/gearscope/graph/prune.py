@@ -32,21 +32,68 @@ def prune(
     graph: AttributionGraph, node_threshold: float = NODE_THRESHOLD, edge_threshold: float = EDGE_THRESHOLD
 ) -> AttributionGraph:
     """The part of `graph` that carries these shares of the influence. Raises ConfigError outside 0 to 1."""
+    _check_shares(node_threshold, edge_threshold)
+    influence = graph.influence if graph.influence is not None else graph.node_influence()
+    keep = np.flatnonzero(strongest_nodes(graph.layout, influence, node_threshold))
+    return _with_strong_edges(graph, keep, influence, edge_threshold, (node_threshold, edge_threshold))
+
+
+def prune_further(graph: AttributionGraph, node_threshold: float, edge_threshold: float) -> AttributionGraph:
+    """Prune a stored graph at thresholds of the graph that it was cut from, so that one slider means one thing.
+
+    A node of a pruned graph stays when its stored cumulative share is at most the threshold, as in the public viewers,
+    whose `influence` it is; a whole graph, and one without such shares, is pruned by its own influence. At the stored
+    thresholds or above, the stored graph itself comes back. Edges that were dropped when it was stored are gone, so a
+    share of edges counts from what is left. Raises ConfigError, and GraphError on cycles.
+    """
+    _check_shares(node_threshold, edge_threshold)
+    most_nodes, most_edges = stored_thresholds(graph)
+    if node_threshold >= most_nodes and edge_threshold >= most_edges:
+        return graph
+    share = min(1.0, edge_threshold / most_edges) if most_edges else 1.0
+    if graph.cumulative is None or (graph.thresholds is None and graph.influence is not None):
+        return prune(graph, node_threshold, share)
+    influence = graph.influence if graph.influence is not None else graph.node_influence()
+    kept = ~(graph.cumulative > node_threshold)
+    kept[graph.layout.tokens] = True
+    kept[graph.layout.targets] = True
+    thresholds = min(node_threshold, most_nodes), min(edge_threshold, most_edges)
+    return _with_strong_edges(graph, np.flatnonzero(kept), influence, share, thresholds)
+
+
+def stored_thresholds(graph: AttributionGraph) -> tuple[float, float]:
+    """Shares of nodes and edges that the graph was pruned to, ours or another program's; 1 where nothing is said."""
+    if graph.thresholds is not None:
+        return graph.thresholds
+    foreign = graph.details.get("foreign")
+    said = foreign.get("node_threshold") if isinstance(foreign, dict) else None
+    known = isinstance(said, int | float) and not isinstance(said, bool) and 0 < said <= 1
+    return (float(said) if known else 1.0), 1.0
+
+
+def _check_shares(node_threshold: float, edge_threshold: float) -> None:
     for name, threshold in (("node", node_threshold), ("edge", edge_threshold)):
         if not 0 <= threshold <= 1:
             raise ConfigError(f"the {name} threshold is a share between 0 and 1", found=repr(threshold))
-    influence = graph.influence if graph.influence is not None else graph.node_influence()
-    keep = np.flatnonzero(strongest_nodes(graph.layout, influence, node_threshold))
+
+
+def _with_strong_edges(
+    graph: AttributionGraph,
+    keep: Int[np.ndarray, " K"],
+    influence: Float[np.ndarray, " N"],
+    edge_share: float,
+    thresholds: tuple[float, float],
+) -> AttributionGraph:
+    """Steps 2 to 4 on the nodes of step 1."""
     nodes = graph.nodes.take(keep)
     adjacency = graph.adjacency[keep][:, keep]
     scores = kept_edge_scores(graph, keep, adjacency)
-    kept_edges = scores >= share_threshold(scores, edge_threshold)
+    kept_edges = scores >= share_threshold(scores, edge_share)
     alive = connected(nodes.layout, adjacency, kept_edges)
-    final = keep[alive]
     masked = csr_array((np.where(kept_edges, adjacency.data, 0), adjacency.indices, adjacency.indptr), adjacency.shape)
     masked = masked[alive][:, alive]
     masked.eliminate_zeros()
-    return _cut(graph, final, masked, influence, (node_threshold, edge_threshold))
+    return _cut(graph, keep[alive], masked, influence, thresholds)
 
 
 def strongest_nodes(layout: Layout, influence: Float[np.ndarray, " N"], threshold: float) -> Bool[np.ndarray, " N"]:

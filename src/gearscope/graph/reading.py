@@ -67,6 +67,20 @@ def from_json(data: object) -> AttributionGraph:
     )
 
 
+def new_names(data: dict[str, Any]) -> dict[str, str]:
+    """Id in the file -> id here, for the nodes of a file of another program; nothing for one of ours."""
+    rows, own = data["nodes"], data["metadata"].get("gearscope")
+    if isinstance(own, dict) and _describes(own, rows):
+        return {}
+    kinds = [_kind(row) for row in rows]
+    places = [_place(row, kind) for row, kind in zip(rows, kinds, strict=True)]
+    return {row["node_id"]: name for row, name in zip(rows, _new_names(rows, places), strict=True)}
+
+
+def _kind(row: dict[str, Any]) -> NodeKind:
+    return KIND_OF_TYPE.get(row["feature_type"], NodeKind.FEATURE)
+
+
 def _parts(data: object) -> dict[str, Any]:
     """The four parts of the file, checked for kind and for the metadata every graph needs."""
     kinds = {"metadata": dict, "qParams": dict, "nodes": list, "links": list}
@@ -166,11 +180,11 @@ def _own_parts(own: dict[str, Any], links: list[Any]) -> dict[str, Any]:
 
 
 def _foreign_parts(metadata: dict[str, Any], rows: list[dict[str, Any]], links: list[Any]) -> dict[str, Any]:
-    kinds = [KIND_OF_TYPE.get(row["feature_type"], NodeKind.FEATURE) for row in rows]
+    kinds = [_kind(row) for row in rows]
     order = sorted(range(len(rows)), key=lambda i: KIND_ORDER.index(kinds[i]))
     rows, kinds = [rows[i] for i in order], [kinds[i] for i in order]
     places = [_place(row, kind) for row, kind in zip(rows, kinds, strict=True)]
-    names = _new_names(rows, kinds, places)
+    names = _new_names(rows, places)
     probability = np.array([_real(row, "token_prob") for row in rows])
     is_target = np.array([kind == NodeKind.TARGET for kind in kinds])
     has_probability = np.nan_to_num(probability[is_target]).sum() > 0
@@ -251,7 +265,7 @@ def _reals(column: Sequence[float | None], *, complete: bool = False) -> Float[n
     return numbers
 
 
-def _new_names(rows: list[dict[str, Any]], kinds: list[NodeKind], places: list[tuple[int, int, int]]) -> list[str]:
+def _new_names(rows: list[dict[str, Any]], places: list[tuple[int, int, int]]) -> list[str]:
     """Ids with errors in the newer form, where that keeps all ids different."""
     newer = [
         f"{layer}_-1_{position}" if row["feature_type"] == FEATURE_TYPES[NodeKind.ERROR] else row["node_id"]

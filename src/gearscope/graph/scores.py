@@ -122,6 +122,26 @@ def measure(
     )
 
 
+class Shown(NamedTuple):
+    """What the nodes of a graph explain by themselves: everything that is not in it counts as error."""
+
+    replacement: float
+    completeness: float
+
+
+def measure_shown(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Shown:
+    """Scores of any graph, pruned or not, with its rest R as error: T / (T + E + R) and 1 - (E + R) / (M + R).
+
+    Never above the published scores of the graph it was cut from, and the scores that a viewer shows for what it
+    shows. Raises GraphError on cycles.
+    """
+    influence, mass = node_influence(nodes, adjacency, rest_abs), row_mass(adjacency, rest_abs)
+    flow = _flow_to_leaves(nodes, influence, rest_abs, mass)
+    lost = flow.errors + flow.rest
+    ended, visits = flow.tokens + lost, flow.visits + flow.rest
+    return Shown(flow.tokens / ended if ended > 0 else 0.0, 1 - lost / visits if visits > 0 else 0.0)
+
+
 def _flow_to_leaves(
     nodes: Nodes,
     influence: Float[np.ndarray, " N"],

@@ -4,14 +4,18 @@ Written whole or not at all. Read with one sentence for everything that is not a
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from gearscope.artifact import write_text
 from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.notes import Notes, with_notes
 from gearscope.graph.reading import from_json
 from gearscope.graph.schema import to_json
+
+T = TypeVar("T")
 
 
 def write_graph(path: Path, graph: AttributionGraph, slug: str | None = None) -> None:
@@ -20,8 +24,19 @@ def write_graph(path: Path, graph: AttributionGraph, slug: str | None = None) ->
     write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
 
 
+def write_notes(path: Path, notes: Notes) -> None:
+    """Put pins, groups and labels into a graph file; all else in it stays. Raises GraphError and ArtifactError."""
+    data = _opened(path, lambda data: with_notes(data, notes))
+    write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
+
+
 def read_graph(path: Path) -> AttributionGraph:
     """Read a graph file, ours or another program's. Raises GraphError."""
+    return _opened(path, from_json)
+
+
+def _opened(path: Path, use: Callable[[Any], T]) -> T:
+    """What `use` makes of the parsed file, and one sentence for all that can be wrong with it."""
     expected = f"{path} should be a graph file (JSON)"
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -38,7 +53,7 @@ def read_graph(path: Path) -> AttributionGraph:
         raise GraphError(expected, found="an empty file")
     try:
         data = json.loads(text, parse_constant=_refuse)
-        return from_json(data)
+        return use(data)
     except json.JSONDecodeError as error:
         raise GraphError(expected, found=f"text that is not JSON (line {error.lineno}: {error.msg})") from error
     except RecursionError as error:

@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.influence import edge_scores
 from gearscope.graph.nodes import KIND_ORDER, NodeKind
+from gearscope.graph.panels import flows
 from gearscope.graph.paths import strongest_paths
 from gearscope.graph.routing import expert_of, read_routing
 from gearscope.graph.scores import Forms
@@ -219,17 +220,13 @@ def _strongest(graph: AttributionGraph, target: int, count: int, sign: int = 0) 
 def _supernodes(graph: AttributionGraph, influence: Float[np.ndarray, " N"]) -> list[str]:
     """Groups by influence, with what each sends to the other groups and the targets, as shares of their input."""
     groups = {group.name: [graph.find(name) for name in group.ids] for group in graph.supernodes}
-    mass, total = graph.row_mass(), float(influence.sum()) or 1.0
-    receivers = groups | {node_name(graph, node): [node] for node in _ranked_targets(graph)[:3]}
+    boxes = groups | {node_name(graph, node): [node] for node in _ranked_targets(graph)[:3]}
+    names, total = list(boxes), float(influence.sum()) or 1.0
+    sent = flows(graph, list(boxes.values()), least=0.005)
     lines = []
     ranked = sorted(groups.items(), key=lambda group: -float(influence[group[1]].sum()))
     for name, members in ranked[:GROUPS]:
-        sent = []
-        for other, rows in receivers.items():
-            if other != name:
-                share = float(graph.adjacency[rows][:, members].sum()) / (float(mass[rows].sum()) or 1.0)
-                sent.append((share, other))
-        strongest = sorted((s for s in sent if abs(s[0]) >= 0.005), key=lambda s: -abs(s[0]))[:3]
+        strongest = [(flow.share, names[flow.target]) for flow in sent if names[flow.source] == name][:3]
         feeds = ", ".join(f"{share:+.1%} of {printable(other)}" for share, other in strongest)
         held = f"{len(members)} nodes, {influence[members].sum() / total:.1%}"
         lines.append(f"  {printable(name)} ({held})" + (f" -> {feeds}" if feeds else ""))
