@@ -1,5 +1,7 @@
 # Two commands for a newcomer: `make demo` and `make test`. They need make, Python 3.11 or newer, and a package registry.
 #
+# A third, for the page: make types writes its TypeScript types anew after a change of the server's schemas.
+#
 # The first run makes an environment in .venv and installs into it the versions that constraints.txt pins; stamp files
 # remember that, so a second run starts at once. Other choices: make demo PYTHON=python3.12 VENV=some-folder
 
@@ -13,15 +15,19 @@ IS_FIT = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
 INSTALL = $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bundle clean
+.PHONY: help demo test check types bench bundle clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.installed  ## trace `calc : 36 + 59 =` in the bundled model and print its circuit
-	$(RUN)/gearscope demo --once
+demo: $(VENV)/.installed  ## trace `calc : 36 + 59 =` in the bundled model, print its circuit and open it in the browser
+	@$(RUN)/python frontend/node.py build --if-stale || echo "the page is left as it was built before" >&2
+	@# nobody looks at a page where there is no terminal, and CI must end: there the text is all
+	@if [ -t 0 ] && [ -t 1 ] && [ -z "$$CI" ]; then $(RUN)/gearscope demo; else $(RUN)/gearscope demo --once; fi
 
-test: check  ## the checks below, then every test
+test: check  ## the checks below, then every test, the page's in a headless Chromium
+	$(RUN)/python frontend/node.py test
+	$(RUN)/python frontend/node.py build --if-stale
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest
 
 check: $(VENV)/.installed-dev  ## style, types and the order of the rooms
@@ -29,6 +35,10 @@ check: $(VENV)/.installed-dev  ## style, types and the order of the rooms
 	$(RUN)/ruff format --check
 	$(RUN)/ty check --python $(VENV)
 	$(RUN)/lint-imports
+	$(RUN)/python frontend/node.py check
+
+types: $(VENV)/.installed  ## the page's TypeScript types, from the server's schemas
+	$(RUN)/python -m gearscope.web.typescript frontend/src/api/types.ts
 
 bench: $(VENV)/.installed  ## time and memory of a first graph and of a GPT-2-size one
 	$(RUN)/python benchmarks/neurons.py
@@ -37,7 +47,7 @@ bundle: $(VENV)/.installed  ## train the bundled model again from its seed, into
 	OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/checkpoint.*),--resume)
 
 clean:  ## remove the environment and the caches (a training run in build/ stays)
-	rm -rf .venv dist .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv dist frontend/node_modules src/gearscope/web/static .ruff_cache .import_linter_cache .hypothesis
 
 # --- the environment ---------------------------------------------------------------------------------------------------
 
