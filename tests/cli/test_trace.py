@@ -1,4 +1,4 @@
-"""`demo`, `trace` and `show` as somebody types them: results, files, and every mistake as one sentence."""
+"""`trace` and `show` as somebody types them: results, files, and every mistake as one sentence."""
 
 import json
 import shutil

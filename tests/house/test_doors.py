@@ -15,7 +15,18 @@ TRACE_OPTIONS = {
     "--chat", "--node-threshold", "--edge-threshold", "--all", "--out", "--json", "--device", "--dtype", "--revision",
 }  # fmt: skip
 COMMANDS = {
-    ("demo",): {"--once", "--json"},
+    ("demo",): {"--once", "--port", "--no-browser", "--json"},
+    ("serve",): {
+        "--port",
+        "--host",
+        "--model",
+        "--basis",
+        "--device",
+        "--dtype",
+        "--revision",
+        "--no-browser",
+        "--json",
+    },
     ("trace",): TRACE_OPTIONS,
     ("show",): {"--json"},
     ("organism", "train"): {"--seed", "--out", "--json"},

@@ -86,7 +86,7 @@ def test_links_lead_somewhere(page):
 def test_make_targets_in_the_documents_exist():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
-    assert {"demo", "test", "check", "bench", "bundle"} <= targets
+    assert {"demo", "test", "check", "types", "bench", "bundle"} <= targets
     for path in [*pages(), REPOSITORY / ".ci" / "run"]:
         text = path.read_text(encoding="utf-8")
         lines = text if path.suffix != ".md" else "\n".join(fenced_blocks(path))

@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
+import gearscope.cli.page as page_commands
 import gearscope.cli.trace as trace_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
@@ -23,10 +24,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(trace_commands.demo)
+app.command("demo")(page_commands.demo)
 app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
+app.command("serve")(page_commands.serve)
 app.add_typer(organism_commands.app, name="organism")
 
 

@@ -1,4 +1,4 @@
-"""`demo`, `trace` and `show`: from a prompt to a circuit, and from a circuit to text."""
+"""`trace` and `show`: from a prompt to a circuit, and from a circuit to text."""
 
 import json
 from pathlib import Path
@@ -18,20 +18,6 @@ from gearscope.graph.text import describe, describe_node
 
 if TYPE_CHECKING:
     from gearscope.workbench import Workbench
-
-DEMO_PROMPT = "calc : 36 + 59 ="
-
-
-def demo(
-    once: Annotated[bool, typer.Option("--once", help="Print the circuit and stop.")] = False,
-    as_json: options.Json = False,
-) -> None:
-    """Trace `calc : 36 + 59 =` on the bundled organism and print its circuit."""
-    del once  # the page that the demo will open without --once comes with `gearscope serve`
-    bench = _open(None, "neurons", "cpu", "float32", None)
-    with status_line("tracing") as progress:
-        graph = bench.trace(DEMO_PROMPT, progress=progress)
-    _report(graph, None, as_json)
 
 
 def trace(
@@ -71,7 +57,7 @@ def trace(
     revision: options.Revision = None,
 ) -> None:
     """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit."""
-    bench = _open(model, basis, device, dtype, revision)
+    bench = open_bench(model, basis, device, dtype, revision)
     with status_line("tracing") as progress:
         graph = bench.trace(
             prompt,
@@ -88,7 +74,7 @@ def trace(
             everything=everything,
             progress=progress,
         )
-    _report(graph, out, as_json)
+    report(graph, out, as_json)
 
 
 def show(
@@ -119,14 +105,16 @@ def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, a
     typer.echo(json.dumps({"svg": str(svg)}) if as_json else f"drawn into {svg}")
 
 
-def _open(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":
+def open_bench(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":
+    """The workbench of a command's options."""
     # Imported here so that --help and `show` never load torch.
     from gearscope.workbench import Workbench
 
     return Workbench.open(model=model, basis=basis, device=device, dtype=dtype, revision=revision)
 
 
-def _report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:
+def report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:
+    """Store the circuit where it was asked for, and print it."""
     if out is not None:
         write_graph(out, graph)
     if as_json:
