@@ -54,7 +54,7 @@ def opened(browser: Browser, shelf_folder: Path) -> Generator[Callable[..., Page
             page = context.new_page()
             page.set_default_timeout(WAIT)
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+            page.on("console", lambda message: problems.extend(complaints(message)))
             page.goto(url)
             page.wait_for_selector("li.panel, .empty")
             if name is not None:
