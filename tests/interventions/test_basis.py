@@ -10,10 +10,9 @@ from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.errors import DictionaryError
 from gearscope.ids import FeatureId
-from gearscope.interventions.basis import CodedFeatures, open_features
+from gearscope.interventions.basis import open_features
 from gearscope.workbench import DictionaryBasis, Workbench
 from tests.interventions.conftest import IDS, Traced
-from tests.oracles.planted_dictionaries import plant_saes
 
 CASES = [("gpt2", "neurons"), ("gpt_oss", "neurons"), ("llama", "skip clt"), ("llama", "topk")]
 CASES += [("gemma2", "before the gain")]
@@ -73,12 +72,12 @@ def test_maxima_are_read_where_a_dictionary_has_them(traced: Callable[[str, str]
     prompt = case.bench.model.record(torch.tensor(IDS))
     basis = case.bench._basis
     assert isinstance(basis, DictionaryBasis)
-    knows = CodedFeatures(prompt, with_statistics(basis.dictionaries))
+    knows = open_features(prompt, None, with_statistics(basis.dictionaries))
     assert knows.maximum(FeatureId(1, 4)) == 5.0
     assert knows.density(0) is not None
     with pytest.raises(DictionaryError, match="never active"):
         knows.maximum(FeatureId(1, 0))
-    nothing = CodedFeatures(prompt, basis.dictionaries)
+    nothing = open_features(prompt, None, basis.dictionaries)
     assert nothing.density(0) is None
     with pytest.raises(DictionaryError, match="without stored maxima"):
         nothing.maximum(FeatureId(1, 4))
@@ -92,16 +91,6 @@ def test_maxima_are_a_unit_of_edits(traced: Callable[[str, str], Traced]) -> Non
     node = next(i for i in case.sources() if case.graph.nodes.index[i] > 0)
     result = bench.intervene(case.graph, [f"{case.feature(node)}=2max"])
     assert result.edited[0].after == 2.0 * (case.graph.nodes.index[node] + 1)
-
-
-def test_saes_are_refused(traced: Callable[[str, str], Traced]) -> None:
-    model = traced("llama", "neurons").bench.model
-    saes = plant_saes(["blocks.1.mlp_out"], model.d_model)
-    bench = Workbench(model, name="llama", basis=DictionaryBasis("sae", saes))
-    graph = bench.trace(IDS, everything=True)
-    nodes = graph.nodes
-    with pytest.raises(DictionaryError, match="not yet edited"):
-        bench.intervene(graph, [f"{nodes.layer[0]}/{nodes.index[0]}@{nodes.position[0]}*0"])
 
 
 def test_neurons_are_what_a_bench_without_dictionaries_has(traced: Callable[[str, str], Traced]) -> None:

@@ -24,6 +24,8 @@ class Planted:
         self.W_dec[:, :silent] = 0
         self._density = density
 
+    reads = "mlp_in"
+
     def n_features(self, layer: int) -> int:
         return N
 

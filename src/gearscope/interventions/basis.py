@@ -6,6 +6,8 @@ two bases answer alike:
     neurons        writes W_out (times its expert's weight on the prompt); value z = W_in x + b, or f where it is gated
     dictionaries   writes W_dec, at every layer it has a row for;        value W_enc x + b_enc, a pre-activation
 
+An SAE reads and writes at its own site: an MLP output, or the residual stream behind a layer.
+
 What a basis knows of its features on other text, their largest activations and their densities, is read here too.
 Knows nothing about edits, graphs or how a model was run.
 """
@@ -38,6 +40,11 @@ class Level(NamedTuple):
 class Basis(Protocol):
     """What both bases offer for one prompt."""
 
+    @property
+    def reads(self) -> str:
+        """The name of the site in every layer that `levels` reads."""
+        ...
+
     def n_features(self, layer: int) -> int:
         """How many features read at a layer."""
         ...
@@ -62,14 +69,15 @@ class Basis(Protocol):
 
 
 def open_features(prompt: FrozenPrompt, replacement: object, dictionaries: DictionarySet | None) -> Basis:
-    """The features of a prompt's basis: those of its dictionaries, or its neurons. Raises DictionaryError for SAEs."""
+    """The features of a prompt's basis: those of its dictionaries, or its neurons."""
     if dictionaries is None:
         assert isinstance(replacement, Neurons), "a basis without dictionaries is the neurons"
         return NeuronFeatures(replacement)
     if dictionaries.kind == "sae":
-        expected = "transcoders or neurons were expected, whose edits are added to MLP outputs"
-        raise DictionaryError(expected, found="SAEs, whose graphs can be traced but not yet edited")
-    return CodedFeatures(prompt, dictionaries)
+        saes, place = dictionaries.saes_by_layer(), _place(dictionaries, prompt)
+        return CodedFeatures(saes, place, prompt.token_embed)
+    coders = {i: _behind_gain(coder, prompt, i) for i, coder in enumerate(dictionaries.dictionaries)}
+    return CodedFeatures(coders, coders[0].config.read_sites[0].name, prompt.token_embed)
 
 
 class NeuronFeatures:
@@ -77,6 +85,11 @@ class NeuronFeatures:
 
     def __init__(self, neurons: Neurons) -> None:
         self._neurons = neurons
+
+    @property
+    def reads(self) -> str:
+        """Behind the MLP's norm."""
+        return "mlp_in"
 
     def n_features(self, layer: int) -> int:
         """Neurons of all experts together."""
@@ -121,15 +134,17 @@ class NeuronFeatures:
 class CodedFeatures:
     """Every feature of a model's dictionaries. Fulfils `Basis`."""
 
-    def __init__(self, prompt: FrozenPrompt, dictionaries: DictionarySet) -> None:
-        self._like = prompt.token_embed
-        self._coders = tuple(
-            _behind_gain(coder, prompt, layer) for layer, coder in enumerate(dictionaries.dictionaries)
-        )
+    def __init__(self, coders: Mapping[int, Dictionary], reads: str, like: Tensor) -> None:
+        self._coders, self._reads, self._like = coders, reads, like
+
+    @property
+    def reads(self) -> str:
+        """Behind the MLP's norm or before it; for SAEs, their own site."""
+        return self._reads
 
     def n_features(self, layer: int) -> int:
-        """Width of the layer's dictionary."""
-        return self._coders[layer].config.n_features
+        """Width of the layer's dictionary; 0 for a layer without an SAE."""
+        return self._coders[layer].config.n_features if layer in self._coders else 0
 
     def writes(self, layer: int, index: Int[Tensor, " K"], position: int) -> Mapping[int, Float[Tensor, "K D"]]:
         """Rows of the decoder, the same at every position."""
@@ -137,6 +152,8 @@ class CodedFeatures:
         coder = self._coders[layer]
         rows = coder.decoders(index, self._like)
         sites = coder.config.write_sites
+        if coder.config.reads == coder.config.writes:
+            return {layer: rows[:, 0]}
         return {site.layer: rows[:, i] for i, site in enumerate(sites) if site.layer is not None}
 
     def levels(
@@ -166,6 +183,10 @@ class CodedFeatures:
         if float(maxima[feature.index]) <= 0:
             raise DictionaryError(expected, found="a feature that was never active where maxima were measured")
         return float(maxima[feature.index])
+
+
+def _place(saes: DictionarySet, prompt: FrozenPrompt) -> str:
+    return saes.check_are_saes(n_layers=prompt.n_layers, d_model=prompt.d_model)
 
 
 def _statistic(coder: Dictionary, name: str) -> Tensor | None:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gearscope.dictionaries.collection import SAE_PLACES
 from gearscope.errors import ConfigError
 from gearscope.interventions.basis import Basis
 from gearscope.interventions.changes import Change, Situation, resolve
@@ -39,6 +40,7 @@ def intervene(
 
     Raises GraphError, ConfigError and DictionaryError for edits that cannot be.
     """
+    _check_mode(scene, config)
     with torch.inference_mode():
         active = scene.replacement.active
         watched = watch(scene.graph, active)
@@ -48,7 +50,9 @@ def intervene(
         wholes = torch.stack([written(scene.prompt, scene.basis, some) for some in ([], changes, *draws)])
         _refuse_overflow(wholes.square())
         response = respond(scene.prompt, scene.replacement, wholes[1], held)
-        measured = measure(scene.model, scene.prompt, scene.replacement, wholes, config=config, held=held)
+        measured = measure(
+            scene.model, scene.prompt, scene.replacement, wholes, config=config, held=held, site=scene.basis.reads
+        )
         watched = _reachable(watched, changes)
         found = levels(watched, scene.basis, scene.replacement, measured, frozen_reading=config.mode == "direct")
         _refuse_overflow(found.value, measured.logits, measured.final_in, response.value, response.final_in)
@@ -79,6 +83,13 @@ def intervene(
         generated=text,
         warnings=(*scene.notes, *warnings),
     )
+
+
+def _check_mode(scene: Scene, config: InterventionConfig) -> None:
+    """With MLPs held at their outputs, nothing between two SAEs answers as the graph says."""
+    if config.mode == "direct" and scene.basis.reads in SAE_PLACES:
+        expected = "the mode constrained or free was expected: between SAEs stand MLPs, which direct holds"
+        raise ConfigError(expected, found="direct")
 
 
 def _situation(scene: Scene) -> Situation:

@@ -23,7 +23,13 @@ from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model
 from gearscope.models.sites import Edit
-from gearscope.replacement.replacement import Replacement, Skip
+from gearscope.replacement.replacement import Replacement, Skip, WritePlace
+
+_SITES: dict[WritePlace, str] = {
+    "before_post_norm": "mlp_raw",
+    "after_post_norm": "mlp_out",
+    "resid_post": "resid_post",
+}
 
 
 class Measured(NamedTuple):
@@ -44,9 +50,13 @@ def measure(
     *,
     config: InterventionConfig,
     held: range,
+    site: str,
 ) -> Measured:
-    """Run the prompt once per row of `written`, what is added to each MLP output, all rows in one batch."""
-    reads = [SiteId(layer, replacement.reads_at) for layer in range(prompt.n_layers)]
+    """Run the prompt once per row of `written`, what is added to each MLP output (or stream), all rows in one batch.
+
+    `site` is what the basis reads in every layer.
+    """
+    reads = [SiteId(layer, site) for layer in range(prompt.n_layers)]
     routed = {i: SiteId(i, "routing") for i, block in enumerate(prompt.blocks) if block.routing is not None}
     freeze = None
     if config.mode != "free":
@@ -64,8 +74,8 @@ def measure(
 
 
 def additions(written: Float[Tensor, "L *B P D"], replacement: Replacement) -> list[Edit]:
-    """The edits of sites that add `written` to the MLP outputs; layers that get nothing have none."""
-    name = "mlp_raw" if replacement.writes_at == "before_post_norm" else "mlp_out"
+    """The edits of sites that add `written` where the basis writes; layers that get nothing have none."""
+    name = _SITES[replacement.writes_at]
     return [
         Edit(site=SiteId(layer, name), value=values, mode="add")
         for layer, values in enumerate(written)
@@ -80,9 +90,10 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
     for layer in held:
         skip = replacement.way(layer)
         if isinstance(skip, Skip):
-            name = "mlp_raw" if replacement.writes_at == "before_post_norm" else "mlp_out"
-            edits.append(Edit(site=SiteId(layer, replacement.reads_at), value=partial(_see, seen, layer)))
-            edits.append(Edit(site=SiteId(layer, name), value=_passer(seen, layer, skip.matrix, skip.written)))
+            edits.append(Edit(site=SiteId(layer, skip.reads_at), value=partial(_see, seen, layer)))
+            edits.append(
+                Edit(site=SiteId(layer, _SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
+            )
     return edits
 
 

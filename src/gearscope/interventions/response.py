@@ -7,7 +7,9 @@ every feature of a layer whose MLP is not held passes its change on:
 
 which is Δv = A_direct + Σ_s A[t, s] Δv_s / v_s of the attribution graph, solved over *all* active features: the edges
 of an unpruned graph, without building it (Ameisen et al. 2025, "Circuit tracing", section 3). One sweep from the
-first layer to the last. Signed; features may go below zero. Knows nothing about edits, graphs or the running model.
+first layer to the last. Signed; features may go below zero. Where SAEs stand for the residual stream, it changes by
+what their features write and by nothing else; MLPs between SAEs pass changes on as frozen linear maps, unless they are
+held. Knows nothing about edits, graphs or the running model.
 """
 
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenBlock, FrozenPrompt
-from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.replacement import Replacement, Skip, WritePlace
 
 
 class Response(NamedTuple):
@@ -40,21 +42,39 @@ def respond(prompt: FrozenPrompt, replacement: Replacement, written: Float[Tenso
         before = stream
         stream = before + _attention(block, before)
         x = before if block.parallel else stream
-        x = block.mlp_norm.linear(x) if replacement.reads_at == "mlp_in" else x
-        _read(replacement, layer, x, change)
-        if layer not in held:
-            mine = slice(active.below(layer), active.below(layer + 1))
-            passed[active.column[mine]] = ratio[mine] * change[mine]
-        out = written[layer].clone()
-        for position in range(prompt.n_positions):
-            for write in replacement.writes(layer, position):
-                out[position] += passed[write.columns] @ write.vectors
+        normed, mine = block.mlp_norm.linear(x), slice(active.below(layer), active.below(layer + 1))
         way = replacement.way(layer)
-        if way is not None:
-            out += way.linear(x)
-        post = block.mlp_post_norm if replacement.writes_at == "before_post_norm" else None
-        stream = stream + (out if post is None else post.linear(out))
+        if way is not None and (isinstance(way, Skip) or layer not in held):
+            passing = way.linear(normed if way.reads_at == "mlp_in" else x)
+            stream = stream + _behind(block, passing, way.writes_at)
+        if replacement.writes_at != "resid_post":
+            _read(replacement, layer, normed if replacement.reads_at == "mlp_in" else x, change)
+            if layer not in held:
+                passed[active.column[mine]] = ratio[mine] * change[mine]
+            out = _with_features(written[layer], replacement, layer, passed)
+            stream = stream + _behind(block, out, replacement.writes_at)
+        elif replacement.stream(layer) is not None:
+            _read(replacement, layer, stream, change)
+            passed[active.column[mine]] = ratio[mine] * change[mine]
+            stream = _with_features(written[layer], replacement, layer, passed)
     return Response(change, prompt.final_norm.linear(stream))
+
+
+def _behind(block: FrozenBlock, out: Float[Tensor, "P D"], writes_at: WritePlace) -> Float[Tensor, "P D"]:
+    """What reaches the residual stream of something written at the MLP."""
+    post = block.mlp_post_norm if writes_at == "before_post_norm" else None
+    return out if post is None else post.linear(out)
+
+
+def _with_features(
+    written: Float[Tensor, "P D"], replacement: Replacement, layer: int, passed: Float[Tensor, " K"]
+) -> Float[Tensor, "P D"]:
+    """What the edits write at `layer`, and what features whose activations change by `passed` (by column) write."""
+    out = written.clone()
+    for position in range(len(out)):
+        for write in replacement.writes(layer, position):
+            out[position] += passed[write.columns] @ write.vectors
+    return out
 
 
 def _attention(block: FrozenBlock, stream: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:

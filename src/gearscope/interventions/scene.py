@@ -35,8 +35,15 @@ class Scene:
         """The activation of any feature on the prompt, 0 where it is not active. Raises GraphError."""
         self._check(feature)
         block = self.prompt.blocks[feature.layer]
-        stands = self.replacement.reads_at == "mlp_in"
-        x = block.mlp_in if stands else self.prompt.resid_mid()[feature.layer]
+        match self.basis.reads:
+            case "mlp_in":
+                x = block.mlp_in
+            case "mlp_out":
+                x = block.mlp_written()
+            case "resid_post":
+                x = self.prompt.resid_post()[feature.layer]
+            case _:
+                x = self.prompt.resid_mid()[feature.layer]
         here = slice(feature.position, feature.position + 1)
         routing = None if block.routing is None else block.routing[here]
         return float(self.basis.levels(feature.layer, torch.tensor([feature.index]), x[here], routing).activation)
