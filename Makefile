@@ -15,7 +15,7 @@ IS_FIT = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
 INSTALL = $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types bench bundle clean
+.PHONY: help demo test check types bench compare bundle clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ types: $(VENV)/.installed  ## the page's TypeScript types, from the server's sch
 
 bench: $(VENV)/.installed  ## time and memory of a first graph and of a GPT-2-size one
 	$(RUN)/python benchmarks/neurons.py
+
+compare: $(VENV)/.installed  ## attribution beside circuit-tracer: makes its environment in build/ (5 GB); some ten minutes
+	$(RUN)/python benchmarks/attribution.py
 
 bundle: $(VENV)/.installed  ## train the bundled model again from its seed, into build/organism; goes on where it stopped
 	OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/checkpoint.*),--resume)

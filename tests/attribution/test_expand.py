@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gearscope.attribution import expand as expand_module
 from gearscope.attribution import rows
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
@@ -79,9 +80,34 @@ def test_capped_rows_still_sum_to_their_values(case) -> None:
     assert np.nanmax(trace(case, max_features=20).row_error()) < 1e-6
 
 
+@pytest.mark.parametrize("settings", [{"coverage": 0.9}, {"max_features": 20}])
+def test_rows_that_do_not_fit_are_made_again(case, monkeypatch: pytest.MonkeyPatch, settings: dict) -> None:
+    kept = trace(case, **settings)
+    made = []
+    monkeypatch.setattr(expand_module, "_ROW_BYTES", 0)
+    feature_rows = rows.RowMaker.feature_rows
+    monkeypatch.setattr(rows.RowMaker, "feature_rows", lambda self, some: made.append(some) or feature_rows(self, some))
+    again = trace(case, **settings)
+    assert kept.nodes.ids == again.nodes.ids
+    np.testing.assert_allclose(again.adjacency.toarray(), kept.adjacency.toarray(), rtol=1e-12, atol=1e-14)
+    assert sum(len(some) for some in made) >= 2 * kept.layout.features.stop
+
+
+@pytest.mark.parametrize("most", [10, 60])
+def test_a_search_makes_no_row_twice(case, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    made = []
+    feature_rows = rows.RowMaker.feature_rows
+    monkeypatch.setattr(rows.RowMaker, "feature_rows", lambda self, some: made.append(some) or feature_rows(self, some))
+    graph = trace(case, max_features=most)
+    numbers = torch.cat(made)
+    assert len(numbers.unique()) == len(numbers)
+    assert len(numbers) >= graph.layout.features.stop
+
+
 def test_chunking_changes_nothing(case, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trace(case, coverage=0.9)
     monkeypatch.setattr(rows, "_BLOCK_BYTES", 1)
+    monkeypatch.setattr(rows, "_SMALL_PRODUCT", 0)
     one_by_one = trace(case, coverage=0.9)
     assert whole.nodes.ids == one_by_one.nodes.ids
     difference = np.abs(whole.adjacency.toarray() - one_by_one.adjacency.toarray()).max()

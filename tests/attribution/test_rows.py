@@ -271,7 +271,7 @@ def test_chunks_are_a_partition(
     monkeypatch.setattr(row_module, "_BLOCK_BYTES", block_bytes)
     monkeypatch.setattr(row_module, "_SMALL_PRODUCT", small_product)
     positions = torch.tensor([1, 1, 1, 2, 4, 4, 6])
-    chunks = maker.chunks(2, positions)
+    chunks = maker.chunks(positions)
     assert [i for chunk in chunks for i in range(chunk.start, chunk.stop)] == list(range(7))
     if block_bytes == 1:
         assert len(chunks) == 7
@@ -279,7 +279,7 @@ def test_chunks_are_a_partition(
         assert all(len(positions[chunk].unique()) == 1 for chunk in chunks)
     if block_bytes == small_product:
         assert len(chunks) == 1
-    assert maker.chunks(2, positions[:0]) == []
+    assert maker.chunks(positions[:0]) == []
 
 
 def test_causal_cone_is_all_there_is(prompt: FrozenPrompt) -> None:

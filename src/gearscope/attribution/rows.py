@@ -133,7 +133,7 @@ class RowMaker:
 
     def rows(self, aim: Aim) -> Iterator[tuple[slice, Rows]]:
         """Yield (which of the aim's targets, their rows) in blocks of bounded memory."""
-        for chunk in self.chunks(aim.layer, aim.positions):
+        for chunk in self.chunks(aim.positions):
             yield chunk, self._block(aim, chunk)
 
     def feature_rows(self, chosen: Int[Tensor, " C"]) -> Iterator[tuple[Int[Tensor, " T"], Rows]]:
@@ -141,18 +141,19 @@ class RowMaker:
         active = self.replacement.active
         counts = torch.bincount(active.layer[chosen], minlength=self.prompt.n_layers).tolist()
         for layer, here in enumerate(torch.split(chosen, counts)):
-            for chunk in self.chunks(layer, active.position[here]):
+            for chunk in self.chunks(active.position[here]):
                 numbers = here[chunk]
                 read = self.replacement.read(numbers)
                 aim = Aim(self.replacement.reads_at, layer, active.position[numbers], read.vectors, read.constant)
                 yield numbers, self._block(aim, slice(0, len(numbers)))
 
-    def chunks(self, layer: int, positions: Int[Tensor, " T"]) -> list[slice]:
+    def chunks(self, positions: Int[Tensor, " T"]) -> list[slice]:
         """Which targets of one layer, sorted by position, go through a sweep together."""
         if not len(positions):
             return []
         places, counts = (column.tolist() for column in positions.unique_consecutive(return_counts=True))
-        per_position, few = 24 * self.prompt.d_model, _SMALL_PRODUCT // self.prompt.d_model**2
+        D, n_heads = self.prompt.d_model, len(self.prompt.blocks[0].attn.W_O)
+        few, active = _SMALL_PRODUCT // D**2, self.replacement.active
         found, start, stop, cone = [], 0, 0, 0
         for position, count in zip(places, counts, strict=True):
             Q, together, alone = position + 1, stop - start + count, cone + count * (position + 1)
@@ -160,7 +161,7 @@ class RowMaker:
                 found.append(slice(start, stop))
                 start, alone = stop, count * Q
             cone = alone
-            most = max(1, _BLOCK_BYTES // (Q * per_position + 8 * self.replacement.active.columns_before(Q)))
+            most = max(1, _BLOCK_BYTES // (24 * Q * D + 8 * n_heads * D + 8 * active.columns_before(Q)))
             stop += count
             while stop - start > most:
                 found.append(slice(start, start + most))

@@ -46,17 +46,14 @@ def row_scale(mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     return 1.0 / np.where(mass > _NOTHING, mass, 1.0)
 
 
-def node_influence(
-    nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], without: slice | None = None
-) -> Float[np.ndarray, " N"]:
-    """Influence of every node on the weighted targets; targets themselves have none. Raises GraphError on cycles.
+def node_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Influence of every node on the weighted targets; targets themselves have none. Raises GraphError on cycles."""
+    return influence_with(nodes, adjacency, row_mass(adjacency, rest_abs))
 
-    Sources `without` (a range that sends and receives nothing else) are taken out of the graph, and have none either.
-    """
-    influence = _flow(nodes, adjacency, row_mass(adjacency, rest_abs, without), np.abs)
-    if without is not None:
-        influence[without] = 0
-    return influence
+
+def influence_with(nodes: Nodes, adjacency: csr_array, mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """The same with rows divided by a `mass` that is known already, or that leaves out some sources."""
+    return _flow(nodes, adjacency, mass, np.abs)
 
 
 def signed_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:

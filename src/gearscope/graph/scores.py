@@ -34,7 +34,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
-from gearscope.graph.influence import node_influence, row_mass, row_scale
+from gearscope.graph.influence import influence_with, row_mass, row_scale
 from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes
 
 LEAF_KINDS = tuple(kind for kind in KIND_ORDER if kind not in (NodeKind.FEATURE, NodeKind.TARGET))
@@ -99,12 +99,14 @@ def measure(
 
     `influence` is that of all nodes, where it is known already.
     """
+    mass, constants = row_mass(adjacency, rest_abs), nodes.layout.constants
     if influence is None:
-        influence = node_influence(nodes, adjacency, rest_abs)
-    flow = _flow_to_leaves(nodes, influence, rest_abs, row_mass(adjacency, rest_abs))
-    without = nodes.layout.constants
-    bare_influence = node_influence(nodes, adjacency, rest_abs, without)
-    bare = _flow_to_leaves(nodes, bare_influence, rest_abs, row_mass(adjacency, rest_abs, without))
+        influence = influence_with(nodes, adjacency, mass)
+    flow = _flow_to_leaves(nodes, influence, rest_abs, mass)
+    bare_mass = row_mass(adjacency, rest_abs, constants)
+    bare_influence = influence_with(nodes, adjacency, bare_mass)
+    bare_influence[constants] = 0
+    bare = _flow_to_leaves(nodes, bare_influence, rest_abs, bare_mass)
     total = flow.total or 1.0
     return Scores(
         replacement=Forms(
@@ -135,8 +137,8 @@ def measure_shown(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray
     Never above the published scores of the graph it was cut from, and the scores that a viewer shows for what it
     shows. Raises GraphError on cycles.
     """
-    influence, mass = node_influence(nodes, adjacency, rest_abs), row_mass(adjacency, rest_abs)
-    flow = _flow_to_leaves(nodes, influence, rest_abs, mass)
+    mass = row_mass(adjacency, rest_abs)
+    flow = _flow_to_leaves(nodes, influence_with(nodes, adjacency, mass), rest_abs, mass)
     lost = flow.errors + flow.rest
     ended, visits = flow.tokens + lost, flow.visits + flow.rest
     return Shown(flow.tokens / ended if ended > 0 else 0.0, 1 - lost / visits if visits > 0 else 0.0)
