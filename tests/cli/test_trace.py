@@ -101,7 +101,7 @@ def test_folders_of_dictionaries_that_do_not_serve(gearscope, untrained: Path, t
     def run(folder: Path) -> Outcome:
         return gearscope("trace", SUM, "--model", str(untrained), "--basis", str(folder))
 
-    assert_mistake(run(tmp_path), "neither", "config.yaml")
+    assert_mistake(run(tmp_path), "none of them", "config.yaml")
     write_circuit_tracer(tmp_path / "narrow", plant_set(Plan(), 2, 16, dtype=torch.float32)[0])
     assert_mistake(run(tmp_path / "narrow"), "width 32", "2 of width 16", "blocks.1.mlp_in")
     (tmp_path / "narrow" / "layer_1.safetensors").write_bytes(b"damaged")

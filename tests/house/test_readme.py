@@ -148,7 +148,7 @@ def test_imports_in_the_documents_resolve():
 def test_nothing_names_a_machine():
     folders = ("src", "tests", "benchmarks", "docs", ".ci")
     files = [path for folder in folders for path in (REPOSITORY / folder).rglob("*")]
-    files += [path for path in REPOSITORY.iterdir() if path.name != "LICENSE"]
+    files += [path for path in REPOSITORY.iterdir() if path.name not in ("LICENSE", ".git")]
     found = {}
     for path in files:
         if path.is_file() and path.suffix in TEXT_SUFFIXES and "__pycache__" not in path.parts:
