@@ -30,7 +30,7 @@ from transformer_lens.pretrained import weight_conversions
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 BATCH = 64
-"""Targets per backward pass; 256 was not faster and took more memory."""
+"""Targets per backward pass; 256 took 1.5 to 2.2 times the CPU time, and more memory."""
 FAMILY = {
     "gpt2": {
         "act_fn": "gelu_new",
