@@ -1,6 +1,6 @@
 """circuit-tracer in an environment of its own: made here, used here.
 
-    peer_python(PEER_FOLDER)                a Python that has it; made at the first call (1.5 GB, some minutes)
+    peer_python(PEER_FOLDER)                a Python that has it; made at the first call (1.5 GB or more)
     run_peer(python, model, ...)            `circuit_tracer_matrix.py` in it: its matrix as arrays, and what it measured
 
 The versions are those that the comparisons were made with. 0.5.0 on the package index gave the same matrices as 0.4.1
@@ -36,7 +36,9 @@ def peer_python(folder: Path) -> str:
     wanted = "\n".join(PINS)
     if not done.is_file() or done.read_text(encoding="utf-8") != wanted:
         print(
-            f"making circuit-tracer's environment in {folder}: some minutes, about 1.5 GB", file=sys.stderr, flush=True
+            f"making circuit-tracer's environment in {folder}: some minutes, 1.5 GB or more",
+            file=sys.stderr,
+            flush=True,
         )
         venv.create(folder, with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINS], check=True)
