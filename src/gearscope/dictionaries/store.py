@@ -20,7 +20,7 @@ from gearscope.artifact import MANIFEST, new_folder, read_manifest, write_manife
 from gearscope.dictionaries import foreign
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.config import DictionaryConfig
-from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.dictionaries.dictionary import STATISTICS, Dictionary
 from gearscope.errors import ArtifactError, GearscopeError
 
 KIND = "dictionary"
@@ -55,7 +55,7 @@ def write_dictionaries(out: Path, dictionaries: DictionarySet, *, inputs: dict[s
     }
     with new_folder(out) as folder:
         for number, dictionary in enumerate(dictionaries.dictionaries):
-            _save(folder / f"layer_{number}.safetensors", dictionary.tensors())
+            _save(folder / f"layer_{number}.safetensors", dictionary.tensors() | dictionary.statistics())
         write_manifest(folder, KIND, config=settings, inputs=inputs or {})
 
 
@@ -106,7 +106,7 @@ def _read_own(folder: Path) -> DictionarySet:
 def _own_dictionary(folder: Path, number: int, config: DictionaryConfig) -> Dictionary:
     path = folder / f"layer_{number}.safetensors"
     tensors = _mapped(path)
-    needed, allowed = {"W_enc", "b_enc", "W_dec", "b_dec"}, {"threshold", "W_skip"}
+    needed, allowed = {"W_enc", "b_enc", "W_dec", "b_dec"}, {"threshold", "W_skip", *STATISTICS}
     problems = [f"no {name}" for name in sorted(needed - set(tensors))]
     problems += [f"an unknown {name}" for name in sorted(set(tensors) - needed - allowed)]
     if problems:
