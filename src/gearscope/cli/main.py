@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.trace as trace_commands
+import gearscope.cli.train as train_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
 
@@ -25,6 +26,8 @@ app = typer.Typer(
 app.command("demo")(trace_commands.demo)
 app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
+app.command("train")(train_commands.train)
+app.command("dictionary")(train_commands.dictionary)
 app.add_typer(organism_commands.app, name="organism")
 
 

@@ -12,5 +12,6 @@ and circuit-tracer's (`config.yaml` with `layer_0.safetensors` ... or `W_enc_0.s
 
 Reading order: `config.py` (what a dictionary is, without weights), `selection.py` (which features are active),
 `dictionary.py` (the weights and the arithmetic), `collection.py` (one dictionary per layer of a model), `foreign.py`
-(circuit-tracer's names and shapes), `store.py` (folders). Knows nothing about models, prompts or graphs.
+(circuit-tracer's names and shapes), `store.py` (folders), `fidelity.py` (how well they write what they should),
+`training/` (a page of its own). Knows nothing about models, prompts or graphs.
 """

@@ -149,7 +149,11 @@ class Dictionary:
 
     def reconstruct(self, x: Float[Tensor, "P R D"]) -> Float[Tensor, "P S D"]:
         """Everything the dictionary writes for inputs x: features, biases and skip."""
-        out = self.decode(self.encode(x)) + self.b_dec.to(x)
+        return self.write(x, self.encode(x))
+
+    def write(self, x: Float[Tensor, "P R D"], codes: Codes) -> Float[Tensor, "P S D"]:
+        """Everything it writes for these codes of x: features, biases and skip."""
+        out = self.decode(codes) + self.b_dec.to(x)
         if self.W_skip is not None:
             assert self.config.own_write is not None
             out[:, self.config.own_write] += x[:, 0] @ self.W_skip.to(x).T

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -46,9 +46,18 @@ def read_dictionaries(folder: Path) -> DictionarySet:
     )
 
 
-def write_dictionaries(out: Path, dictionaries: DictionarySet, *, inputs: dict[str, str] | None = None) -> None:
-    """Write our own folder, whole or not at all. Raises ArtifactError if `out` exists or cannot be written."""
-    settings = {
+def write_dictionaries(
+    out: Path,
+    dictionaries: DictionarySet,
+    *,
+    inputs: dict[str, str] | None = None,
+    made: dict[str, Any] | None = None,
+) -> None:
+    """Write our own folder, whole or not at all. Raises ArtifactError if `out` exists or cannot be written.
+
+    `made` goes into the manifest's configuration as it is: how they were trained, what was measured of them.
+    """
+    settings = (made or {}) | {
         "dictionaries": [config.model_dump(mode="json") for config in dictionaries.configs],
         "model": dictionaries.model,
         "scan": dictionaries.scan,
