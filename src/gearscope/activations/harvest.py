@@ -16,7 +16,7 @@ from gearscope.models.model import Model
 
 def passes(
     model: Model, ids: Int[Tensor, "B P"], sites: Sequence[str], *, pass_tokens: int
-) -> Generator[Float[Tensor, "K N D"]]:
+) -> Generator[Float[Tensor, "K M D"]]:
     """Activations of the windows, in their order, as many tokens at a time as one forward pass reads.
 
     Raises ModelError when an activation is NaN or infinite.

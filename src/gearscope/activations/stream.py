@@ -44,11 +44,11 @@ class ActivationStream:
         parts = [self._model.fingerprint, self._corpus.fingerprint, self._config.fingerprint(), list(self.sites)]
         return fingerprint(parts)
 
-    def sample(self) -> Float[Tensor, "P N D"]:
+    def sample(self) -> Float[Tensor, "P M D"]:
         """The tokens of the present block, without moving on."""
         return self._filled()
 
-    def take(self, n_tokens: int) -> Float[Tensor, "P N D"]:
+    def take(self, n_tokens: int) -> Float[Tensor, "P M D"]:
         """The next tokens. Raises ModelError for activations that are not finite, and what the corpus raises."""
         parts, missing = [], n_tokens
         while missing:
@@ -71,7 +71,7 @@ class ActivationStream:
         self._begin, self._number, self._used = found["begin"], found["number"], found["used"]
         self._block = None
 
-    def _filled(self) -> Float[Tensor, "P N D"]:
+    def _filled(self) -> Float[Tensor, "P M D"]:
         if self._block is not None:
             return self._block
         ids, self._end = self._corpus.take(self._windows, self._begin)

@@ -53,6 +53,7 @@ class Taken(NamedTuple):
     place: Place
 
 
+@runtime_checkable
 class Texts(Protocol):
     """Pieces of text in one order, from any place on."""
 

@@ -61,8 +61,8 @@ def in_model(dictionaries: DictionarySet, model: Model, ids: Int[Tensor, " P"]) 
 
 
 @torch.no_grad()
-def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Int[Tensor, "B P"]]) -> Agreement:
-    """Compare plain and replaced runs on windows of ids, as many at a time as are given at a time."""
+def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Tensor]) -> Agreement:
+    """Compare plain and replaced runs on batches of windows of ids [B, P]."""
     n_tokens, same, kl = 0, 0, 0.0
     for ids in windows:
         plain = model.run(ids).logits[:, 1:].float()

@@ -100,7 +100,7 @@ def open_known(model: str | None, opening: Opening) -> Model:
     return open_model(source, device=opening.device, dtype=opening.dtype, revision=opening.revision)
 
 
-def _held_out(model: Model, corpus: Corpus, layout: Layout, recipe: Recipe) -> Generator[Float[Tensor, "P N D"]]:
+def _held_out(model: Model, corpus: Corpus, layout: Layout, recipe: Recipe) -> Generator[Float[Tensor, "P M D"]]:
     """Held-out activations in parts of one batch, so that each part is a fair sample."""
     n_windows = -(-recipe.training.held_out_tokens // (corpus.context - 1))
     ids, parts, n_tokens = corpus.take(n_windows, None).ids, [], 0

@@ -8,6 +8,7 @@ Weights that are not finite are never stored. No pickles.
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def save_checkpoint(folder: Path, state: State, *, place: str, run: str) -> None
             os.fsync(stream.fileno())
         scratch.replace(folder / CHECKPOINT)
     except (OSError, SafetensorError) as error:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink()
         raise unwritable(folder, error if isinstance(error, OSError) else OSError(str(error))) from error
 
 

@@ -29,7 +29,7 @@ _SEARCHED = 2
 
 @torch.no_grad()
 def thresholds_of(
-    weights: Weights, scaling: Scaling, held_out: Iterable[Float[Tensor, "P N D"]], k: int
+    weights: Weights, scaling: Scaling, held_out: Iterable[Float[Tensor, "P M D"]], k: int
 ) -> tuple[float, ...]:
     """For each dictionary the value with k features per token above it, over all held-out tokens."""
     found: list[list[Tensor]] = [[] for _ in weights.coders]

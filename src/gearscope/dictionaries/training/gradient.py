@@ -40,13 +40,13 @@ class Measured(NamedTuple):
 class Coded(NamedTuple):
     """One dictionary's codes of a batch."""
 
-    x: Float[Tensor, "P X"]
+    x: Float[Tensor, "P I"]
     pattern: Pattern
     values: Float[Tensor, " K"]
 
 
 def codes_of(
-    coder: Coder, x: Float[Tensor, "P N D"], config: TrainingConfig, bound: float | None
+    coder: Coder, x: Float[Tensor, "P M D"], config: TrainingConfig, bound: float | None
 ) -> tuple[Coded, float | None]:
     """The kept features of a batch, and the next batch's bound."""
     read = x[:, list(coder.reads)].flatten(1)
@@ -61,7 +61,7 @@ def codes_of(
 @torch.no_grad()
 def take_gradient(
     weights: Weights,
-    x: Float[Tensor, "P N D"],
+    x: Float[Tensor, "P M D"],
     y: Float[Tensor, "P S D"],
     config: TrainingConfig,
     bounds: Sequence[float | None],

@@ -34,7 +34,7 @@ class Kept(NamedTuple):
     """batch_top_k: the smallest kept value. top_k: 0."""
 
 
-def top_k(x: Float[Tensor, "P X"], W_enc: Float[Tensor, "F X"], b_enc: Float[Tensor, " F"], k: int) -> Kept:
+def top_k(x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int) -> Kept:
     """The k largest positive pre-activations of each token, exactly."""
     P, F = len(x), len(W_enc)
     buffer, columns, values = x.new_empty(min(_ROWS, P), F), [], []
@@ -64,7 +64,7 @@ def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
 
 
 def batch_top_k(
-    x: Float[Tensor, "P X"], W_enc: Float[Tensor, "F X"], b_enc: Float[Tensor, " F"], k: int, bound: float | None
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int, bound: float | None
 ) -> tuple[Kept, float]:
     """The k x P largest positive pre-activations of the batch, exactly, and the next batch's bound.
 
@@ -88,7 +88,7 @@ def batch_top_k(
 
 
 def _above(
-    x: Float[Tensor, "P X"], W_enc: Float[Tensor, "F X"], b_enc: Float[Tensor, " F"], bound: float
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All pre-activations above `bound`, sorted by token."""
     P, F = len(x), len(W_enc)

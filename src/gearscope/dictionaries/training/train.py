@@ -45,11 +45,11 @@ class Source(Protocol):
         """Hex digits that change with anything that decides the batches."""
         ...
 
-    def sample(self) -> Float[Tensor, "P N D"]:
+    def sample(self) -> Float[Tensor, "P M D"]:
         """Some of the tokens that come next, without moving on."""
         ...
 
-    def take(self, n_tokens: int) -> Float[Tensor, "P N D"]:
+    def take(self, n_tokens: int) -> Float[Tensor, "P M D"]:
         """The next tokens, shuffled."""
         ...
 
@@ -83,7 +83,7 @@ def train(
     config: TrainingConfig,
     layout: Layout,
     source: Source,
-    held_out: Iterable[Float[Tensor, "P N D"]],
+    held_out: Iterable[Float[Tensor, "P M D"]],
     folder: Path,
     *,
     model: str = "",

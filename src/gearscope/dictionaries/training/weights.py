@@ -28,19 +28,19 @@ from gearscope.dictionaries.training.config import Layout
 class Scaling(NamedTuple):
     """What is subtracted from each site where it is read, and what it is multiplied with."""
 
-    mean: Float[Tensor, "N D"]
-    factor: Float[Tensor, " N"]
+    mean: Float[Tensor, "M D"]
+    factor: Float[Tensor, " M"]
 
-    def read(self, acts: Float[Tensor, "P N D"]) -> Float[Tensor, "P N D"]:
+    def read(self, acts: Float[Tensor, "P M D"]) -> Float[Tensor, "P M D"]:
         """As dictionaries read it."""
         return (acts - self.mean) * self.factor[:, None]
 
-    def written(self, acts: Float[Tensor, "P N D"]) -> Float[Tensor, "P N D"]:
+    def written(self, acts: Float[Tensor, "P M D"]) -> Float[Tensor, "P M D"]:
         """As dictionaries write it."""
         return acts * self.factor[:, None]
 
 
-def scaling_of(acts: Float[Tensor, "P N D"]) -> Scaling:
+def scaling_of(acts: Float[Tensor, "P M D"]) -> Scaling:
     """Means and scales of a sample. A site that never changes keeps its scale."""
     mean = acts.double().mean(0)
     spread = (acts.double() - mean).square().sum(-1).mean(0)
@@ -56,8 +56,8 @@ class Coder:
     """Numbers of the sites that it reads."""
     writes: range
     """Numbers of the targets that it writes."""
-    W_enc: Float[Tensor, "F X"]
-    """X = sites read x D."""
+    W_enc: Float[Tensor, "F I"]
+    """I = sites read x D."""
     b_enc: Float[Tensor, " F"]
     W_dec: Float[Tensor, "F W"]
     """W = sites written x D: all that a feature writes is one row."""
@@ -90,7 +90,7 @@ class Weights:
             coder.W_dec /= coder.W_dec.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
-def first_weights(layout: Layout, first: Float[Tensor, "P N D"], generator: torch.Generator) -> Weights:
+def first_weights(layout: Layout, first: Float[Tensor, "P M D"], generator: torch.Generator) -> Weights:
     """The weights before the first step; `first` are normalised activations as they are written."""
     D, F = first.shape[2], layout.n_features
     coders = []
