@@ -20,9 +20,7 @@ def model() -> Model:
 
 
 def stream(model: Model, **more) -> ActivationStream:
-    made = ActivationStream(model, Counted(**more), SITES, ReadingConfig(block_megabytes=1, pass_tokens=40))
-    made._windows = 9  # a block of 45 tokens; a megabyte of these sites would be thousands
-    return made
+    return ActivationStream(model, Counted(**more), SITES, ReadingConfig(block_tokens=45, pass_tokens=40))
 
 
 def test_a_block_holds_each_token_of_its_windows_once_in_another_order(model):
@@ -65,14 +63,14 @@ def test_a_sample_does_not_move_on(model):
 
 def test_the_size_of_a_block_follows_from_the_memory_that_is_given(model):
     made = ActivationStream(model, Counted(context=32), SITES, ReadingConfig(block_megabytes=1))
-    assert made._windows == 1_000_000 // (2 * model.d_model * 4 * 31)
+    assert len(made.sample()) == 1_000_000 // (2 * model.d_model * 4) // 31 * 31
 
 
 def test_the_fingerprint_changes_with_what_decides_the_batches(model):
     prints = [
         stream(model).fingerprint,
         stream(model, salt=1).fingerprint,
-        ActivationStream(model, Counted(), SITES[:1], ReadingConfig(block_megabytes=1, pass_tokens=40)).fingerprint,
+        ActivationStream(model, Counted(), SITES[:1], ReadingConfig(block_tokens=45, pass_tokens=40)).fingerprint,
         ActivationStream(model, Counted(), SITES, ReadingConfig(shuffle_seed=1)).fingerprint,
         ActivationStream(wrap(tiny("gpt2", seed=1)), Counted(), SITES, ReadingConfig()).fingerprint,
     ]

@@ -12,7 +12,9 @@ class ReadingConfig(Config):
     """Tokens per window; None for 128, or what the model can read where that is less."""
     pass_tokens: int = Field(default=512, ge=1)
     """Tokens of one forward pass. Few are faster: what a layer writes is then still in cache when the next reads it."""
-    block_megabytes: int = Field(default=256, ge=1)
-    """Activations that are shuffled at a time, and nearly all of the memory that reading takes."""
+    block_tokens: int = Field(default=65_536, ge=1)
+    """Tokens that are shuffled at a time, where memory allows so many."""
+    block_megabytes: int = Field(default=512, ge=1)
+    """What those activations may take: nearly all of the memory that reading takes."""
     shuffle_seed: int = 0
     """Decides the order of tokens."""

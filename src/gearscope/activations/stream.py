@@ -30,9 +30,8 @@ class ActivationStream:
         self._model = model
         self._corpus = corpus
         self._config = config
-        token_bytes = len(self.sites) * model.d_model * _BYTES
-        per_window = corpus.context - 1
-        self._windows = max(1, config.block_megabytes * 1_000_000 // (token_bytes * per_window))
+        allowed = config.block_megabytes * 1_000_000 // (len(self.sites) * model.d_model * _BYTES)
+        self._windows = max(1, min(config.block_tokens, allowed) // (corpus.context - 1))
         self._number, self._used = 0, 0
         self._begin: Place | None = None
         self._end: Place | None = None

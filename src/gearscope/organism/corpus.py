@@ -17,7 +17,7 @@ from gearscope.organism.world.vocabulary import VOCABULARY
 
 MIXTURE = {"addition": 0.5, "larger_sums": 0.1, "numbers": 0.07, "two_hops": 0.14, "rhyme": 0.19}
 """Shares of the tokens: what the organism read over its whole training, in one mixture."""
-_SAMPLED_WINDOWS = 64
+_SAMPLED_WINDOWS = 16
 
 
 class WorldCorpus:

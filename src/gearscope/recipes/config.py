@@ -46,7 +46,16 @@ def _general(kind: Kind, about: str) -> Recipe:
 
 def _shipped(kind: Kind, about: str) -> Recipe:
     training = TrainingConfig(
-        kind=kind, n_features=1024, k=12, tokens=6_000_000, batch_tokens=1024, learning_rate=3e-3, dead_after=100_000
+        kind=kind,
+        n_features=1024,
+        k=14,
+        tokens=5_000_000,
+        batch_tokens=1024,
+        learning_rate=3e-3,
+        decay=0.3,
+        dead_after=50_000,
+        aux_weight=0.0,
+        held_out_tokens=131_072,
     )
     return Recipe(about=about, corpus=WORLD, training=training)
 

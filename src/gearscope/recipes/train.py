@@ -76,7 +76,7 @@ def train_recipe(
         )
         report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
     made = {
-        "training": recipe.model_dump(mode="json"),
+        "training": recipe.model_dump(mode="json", exclude={"about"}),
         "measured": report.model_dump(mode="json"),
     }
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}

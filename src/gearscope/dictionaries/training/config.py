@@ -48,11 +48,15 @@ class TrainingConfig(Config):
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
     dead_after: int = Field(default=250_000, ge=1)
-    """Tokens without firing after which a feature counts as dead and learns from what is left over."""
+    """Tokens without firing after which a feature counts as dead."""
     aux_weight: float = Field(default=1 / 32, ge=0)
-    """Weight of that second loss; 0 for none."""
+    """Weight of a second loss, for which dead features learn to write what is left over; 0 for none."""
     aux_k: int | None = Field(default=None, ge=1)
     """Dead features per token in the second loss; None for half the width of the model."""
+    revive_every: int = Field(default=200, ge=0)
+    """Steps after which dead features begin anew on tokens that are written badly; 0 for never."""
+    revive_until: float = Field(default=0.7, ge=0, le=1)
+    """Share of the steps after which none is begun anew."""
     held_out_tokens: int = Field(default=65_536, ge=1)
     """Held-out tokens on which thresholds and the features' statistics are measured."""
     checkpoint_every: int = Field(default=100, ge=1)

@@ -35,6 +35,8 @@ class Measured(NamedTuple):
     """Tokens on which each feature is active, by dictionary."""
     bounds: tuple[float | None, ...]
     """What batch top-k hands on to the next batch."""
+    left: Float[Tensor, "P S D"]
+    """y − ŷ."""
 
 
 class Coded(NamedTuple):
@@ -84,7 +86,7 @@ def take_gradient(
         _leave_gradient(coder, codes, _slice(g, coder))
     _revive(weights, coded, left, config, dead)
     squared = left.square().sum((0, 2))
-    return Measured(squared.sum() / (P * D), squared, tuple(c.pattern.counts for c in coded), tuple(handed_on))
+    return Measured(squared.sum() / (P * D), squared, tuple(c.pattern.counts for c in coded), tuple(handed_on), left)
 
 
 def _slice(g: Float[Tensor, "P S D"], coder: Coder) -> Float[Tensor, "P W"]:

@@ -29,6 +29,7 @@ from gearscope.dictionaries.training.checkpoint import (
 from gearscope.dictionaries.training.config import Layout, TrainingConfig
 from gearscope.dictionaries.training.finish import finished, thresholds_of
 from gearscope.dictionaries.training.gradient import Measured, take_gradient
+from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
 from gearscope.dictionaries.training.weights import first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
@@ -165,12 +166,22 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) 
     torch.nn.utils.clip_grad_norm_(tensors, config.clip_norm)
     set_rate(state.optimizer, learning_rate(config, state.steps_done))
     state.optimizer.step()
+    if _revives(config, state.steps_done):
+        draw = torch.Generator().manual_seed(int(fingerprint(["revive", config.seed, state.steps_done]), 16) % 2**63)
+        revive(state.weights, state.optimizer, x, measured.left, dead, draw)
+        for tokens, silent in zip(state.silent, dead, strict=True):
+            tokens[silent] = 0
     state.weights.unit_decoders()
     for tokens, fired in zip(state.silent, measured.fired, strict=True):
         tokens += config.batch_tokens
         tokens[fired > 0] = 0
     state.bounds, state.steps_done = measured.bounds, state.steps_done + 1
     return _Batch(measured, (y - y.mean(0)).square().sum((0, 2)))
+
+
+def _revives(config: TrainingConfig, step: int) -> bool:
+    early = step < config.revive_until * config.steps
+    return early and config.revive_every > 0 and step > 0 and step % config.revive_every == 0
 
 
 def _is_due(step: int, every: int, config: TrainingConfig) -> bool:
