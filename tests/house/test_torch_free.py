@@ -74,7 +74,17 @@ def test_the_check_sees_a_module_that_loads_torch():
 
 
 def test_help_loads_no_torch():
-    commands = [[], ["demo"], ["trace"], ["show"], ["organism"], ["organism", "train"], ["organism", "verify"]]
+    commands = [
+        [],
+        ["demo"],
+        ["trace"],
+        ["show"],
+        ["train"],
+        ["dictionary"],
+        ["organism"],
+        ["organism", "train"],
+        ["organism", "verify"],
+    ]
     told = in_a_new_process(RUN_ALL, [[*command, "--help"] for command in commands], HEAVY)
     assert "trace" in told
 
