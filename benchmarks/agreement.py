@@ -1,14 +1,12 @@
-"""Are our matrices those of circuit-tracer? `python benchmarks/agreement.py PEER_PYTHON [CASE ...]`
+"""Are our matrices those of circuit-tracer? `python benchmarks/agreement.py [PEER_PYTHON [CASE ...]]`
 
 Writes tiny random models and random transcoders (per layer, with skip, across layers, reading before the norm or before
-its gain) in circuit-tracer's layout, lets circuit-tracer trace one prompt in its own environment (`PEER_PYTHON`: a
-Python with circuit-tracer 0.5.0, torch 2.13.0, transformer-lens 3.2.1, transformers 4.57.3, huggingface_hub 0.36.2 and
-nnsight 0.6.1), traces it here from the same folders, and compares the whole matrices. Prints one JSON line per case.
+its gain) in circuit-tracer's layout, lets circuit-tracer trace one prompt in its own environment (`peer.py` makes it
+unless `PEER_PYTHON` names one), traces it here from the same folders, and compares the whole matrices. Prints one JSON
+line per case.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,34 +15,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from peer import PEER_FOLDER, peer_python, run_peer
+from random_circuits import Size, random_dictionaries, random_model
 
-from gearscope.attribution.expand import feature_aims
-from gearscope.attribution.rows import RowMaker
+from gearscope.attribution.rows import RowMaker, Rows
 from gearscope.attribution.targets import aims, logits
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.config import DictionaryConfig
-from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.store import read_dictionaries, write_circuit_tracer
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.replacement.coded import coded_replacement
 
-LAYERS, WIDTH, FEATURES, VOCABULARY, TOKENS = 4, 32, 96, 64, 10
-PEER_SCRIPT = Path(__file__).with_name("circuit_tracer_matrix.py")
-FAMILIES: dict[str, dict[str, Any]] = {
-    "llama": {"intermediate_size": 64, "num_key_value_heads": 4, "tie_word_embeddings": False},
-    "gpt2": {"n_inner": 64, "tie_word_embeddings": False},
-    "gemma2": {
-        "intermediate_size": 64,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "query_pre_attn_scalar": 8,
-        "sliding_window": 6,
-        "attn_logit_softcapping": 20.0,
-        "final_logit_softcapping": 30.0,
-    },
-}
+TINY = Size(layers=4, width=32, heads=4, key_value_heads=2, mlp=64, vocabulary=64)
+FEATURES, TOKENS = 96, 10
+FAMILIES = ("llama", "gpt2", "gemma2")
 CASES: dict[str, dict[str, Any]] = {
     "plt": {},
     "skip plt": {"skip": True},
@@ -56,57 +40,6 @@ CASES: dict[str, dict[str, Any]] = {
 TOLERANCE = 1e-4
 
 
-def random_model(family: str, folder: Path) -> None:
-    """A tiny model with nothing at its trivial value."""
-    shared = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
-    shared |= {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 4}
-    config = AutoConfig.for_model(family, max_position_embeddings=64, **shared, **FAMILIES[family])
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config)
-    for parameter in model.parameters():
-        scale = 0.2 if parameter.ndim == 1 else parameter.shape[-1] ** -0.5
-        parameter.data += scale * torch.randn_like(parameter)
-    model.save_pretrained(folder)
-
-
-def random_dictionaries(
-    *,
-    cross_layer: bool = False,
-    skip: bool = False,
-    read: str = "mlp_in",
-    read_form: str = "site",
-    write_form: str = "site",
-) -> DictionarySet:
-    """JumpReLU transcoders of which about a third of the features is active."""
-    draw = torch.Generator().manual_seed(1)
-    made = []
-    for layer in range(LAYERS):
-        targets = range(layer, LAYERS if cross_layer else layer + 1)
-        config = DictionaryConfig.of(
-            reads=(f"blocks.{layer}.{read}",),
-            writes=tuple(f"blocks.{target}.mlp_out" for target in targets),
-            n_features=FEATURES,
-            d_model=WIDTH,
-            activation="jumprelu",
-            read_form=read_form,
-            write_form=write_form,
-        )
-        b_dec = torch.zeros(len(targets), WIDTH)
-        b_dec[0] = 0.1 * torch.randn(WIDTH, generator=draw)
-        made.append(
-            Dictionary(
-                config=config,
-                W_enc=torch.randn(FEATURES, 1, WIDTH, generator=draw) * WIDTH**-0.5,
-                b_enc=0.1 * torch.randn(FEATURES, generator=draw),
-                W_dec=torch.randn(FEATURES, len(targets), WIDTH, generator=draw) * 0.1,
-                b_dec=b_dec,
-                threshold=0.3 + 0.2 * torch.rand(FEATURES, generator=draw),
-                W_skip=torch.randn(WIDTH, WIDTH, generator=draw) * WIDTH**-0.5 if skip else None,
-            )
-        )
-    return DictionarySet(dictionaries=tuple(made), model="tiny", scan="random")
-
-
 def our_matrix(
     prompt: FrozenPrompt, dictionaries: DictionarySet, targets: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,23 +47,22 @@ def our_matrix(
     with torch.inference_mode():
         replacement = coded_replacement(prompt, dictionaries)
         maker = RowMaker(prompt=prompt, replacement=replacement)
-        active, columns = replacement.active, maker.columns
-        n_features, n_leaves = len(active), columns.n_leaves
-        width = n_features + columns.errors.stop + prompt.n_positions
+        active, leaves = replacement.active, maker.leaves
+        n_features = len(active)
+        width = n_features + leaves.errors.stop + prompt.n_positions
         matrix = np.zeros((width + len(targets), width + len(targets)), dtype=np.float32)
 
-        def fill(first: int, block: torch.Tensor) -> None:
-            rows = slice(first, first + len(block))
-            matrix[rows, : block.shape[1] - n_leaves] = block[:, n_leaves:].numpy()
-            matrix[rows, n_features : n_features + columns.errors.stop] = block[:, columns.errors].numpy()
-            matrix[rows, n_features + columns.errors.stop : width] = block[:, columns.tokens].numpy()
+        def fill(first: int, rows: Rows) -> None:
+            here = slice(first, first + len(rows.leaves))
+            matrix[here, rows.sources.numpy()] = rows.entries.numpy()
+            matrix[here, n_features : n_features + leaves.errors.stop] = rows.leaves[:, leaves.errors].numpy()
+            matrix[here, n_features + leaves.errors.stop : width] = rows.leaves[:, leaves.tokens].numpy()
 
-        for aim, numbers in feature_aims(maker, torch.arange(n_features)):
-            for chunk, block in maker.rows(aim):
-                fill(int(numbers[0]) + chunk.start, block)
+        for numbers, rows in maker.feature_rows(torch.arange(n_features)):
+            fill(int(numbers[0]), rows)
         for aim in aims(logits(prompt, targets, position=-1)):
-            for chunk, block in maker.rows(aim):
-                fill(width + chunk.start, block)
+            for chunk, rows in maker.rows(aim):
+                fill(width + chunk.start, rows)
     places = torch.stack([active.layer, active.position, active.index], dim=1).numpy()
     return places, active.activation.numpy(), matrix
 
@@ -139,16 +71,11 @@ def compare(family: str, case: str, peer: str, folder: Path) -> dict[str, Any]:
     """Both matrices of one case, and how far they are apart."""
     model, coder, out = folder / family, folder / case.replace(" ", "-"), folder / "theirs.npz"
     if not model.exists():
-        random_model(family, model)
+        random_model(family, model, TINY)
     if not coder.exists():
-        write_circuit_tracer(coder, random_dictionaries(**CASES[case]))
-    ids = [0, *torch.randint(1, VOCABULARY, (TOKENS - 1,), generator=torch.Generator().manual_seed(2)).tolist()]
-    command = [peer, str(PEER_SCRIPT), str(model), str(coder), str(out), *map(str, ids)]
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=clean)
-    if done.returncode:
-        raise SystemExit(f"circuit-tracer failed on {family}, {case}:\n{done.stderr[-3000:]}")
-    theirs = np.load(out)
+        write_circuit_tracer(coder, random_dictionaries(TINY, FEATURES, **CASES[case]))
+    ids = [0, *torch.randint(1, TINY.vocabulary, (TOKENS - 1,), generator=torch.Generator().manual_seed(2)).tolist()]
+    theirs, _ = run_peer(peer, model, coder, out, ids)
     prompt = open_model(str(model)).record(torch.tensor(ids))
     places, activation, ours = our_matrix(prompt, read_dictionaries(coder), theirs["targets"].tolist())
     same = places.shape == theirs["active"].shape and bool((places == theirs["active"]).all())
@@ -166,8 +93,8 @@ def compare(family: str, case: str, peer: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def main(peer: str, *cases: str) -> None:
-    agreed = True
+def main(peer: str = "", *cases: str) -> None:
+    peer, agreed = peer or peer_python(PEER_FOLDER), True
     with tempfile.TemporaryDirectory() as scratch:
         for family in FAMILIES:
             for case in cases or CASES:

@@ -1,12 +1,16 @@
-"""Runs in circuit-tracer's own environment, without gearscope: one case in, its adjacency matrix out.
+"""Runs in circuit-tracer's own environment, without gearscope: one case in, its matrix and what it cost out.
 
-    python benchmarks/circuit_tracer_matrix.py MODEL DICTIONARIES OUT.npz ID ID ID ...
+    python benchmarks/circuit_tracer_matrix.py MODEL DICTIONARIES OUT.npz ID ID ID ... [--max-features=N]
+
+Measured is what a user waits for once everything is loaded: from the tokens to the matrix and the pruned graph. The
+last line printed is JSON.
 
 MODEL is a HuggingFace folder (Llama, GPT-2 or Gemma 2), DICTIONARIES one in circuit-tracer's layout. Everything is
 opened by circuit-tracer's and TransformerLens' own code; the converted model must give the HuggingFace model's logits.
 Made for circuit-tracer 0.5.0, transformer-lens 3.2.1 and transformers 4.57.3.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,15 +18,19 @@ import numpy as np
 import torch
 import yaml
 from circuit_tracer.attribution.attribute import attribute
+from circuit_tracer.graph import prune_graph
 from circuit_tracer.replacement_model.replacement_model_transformerlens import TransformerLensReplacementModel
 from circuit_tracer.transcoder.cross_layer_transcoder import load_clt
 from circuit_tracer.transcoder.single_layer_transcoder import load_transcoder_set
+from measure import Measured
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformer_lens import HookedTransformerConfig
 from transformer_lens.pretrained import weight_conversions
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+BATCH = 64
+"""Targets per backward pass; 256 was not faster and took more memory."""
 FAMILY = {
     "gpt2": {
         "act_fn": "gelu_new",
@@ -115,18 +123,25 @@ def replaced_model(model: Path, coder: Path, ids: torch.Tensor) -> TransformerLe
     return made
 
 
-def main(model: str, coder: str, out: str, *ids: str) -> None:
-    prompt = torch.tensor([int(i) for i in ids])
-    graph = attribute(prompt, replaced_model(Path(model), Path(coder), prompt), batch_size=64)
-    targets = [target.vocab_idx for target in graph.logit_targets]
-    assert len(graph.selected_features) == len(graph.active_features)
+def main(model: str, coder: str, out: str, *rest: str) -> None:
+    prompt = torch.tensor([int(i) for i in rest if not i.startswith("--")])
+    most = next((int(option.partition("=")[2]) for option in rest if option.startswith("--max-features=")), None)
+    replaced = replaced_model(Path(model), Path(coder), prompt)
+    with Measured() as measured:
+        graph = attribute(prompt, replaced, batch_size=BATCH, max_feature_nodes=most)
+        measured.mark("trace")
+        kept = prune_graph(graph)
+        measured.mark("prune")
     np.savez(
         out,
         active=graph.active_features.numpy(),
         activation=graph.activation_values.float().numpy(),
+        selected=graph.selected_features.numpy(),
         adjacency=graph.adjacency_matrix.numpy(),
-        targets=np.array(targets),
+        targets=np.array([target.vocab_idx for target in graph.logit_targets]),
+        kept_nodes=kept.node_mask.numpy(),
     )
+    print(json.dumps(measured.found()))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from measure import product_rate, row_cost
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 FIRST_GRAPH = """
@@ -40,25 +42,6 @@ def first_graph() -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def gemm_rate() -> float:
-    """Multiply-adds per second of one large float32 matrix product, the best of five."""
-    import torch
-
-    n, best = 2048, float("inf")
-    a, b = torch.randn(n, n), torch.randn(n, n)
-    for _ in range(5):
-        begin = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - begin)
-    return n**3 / best
-
-
-def row_cost(layer: int, position: int, sources: int, d_model: int) -> int:
-    """Multiply-adds of one row: W_O and W_V at every position of each layer of the cone, and one product per source."""
-    attention = (layer + 1) * 2 * (position + 1) * d_model**2 - position * d_model**2
-    return attention + sources * d_model
-
-
 def gpt2_size(tokens: int = 32, coverage: float = 0.8) -> dict[str, float]:
     """A GPT-2-size random model on the neuron basis."""
     import torch
@@ -70,7 +53,7 @@ def gpt2_size(tokens: int = 32, coverage: float = 0.8) -> dict[str, float]:
     torch.manual_seed(0)
     bench = Workbench(wrap(GPT2LMHeadModel(GPT2Config()).eval()), name="random gpt2-size")
     ids = torch.randint(50_000, (tokens,), generator=torch.Generator().manual_seed(0)).tolist()
-    rate = gemm_rate()
+    rate = product_rate()
     begin, cpu = time.perf_counter(), time.process_time()
     graph = bench.trace(ids, coverage=coverage, everything=True)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu

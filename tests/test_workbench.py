@@ -12,7 +12,7 @@ from gearscope.errors import ArtifactError, ConfigError, DictionaryError, Gearsc
 from gearscope.ids import SiteId
 from gearscope.models.model import wrap
 from gearscope.workbench import Workbench, organism_folder, read_probe
-from tests.oracles.planted_dictionaries import Plan, plant_set
+from tests.oracles.planted_dictionaries import Plan, plant_saes, plant_set
 from tests.oracles.tiny_models import FAMILIES, tiny
 
 IDS = [0, 5, 9, 3, 7, 8, 4]
@@ -76,11 +76,21 @@ def test_a_folder_of_dictionaries_is_a_basis(bench: Workbench, tmp_path: Path, p
     assert (graphs["ours"].adjacency != graphs["theirs"].adjacency).nnz == 0
 
 
+@pytest.mark.parametrize("site", ["mlp_out", "resid_post"])
+def test_saes_are_a_basis(bench: Workbench, tmp_path: Path, site: str) -> None:
+    planted = plant_saes([f"blocks.{i}.{site}" for i in range(2)], bench.model.d_model, dtype=torch.float32)
+    write_dictionaries(tmp_path / "saes", planted)
+    graph = Workbench(bench.model, name="x", basis=str(tmp_path / "saes")).trace(IDS, everything=True)
+    assert graph.basis == "sae:saes"
+    assert np.nanmax(graph.row_error()) < 1e-5
+    assert graph.effects
+
+
 def test_dictionaries_that_do_not_fit_are_refused(bench: Workbench, tmp_path: Path) -> None:
     write_dictionaries(tmp_path / "set", plant_set(Plan(), 3, 8)[0])
     with pytest.raises(DictionaryError, match=r"2 layers and width 16.*3 of width 8 that read blocks\.0\.mlp_in"):
         Workbench(bench.model, name="x", basis=str(tmp_path / "set"))
-    with pytest.raises(ArtifactError, match="neither"):
+    with pytest.raises(ArtifactError, match="none of them"):
         Workbench(bench.model, name="x", basis=str(tmp_path))
 
 

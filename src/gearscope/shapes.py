@@ -3,6 +3,7 @@
     B batch          P position       L layer          D model width    H head
     F feature        K active features                 N graph node     V vocabulary     S write site
     E width of one attention head     T target rows of one attribution block         X expert         R read site
+    Q the first positions, up to the last target of a block: its causal cone
     M site of a training run           I what a feature reads, its sites side by side (R D)
     W what a feature writes, its sites side by side (S D)
 

@@ -32,13 +32,16 @@ from gearscope.dictionaries.store import read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
+from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
+from gearscope.models.mlp import MlpWeights
 from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.sae import sae_replacement
 
 ORGANISM = "organism"
 OWN_BASES = ("plt", "clt")
@@ -78,7 +81,7 @@ class Workbench:
         self._basis = open_basis(basis) if isinstance(basis, str) else basis
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
-            dictionaries.check_stands_in_for_mlps(n_layers=model.n_layers, d_model=model.d_model)
+            dictionaries.check_fits(n_layers=model.n_layers, d_model=model.d_model)
 
     @property
     def basis(self) -> str:
@@ -98,8 +101,8 @@ class Workbench:
         """Open a HuggingFace name or directory, the bundled organism by default, and a basis.
 
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
-        (the organism's own dictionaries), or a folder of dictionaries, ours or circuit-tracer's. Raises ModelError,
-        ConfigError, ArtifactError, DictionaryError.
+        (the organism's own dictionaries), or a folder of dictionaries: ours, circuit-tracer's or SAELens'. Raises
+        ModelError, ConfigError, ArtifactError, DictionaryError.
         """
         name = ORGANISM if model is None else model
         check_own(basis, name)
@@ -150,19 +153,35 @@ class Workbench:
             if not everything:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
             graph = self._with_effects(graph, record, replacement, config.effects)
+            graph = replace(graph, details=graph.details | to_details(self._routing(record)))
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
-        if isinstance(self._basis, DictionaryBasis):
-            return coded_replacement(record, self._basis.dictionaries)
         mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        if isinstance(self._basis, DictionaryBasis):
+            dictionaries = self._basis.dictionaries
+            if dictionaries.kind == "sae":
+                return sae_replacement(record, dictionaries, mlps)
+            return coded_replacement(record, dictionaries)
         n_features = sum(mlp.n_neurons for mlp in mlps) * record.n_positions
         most = self._basis.per_token
         if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
+
+    def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
+        """The routers' choices on this prompt, strongest expert first."""
+        layers = []
+        for layer, block in enumerate(record.blocks):
+            mlp = self.model.neurons(layer)
+            if block.routing is None or isinstance(mlp, MlpWeights):
+                continue
+            rows = [[Chosen(i, weight) for i, weight in enumerate(row) if weight] for row in block.routing.tolist()]
+            chosen = tuple(tuple(sorted(row, key=lambda c: -c.weight)) for row in rows)
+            layers.append(LayerRouting(layer, len(mlp.experts), mlp.width, chosen))
+        return layers
 
     def _targets(
         self,

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gearscope.attribution import rows as row_module
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.rows import Aim, RowMaker
@@ -175,7 +176,7 @@ def test_difference_is_the_difference_of_rows(prompt: FrozenPrompt) -> None:
     maker = RowMaker(prompt=prompt, replacement=planted)
 
     def rows(targets: list[Target]) -> Tensor:
-        return torch.cat([block for aim in aims(targets) for _, block in maker.rows(aim)])
+        return torch.cat([rows.dense(len(planted.active)) for aim in aims(targets) for _, rows in maker.rows(aim)])
 
     two, one = rows(logits(prompt, [3, 10], position=-1)), rows(logit_difference(prompt, 3, 10, position=-1))
     torch.testing.assert_close(one[0], two[0] - two[1], rtol=1e-9, atol=1e-12)
@@ -236,10 +237,11 @@ def test_an_mlp_does_not_see_the_attention_beside_it() -> None:
         planted = plant(prompt, 8, cross_layer=True)
         maker = RowMaker(prompt=prompt, replacement=planted)
         read = planted.read(torch.tensor([planted.active.at(0, 4).start]))
-        row = next(maker.rows(Aim("mlp_in", 0, 4, read.vectors, read.constant)))[1][0]
-        assert (float(row[maker.columns.tokens][:4].abs().max()) == 0) == parallel
-        assert (float(row[maker.columns.attn_biases].abs().max()) == 0) == parallel
-        assert float(row[maker.columns.tokens][4]) != 0
+        aim = Aim("mlp_in", 0, torch.tensor([4]), read.vectors, read.constant)
+        row = next(maker.rows(aim))[1].leaves[0]
+        assert (float(row[maker.leaves.tokens][:4].abs().max()) == 0) == parallel
+        assert (float(row[maker.leaves.attn_biases].abs().max()) == 0) == parallel
+        assert float(row[maker.leaves.tokens][4]) != 0
         direction = torch.ones(model.d_model, dtype=torch.float64)
         if parallel:
             with pytest.raises(TargetError, match="parallel"):
@@ -248,11 +250,36 @@ def test_an_mlp_does_not_see_the_attention_beside_it() -> None:
 
 def test_rows_are_independent_of_their_batch(prompt: FrozenPrompt) -> None:
     maker = RowMaker(prompt=prompt, replacement=plant(prompt, 8, cross_layer=True))
-    aim = aims(logits(prompt, [3, 10, 8], position=-1))[0]
-    together = next(maker.rows(aim))[1]
-    for i in range(3):
-        alone = next(maker.rows(Aim(*aim[:3], aim.vectors[i : i + 1], aim.constant[i : i + 1])))[1]
-        torch.testing.assert_close(alone[0], together[i], rtol=1e-12, atol=1e-14)
+    active = maker.replacement.active
+    some = (active.layer == 2).nonzero()[::3, 0]
+    read = maker.replacement.read(some)
+    positions = active.position[some]
+    together = maker._block(Aim("mlp_in", 2, positions, read.vectors, read.constant), slice(0, len(some)))
+    assert len(positions.unique()) > 2, "rows of several positions went through one sweep"
+    whole = together.dense(len(active))
+    for i in range(len(some)):
+        one = slice(i, i + 1)
+        alone = maker._block(Aim("mlp_in", 2, positions, read.vectors, read.constant), one)
+        torch.testing.assert_close(alone.dense(len(active))[0], whole[i], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("block_bytes", "small_product"), [(1, 0), (10**5, 0), (10**5, 10**9), (10**9, 10**9)])
+def test_chunks_are_a_partition(
+    prompt: FrozenPrompt, monkeypatch: pytest.MonkeyPatch, block_bytes: int, small_product: int
+) -> None:
+    maker = RowMaker(prompt=prompt, replacement=plant(prompt, 8, cross_layer=True))
+    monkeypatch.setattr(row_module, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(row_module, "_SMALL_PRODUCT", small_product)
+    positions = torch.tensor([1, 1, 1, 2, 4, 4, 6])
+    chunks = maker.chunks(2, positions)
+    assert [i for chunk in chunks for i in range(chunk.start, chunk.stop)] == list(range(7))
+    if block_bytes == 1:
+        assert len(chunks) == 7
+    if small_product == 0:
+        assert all(len(positions[chunk].unique()) == 1 for chunk in chunks)
+    if block_bytes == small_product:
+        assert len(chunks) == 1
+    assert maker.chunks(2, positions[:0]) == []
 
 
 def test_causal_cone_is_all_there_is(prompt: FrozenPrompt) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Way, Write, WritePlace
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,17 @@ class Planted:
             here = self.active.at(source, position)
             if (source, layer) in self.W_dec and here.start < here.stop:
                 vectors = self.W_dec[source, layer][self.active.index[here]]
-                yield Write(here, vectors, self.active.activation[here])
+                columns = self.active.columns(position, source, source)
+                yield Write(columns, vectors, self.active.activation[here])
 
     def read(self, chosen: Tensor) -> Read:
         layer, index = int(self.active.layer[chosen[0]]), self.active.index[chosen]
         return Read(self.W_enc[layer, index], self.b_enc[layer, index])
 
-    def skip(self, layer: int) -> Skip | None:
+    def way(self, layer: int) -> Way | None:
+        return None
+
+    def stream(self, layer: int) -> Tensor | None:
         return None
 
     def take(self, chosen: Tensor) -> "Planted":

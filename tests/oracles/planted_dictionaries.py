@@ -4,6 +4,7 @@
 which shares no code with it. Thresholds, biases and skips are drawn; nothing is at a trivial value.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,6 +74,31 @@ def plant_set(
     )
     made = [_dictionary(plain, layer, targets[layer]) for layer in range(L)]
     return DictionarySet(dictionaries=tuple(made), model="tiny", scan="planted"), plain
+
+
+def plant_saes(
+    sites: Sequence[str], d_model: int, *, n_features: int = 12, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> DictionarySet:
+    """SAEs with JumpReLU at these sites; every weight is drawn."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return (torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1).to(dtype)
+
+    made = [
+        Dictionary(
+            config=DictionaryConfig(
+                reads=(site,), writes=(site,), n_features=n_features, d_model=d_model, activation="jumprelu"
+            ),
+            W_enc=draw(n_features, 1, d_model),
+            b_enc=draw(n_features),
+            W_dec=draw(n_features, 1, d_model),
+            b_dec=draw(1, d_model),
+            threshold=draw(n_features) * 0.5,
+        )
+        for site in sites
+    ]
+    return DictionarySet(dictionaries=tuple(made), model="tiny")
 
 
 def _dictionary(plain: Plain, layer: int, targets: range) -> Dictionary:

@@ -1,4 +1,4 @@
-"""The dictionaries in the package: whole, small, made for the shipped model by the named recipe, and over their bars."""
+"""The dictionaries in the package: whole, small, made for this model by the named recipe, and over their bars."""
 
 import json
 

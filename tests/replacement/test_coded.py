@@ -81,7 +81,7 @@ def test_writes_biases_skips_and_errors_make_the_output(case, name: str) -> None
     coded, y = rewrite(case, name)[0], outputs(case, PLANS[name])
     assert isinstance(coded, Replacement)
     for layer in range(3):
-        skip = coded.skip(layer)
+        skip = coded.way(layer)
         for position in range(1, len(IDS)):
             total = coded.bias[layer] + coded.error[layer, position]
             total = total if skip is None else total + skip.written[position]
@@ -108,14 +108,28 @@ def test_taking_features_keeps_their_weights(case) -> None:
     assert torch.equal(some.active.activation, coded.active.activation[chosen])
     for layer in range(3):
         for position in range(1, len(IDS)):
-            whole = {w.features.start: w for w in coded.writes(layer, position)}
-            for write in some.writes(layer, position):
-                for i in range(write.features.start, write.features.stop):
-                    number = int(chosen[i])
-                    parent = next(w for s, w in whole.items() if s <= number < w.features.stop)
-                    mine = write.vectors[i - write.features.start]
-                    assert torch.equal(mine, parent.vectors[number - parent.features.start])
-                    assert torch.equal(some.read(torch.tensor([i])).vectors, coded.read(torch.tensor([number])).vectors)
+            whole = {int(n): v for w in coded.writes(layer, position) for n, v in numbered(coded, w)}
+            here = {int(chosen[i]): v for w in some.writes(layer, position) for i, v in numbered(some, w)}
+            assert here.keys() == whole.keys() & set(chosen.tolist())
+            assert all(torch.equal(vector, whole[number]) for number, vector in here.items())
+    for i, number in enumerate(chosen.tolist()):
+        assert torch.equal(some.read(torch.tensor([i])).vectors, coded.read(torch.tensor([number])).vectors)
+
+
+def numbered(coded, write):
+    """The number of each feature that writes, and its vector."""
+    return zip(coded.active.by_column[write.columns], write.vectors, strict=True)
+
+
+@pytest.mark.parametrize("name", ["plt", "clt"])
+def test_all_that_writes_to_one_place_is_one_matrix(case, name: str) -> None:
+    coded = rewrite(case, name)[0]
+    for layer in range(3):
+        for position in range(1, len(IDS)):
+            (write,) = coded.writes(layer, position)
+            sources = range(layer + 1) if name == "clt" else [layer]
+            expected = [n for s in sources for n in range(*coded.active.at(s, position).indices(len(coded.active)))]
+            assert coded.active.by_column[write.columns].tolist() == expected
 
 
 def test_nothing_active_is_all_error(case) -> None:

@@ -116,7 +116,7 @@ def test_neurons_of_experts_stand_side_by_side(case) -> None:
             assert found == chosen
             for number, write in zip(chosen, neurons.writes(layer, position), strict=True):
                 weight = 1.0 if block.routing is None else block.routing[position, number]
-                index = neurons.active.index[write.features] - number * width
+                index = neurons.active.index[neurons.active.by_column[write.columns]] - number * width
                 torch.testing.assert_close(write.vectors, weight * mlp.experts[number].W_out[index])
 
 

@@ -29,7 +29,8 @@ class Effects(NamedTuple):
 def direct_effects(prompt: FrozenPrompt, replacement: Replacement, chosen: Int[Tensor, " C"], most: int) -> Effects:
     """The `most` promoted and suppressed tokens of the chosen features (ascending numbers into `active`)."""
     some = replacement.take(chosen)
-    writes = prompt.final_norm.linear_at(_residual_writes(prompt, some), some.active.position)
+    written = _residual_writes(prompt, some)[some.active.column]
+    writes = prompt.final_norm.linear_at(written, some.active.position)
     read = (prompt.W_U - prompt.W_U.mean(0)).T
     parts = []
     for rows in torch.split(writes, _ROWS):
@@ -40,7 +41,7 @@ def direct_effects(prompt: FrozenPrompt, replacement: Replacement, chosen: Int[T
 
 
 def _residual_writes(prompt: FrozenPrompt, replacement: Replacement) -> Float[Tensor, "C D"]:
-    """What each active feature adds to the residual stream, over all layers it writes to."""
+    """What each active feature adds to the residual stream, over all layers it writes to; by column."""
     active = replacement.active
     total = prompt.W_U.new_zeros(len(active), prompt.d_model)
     for layer, block in enumerate(prompt.blocks):
@@ -49,6 +50,6 @@ def _residual_writes(prompt: FrozenPrompt, replacement: Replacement) -> Float[Te
             for write in replacement.writes(layer, position):
                 vectors = write.vectors * write.activation[:, None]
                 if post is not None:
-                    vectors = post.linear_at(vectors, active.position[write.features])
-                total[write.features] += vectors
+                    vectors = post.linear_at(vectors, active.position[active.by_column[write.columns]])
+                total[write.columns] += vectors
     return total

@@ -6,11 +6,12 @@ influence exactly before it decides whether to expand it. With Â the rows' abso
     I_s = Σ_t (w_t + I_t) Â[t, s]      over targets and expanded features t
 
 Influence that reaches a feature which is not expanded ends there: the *unexpanded* share, which is reported and turned
-into intervals by the graph room. Rows are kept for the graph while they fit a fixed amount of memory; beyond it they
-are dropped and made again, so memory does not grow with them. Knows nothing about the graph that comes out.
+into intervals by the graph room. A row depends on its feature alone, so rows are kept, for other sweeps and for the
+graph, while they fit a fixed amount of memory; beyond it they are made again, so memory does not grow with them. Knows
+nothing about the graph that comes out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -18,13 +19,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gearscope.attribution.rows import Aim, RowMaker
+from gearscope.attribution.rows import Aim, RowMaker, Rows
 
 _ROW_BYTES = 2**30
 """Memory for the rows that are kept; without effect on results."""
 
 _SEARCH_STEPS = 12
 """Sweeps spent on finding the threshold of a cap."""
+
+_ENOUGH = 0.98
+"""The share of a cap at which the search for more ends."""
 
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
@@ -73,10 +77,52 @@ class ByThreshold:
 
 
 class FeatureRows(NamedTuple):
-    """Rows that were made together, and the features they belong to."""
+    """Rows that were made together, the features they belong to, and the sums of their entries' absolute values."""
 
     features: Int[Tensor, " T"]
-    entries: Float[Tensor, "T N"]
+    rows: Rows
+    sums: Float[Tensor, " T"]
+    magnitudes: Float[Tensor, " T"]
+
+    @classmethod
+    def of(cls, features: Int[Tensor, " T"], rows: Rows) -> "FeatureRows":
+        """Add up what each row holds."""
+        parts = (rows.leaves, rows.entries)
+        sums = [part.sum(1, dtype=torch.float64) for part in parts]
+        magnitudes = [part.abs().sum(1, dtype=torch.float64) for part in parts]
+        return cls(features, rows, sums[0] + sums[1], magnitudes[0] + magnitudes[1])
+
+    def spread(self, mass: Float[Tensor, " T"], influence: Float[Tensor, " K"]) -> None:
+        """Pass the rows' influence on to the features they read."""
+        share = torch.where(self.magnitudes > 0, mass / self.magnitudes, 0.0).to(self.rows.entries.dtype)
+        busy = share.nonzero()[:, 0]
+        if len(busy):
+            entries = self.rows.entries if len(busy) == len(share) else self.rows.entries[busy]
+            influence[self.rows.sources] += (share[busy] @ entries.abs()).double()
+
+
+class RowStore:
+    """Rows of features, each made when it is first wanted, and kept while all fit in `_ROW_BYTES`."""
+
+    def __init__(self, maker: RowMaker) -> None:
+        self.maker = maker
+        self.kept: list[list[FeatureRows]] = [[] for _ in range(maker.prompt.n_layers)]
+        self.known = torch.zeros(len(maker.replacement.active), dtype=torch.bool)
+        self.bytes = 0
+
+    def get(self, layer: int, chosen: Bool[Tensor, " K"]) -> Iterator[FeatureRows]:
+        """Blocks that together hold the rows of the chosen features of `layer`; kept ones may hold others too."""
+        yield from list(self.kept[layer])
+        active = self.maker.replacement.active
+        here = slice(active.below(layer), active.below(layer + 1))
+        missing = (chosen[here] & ~self.known[here]).nonzero()[:, 0] + here.start
+        for features, rows in self.maker.feature_rows(missing):
+            made = FeatureRows.of(features, rows)
+            self.bytes += rows.leaves.nbytes + rows.entries.nbytes
+            if self.bytes <= _ROW_BYTES:
+                self.kept[layer].append(made)
+                self.known[features] = True
+            yield made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +136,9 @@ class Expansion:
     row_abs: Float[Tensor, " K"]
     target_sum: Float[Tensor, " T"]
     target_abs: Float[Tensor, " T"]
-    rows: list[FeatureRows] | None
-    """The rows of all expanded features, as they were made, ascending; None when they did not fit their memory."""
+    target_rows: list[Rows]
+    rows: RowStore
+    """The rows that were made and kept: those of the expanded features, unless they did not fit, and others."""
 
     @property
     def unexpanded(self) -> float:
@@ -113,112 +160,79 @@ def expand(
     """Expand until `coverage` of the influence is explained, or only the `max_features` most influential features.
 
     Under a cap, every expanded feature has more influence than any that was left. How many features reach a threshold
-    is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less.
+    is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less
+    than 98 % of it.
     """
-    weights = weights / weights.sum()
-    sweep = _sweep(maker, aims, weights, ByCoverage(1 - coverage, max_features), progress)
-    if max_features is None or len(sweep.expanded) <= max_features:
-        return sweep
-    sweep = _sweep(maker, aims, weights, ByThreshold(float("inf")), progress)
-    too_low, enough = 0.0, 2 * float(sweep.influence.max())
+    sweep = _Sweeps(maker, aims, weights / weights.sum(), progress)
+    found = sweep(ByCoverage(1 - coverage, max_features), at_most=max_features)
+    if found is None:
+        assert max_features is not None
+        return _search(sweep, max_features)
+    return found
+
+
+def _search(sweep: "_Sweeps", most: int) -> Expansion:
+    """The lowest threshold found that at most `most` features reach."""
+    best = sweep(ByThreshold(float("inf")))
+    assert best is not None
+    too_low, enough = 0.0, 2 * float(best.influence.max())
     for _ in range(_SEARCH_STEPS):
-        if len(sweep.expanded) == max_features:
+        waiting = best.influence.clone()
+        waiting[best.expanded] = 0
+        room = most - len(best.expanded)
+        if room <= (1 - _ENOUGH) * most:
             break
-        least = float(sweep.influence.sort(descending=True).values[max_features - 1])
+        least = float(waiting.topk(min(room, len(waiting))).values[-1])
         if not too_low < least < enough:
             least = (too_low * enough) ** 0.5
-        tried = _sweep(maker, aims, weights, ByThreshold(least), progress)
-        if len(tried.expanded) > max_features:
+        tried = sweep(ByThreshold(least), at_most=most)
+        if tried is None:
             too_low = least
         else:
-            sweep, enough = tried, least
-    return sweep
+            best, enough = tried, least
+    return best
 
 
-def _sweep(
-    maker: RowMaker, aims: Sequence[Aim], weights: Float[Tensor, " T"], choose: Choice, progress: Progress | None
-) -> Expansion:
-    active = maker.replacement.active
-    influence = torch.zeros(len(active), dtype=torch.float64)
-    row_sum, row_abs = torch.full_like(influence, torch.nan), torch.full_like(influence, torch.nan)
-    target_sum, target_abs = _targets(maker, aims, weights, influence)
-    expanded: list[Tensor] = []
-    kept = _RowStore()
-    done = 0
-    for layer in range(maker.prompt.n_layers - 1, -1, -1):
-        lowest, highest = active.below(layer), active.below(layer + 1)
-        if highest == lowest:
-            continue
-        chosen = choose(layer, influence[lowest:highest]).nonzero()[:, 0] + lowest
-        expanded.append(chosen)
-        for aim, numbers in feature_aims(maker, chosen):
-            for chunk, block in maker.rows(aim):
-                some = numbers[chunk]
-                row_sum[some], row_abs[some] = _spread(maker, block, influence[some], influence)
-                kept.add(some, block)
-            done += len(numbers)
-            if progress is not None:
-                progress(f"layer {layer}", done)
-    return Expansion(
-        expanded=torch.cat(expanded[::-1]) if expanded else torch.zeros(0, dtype=torch.int64),
-        influence=influence,
-        row_sum=row_sum,
-        row_abs=row_abs,
-        target_sum=target_sum,
-        target_abs=target_abs,
-        rows=kept.ascending(),
-    )
+class _Sweeps:
+    """Sweeps from the top layer to the bottom, which share the rows that they make."""
 
+    def __init__(
+        self, maker: RowMaker, aims: Sequence[Aim], weights: Float[Tensor, " T"], progress: Progress | None
+    ) -> None:
+        self.maker, self.progress = maker, progress
+        self.store = RowStore(maker)
+        self.direct = torch.zeros(len(maker.replacement.active), dtype=torch.float64)
+        targets = [FeatureRows.of(torch.arange(len(rows.leaves)), rows) for aim in aims for _, rows in maker.rows(aim)]
+        for block, mass in zip(targets, weights.split([len(block.sums) for block in targets]), strict=True):
+            block.spread(mass, self.direct)
+        self.target_rows = [block.rows for block in targets]
+        self.target_sum = torch.cat([block.sums for block in targets])
+        self.target_abs = torch.cat([block.magnitudes for block in targets])
 
-class _RowStore:
-    """Blocks of rows, until they take more than `_ROW_BYTES`; then none."""
-
-    def __init__(self) -> None:
-        self.blocks: list[FeatureRows] | None = []
-        self.bytes = 0
-
-    def add(self, numbers: Int[Tensor, " T"], block: Float[Tensor, "T N"]) -> None:
-        self.bytes += block.nbytes
-        if self.bytes > _ROW_BYTES:
-            self.blocks = None
-        if self.blocks is not None:
-            self.blocks.append(FeatureRows(numbers, block))
-
-    def ascending(self) -> list[FeatureRows] | None:
-        return None if self.blocks is None else sorted(self.blocks, key=lambda rows: int(rows.features[0]))
-
-
-def _targets(maker: RowMaker, aims: Sequence[Aim], weights: Tensor, influence: Tensor) -> tuple[Tensor, Tensor]:
-    sums, magnitudes = torch.zeros_like(weights), torch.zeros_like(weights)
-    start = 0
-    for aim in aims:
-        for chunk, block in maker.rows(aim):
-            some = slice(start + chunk.start, start + chunk.stop)
-            sums[some], magnitudes[some] = _spread(maker, block, weights[some], influence)
-        start += len(aim.vectors)
-    return sums, magnitudes
-
-
-def _spread(
-    maker: RowMaker, block: Float[Tensor, "T N"], mass: Float[Tensor, " T"], influence: Float[Tensor, " K"]
-) -> tuple[Float[Tensor, " T"], Float[Tensor, " T"]]:
-    """Pass the rows' influence on to the features they read; return each row's sum and sum of absolute values."""
-    sums, sizes = block.sum(1, dtype=torch.float64), block.abs()
-    magnitudes = sizes.sum(1, dtype=torch.float64)
-    share = torch.where(magnitudes > 0, mass / magnitudes, 0.0)
-    seen = sizes[:, maker.columns.n_leaves :]
-    influence[: seen.shape[1]] += (share.to(block.dtype) @ seen).double()
-    return sums, magnitudes
-
-
-def feature_aims(maker: RowMaker, chosen: Int[Tensor, " C"]) -> list[tuple[Aim, Int[Tensor, " T"]]]:
-    """Group features (ascending numbers) by (layer, position): one sweep each. Returns each aim and its features."""
-    active = maker.replacement.active
-    key = active.layer[chosen] * maker.prompt.n_positions + active.position[chosen]
-    counts = torch.unique_consecutive(key, return_counts=True)[1].tolist()
-    aims = []
-    for numbers in torch.split(chosen, counts) if len(chosen) else ():
-        read = maker.replacement.read(numbers)
-        layer, position = int(active.layer[numbers[0]]), int(active.position[numbers[0]])
-        aims.append((Aim(maker.replacement.reads_at, layer, position, read.vectors, read.constant), numbers))
-    return aims
+    def __call__(self, choose: Choice, at_most: int | None = None) -> Expansion | None:
+        """Expand what is chosen; None as soon as that is more than `at_most`."""
+        active, influence = self.maker.replacement.active, self.direct.clone()
+        row_sum, row_abs = torch.full_like(influence, torch.nan), torch.full_like(influence, torch.nan)
+        chosen, done = torch.zeros(len(active), dtype=torch.bool), 0
+        for layer in range(self.maker.prompt.n_layers - 1, -1, -1):
+            here = slice(active.below(layer), active.below(layer + 1))
+            chosen[here] = choose(layer, influence[here])
+            done += int(chosen[here].sum())
+            if at_most is not None and done > at_most:
+                return None
+            for block in self.store.get(layer, chosen):
+                features = block.features
+                block.spread(torch.where(chosen[features], influence[features], 0.0), influence)
+                row_sum[features], row_abs[features] = block.sums, block.magnitudes
+            if self.progress is not None:
+                self.progress(f"layer {layer}", done)
+        return Expansion(
+            expanded=chosen.nonzero()[:, 0],
+            influence=influence,
+            row_sum=row_sum,
+            row_abs=row_abs,
+            target_sum=self.target_sum,
+            target_abs=self.target_abs,
+            target_rows=self.target_rows,
+            rows=self.store,
+        )

@@ -8,11 +8,15 @@ everything that was written. Nothing is left out, so a row sums to the target's 
 
     features + errors + token embeddings + position embeddings + MLP outputs at the first position + biases = value
 
-A skip transcoder's linear path is no source but a way: on passing an MLP, g += Nᵀ W_skipᵀ g(MLP output).
-
+A skip transcoder's linear path, or a whole MLP with its ratios frozen, is no source but a way: on passing it,
+g += Nᵀ Wᵀ g(MLP output). Where a basis rewrites the residual stream behind a layer, a sweep that arrives there ends:
+all that it can meet stands in that stream.
 Where MLP and attention are parallel, a target at an MLP input does not see its own layer's attention.
-Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing about which
-targets are worth a row, nor about graphs.
+
+Targets of one layer share a sweep, whatever their positions: g is [Q, T, D], zero behind each row's own position. The
+first attention starts from one position per row, the last one meets the embeddings as values, so both cost less than
+those between. Rows are linear and independent of each other, so how they are batched cannot change them. Knows nothing
+about which targets are worth a row, nor about graphs.
 """
 
 from collections.abc import Iterator
@@ -21,31 +25,59 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Replacement, Skip
+from gearscope.replacement.replacement import Replacement, Way
 
-Entry = Literal["resid_pre", "resid_mid", "mlp_in", "final_in"]
+Entry = Literal["resid_pre", "resid_mid", "mlp_in", "resid_post", "final_in"]
 
-_BLOCK_BYTES = 192 * 2**20
+_BLOCK_BYTES = 64 * 2**20
 """Memory that one block of rows may take; chosen for speed, without effect on results."""
+
+_SMALL_PRODUCT = 2**26
+"""Multiply-adds below which a product is hardly slower than a smaller one: targets of neighbouring positions then share
+a sweep even where much of it is zero."""
+
+_PADDING = 1.1
+"""How much larger a shared sweep may otherwise be than the causal cones in it."""
 
 
 class Aim(NamedTuple):
-    """Vectors read at one place: targets that share a sweep. `layer` is n_layers for `final_in`."""
+    """Vectors read in one layer: targets that share sweeps. `layer` is n_layers for `final_in`."""
 
     entry: Entry
     layer: int
-    position: int
+    positions: Int[Tensor, " T"]
+    """Where each is read, ascending."""
     vectors: Float[Tensor, "T D"]
     constant: Float[Tensor, " T"]
     """The part of each value that the target itself brings: its encoder bias."""
 
 
-class Columns(NamedTuple):
-    """Where each source stands in a row: leaves first, then features, so that those a target sees are a prefix."""
+class Rows(NamedTuple):
+    """A block of rows. Entries of features that none of its targets can see are left out: they are zero."""
+
+    leaves: Float[Tensor, "T leaves"]
+    """The sources that are no features, laid out as `Leaves` says."""
+    sources: Int[Tensor, " K"]
+    """The features of lower layers at positions up to the last target, ascending."""
+    entries: Float[Tensor, "T K"]
+
+    def take(self, chosen: Bool[Tensor, " T"]) -> "Rows":
+        """Some of the rows."""
+        return self._replace(leaves=self.leaves[chosen], entries=self.entries[chosen])
+
+    def dense(self, n_features: int) -> Float[Tensor, "T N"]:
+        """Leaves, then all features."""
+        features = self.entries.new_zeros(len(self.entries), n_features)
+        features[:, self.sources] = self.entries
+        return torch.cat([self.leaves, features], 1)
+
+
+class Leaves(NamedTuple):
+    """Where each source that is no feature stands among the leaves of a row."""
 
     errors: slice
     tokens: slice
@@ -54,11 +86,11 @@ class Columns(NamedTuple):
     attn_biases: slice
     mlp_biases: slice
     read_bias: slice
-    n_leaves: int
+    size: int
 
     @classmethod
-    def of(cls, prompt: FrozenPrompt, *, has_error: bool) -> "Columns":
-        """The columns of one prompt. Errors and first-position outputs are laid out [layer, position]."""
+    def of(cls, prompt: FrozenPrompt, *, has_error: bool) -> "Leaves":
+        """The leaves of one prompt. Errors and first-position outputs are laid out [layer, position]."""
         L, P = prompt.n_layers, prompt.n_positions
         widths = (
             L * P if has_error else 0,
@@ -73,7 +105,7 @@ class Columns(NamedTuple):
         for width in widths:
             slices.append(slice(start, start + width))
             start += width
-        return cls(*slices, n_leaves=start)
+        return cls(*slices, size=start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,143 +116,213 @@ class RowMaker:
     replacement: Replacement
 
     @cached_property
-    def columns(self) -> Columns:
-        """The layout of a row."""
-        return Columns.of(self.prompt, has_error=self.replacement.error is not None)
+    def leaves(self) -> Leaves:
+        """The layout of the leaves."""
+        return Leaves.of(self.prompt, has_error=self.replacement.error is not None)
 
     @cached_property
     def _attn_constants(self) -> list[Float[Tensor, "P D"]]:
         return [block.attn_constant() for block in self.prompt.blocks]
 
-    def rows(self, aim: Aim) -> Iterator[tuple[slice, Float[Tensor, "T N"]]]:
-        """Yield (which of the aim's targets, their rows) in blocks of bounded memory.
+    @cached_property
+    def _embeddings(self) -> list[tuple[slice, Float[Tensor, "P D"], Float[Tensor, "P GE"]]]:
+        """Token and position embeddings: their leaves, what they write, and that as values of the first attention."""
+        leaves, prompt = self.leaves, self.prompt
+        found = [(leaves.tokens, prompt.token_embed), (leaves.positions, prompt.position_embed)]
+        return [(group, embed, prompt.blocks[0].value(embed)) for group, embed in found if embed is not None]
 
-        A row has `columns.n_leaves` entries and one for each feature in the layers below the target.
-        """
-        n_columns = self.columns.n_leaves + self.replacement.active.below(aim.layer)
-        per_row = 4 * n_columns + 24 * (aim.position + 1) * self.prompt.d_model
-        step = max(1, _BLOCK_BYTES // per_row)
-        for start in range(0, len(aim.vectors), step):
-            chunk = slice(start, min(start + step, len(aim.vectors)))
-            yield chunk, self._block(aim, chunk, n_columns)
+    def rows(self, aim: Aim) -> Iterator[tuple[slice, Rows]]:
+        """Yield (which of the aim's targets, their rows) in blocks of bounded memory."""
+        for chunk in self.chunks(aim.layer, aim.positions):
+            yield chunk, self._block(aim, chunk)
 
-    def _block(self, aim: Aim, chunk: slice, n_columns: int) -> Float[Tensor, "T N"]:
-        sweep = _Sweep(self, aim.vectors.new_zeros(chunk.stop - chunk.start, n_columns))
-        g = aim.vectors[chunk, None, :]
+    def feature_rows(self, chosen: Int[Tensor, " C"]) -> Iterator[tuple[Int[Tensor, " T"], Rows]]:
+        """Yield (numbers of features, their rows) for the chosen features, ascending, in blocks of bounded memory."""
+        active = self.replacement.active
+        counts = torch.bincount(active.layer[chosen], minlength=self.prompt.n_layers).tolist()
+        for layer, here in enumerate(torch.split(chosen, counts)):
+            for chunk in self.chunks(layer, active.position[here]):
+                numbers = here[chunk]
+                read = self.replacement.read(numbers)
+                aim = Aim(self.replacement.reads_at, layer, active.position[numbers], read.vectors, read.constant)
+                yield numbers, self._block(aim, slice(0, len(numbers)))
+
+    def chunks(self, layer: int, positions: Int[Tensor, " T"]) -> list[slice]:
+        """Which targets of one layer, sorted by position, go through a sweep together."""
+        if not len(positions):
+            return []
+        places, counts = (column.tolist() for column in positions.unique_consecutive(return_counts=True))
+        per_position, few = 24 * self.prompt.d_model, _SMALL_PRODUCT // self.prompt.d_model**2
+        found, start, stop, cone = [], 0, 0, 0
+        for position, count in zip(places, counts, strict=True):
+            Q, together, alone = position + 1, stop - start + count, cone + count * (position + 1)
+            if together * Q > max(few, _PADDING * alone):
+                found.append(slice(start, stop))
+                start, alone = stop, count * Q
+            cone = alone
+            most = max(1, _BLOCK_BYTES // (Q * per_position + 8 * self.replacement.active.columns_before(Q)))
+            stop += count
+            while stop - start > most:
+                found.append(slice(start, start + most))
+                start += most
+                cone = (stop - start) * Q
+        return [*found, slice(start, stop)]
+
+    def _block(self, aim: Aim, chunk: slice) -> Rows:
+        block = None if aim.layer == self.prompt.n_layers else self.prompt.blocks[aim.layer]
+        g, positions = aim.vectors[chunk], aim.positions[chunk]
+        sweep = _Sweep(self, len(g), int(positions[-1]) + 1)
         sweep.read_bias(g, aim.constant[chunk], aim)
         match aim.entry:
             case "final_in":
-                g = self.prompt.final_norm.adjoint(g, aim.position)
+                g = self.prompt.final_norm.adjoint_at(g, positions)
             case "mlp_in":
-                g = self.prompt.blocks[aim.layer].mlp_norm.adjoint(g, aim.position)
-                if not self.prompt.blocks[aim.layer].parallel:
-                    g = sweep.attention(g, aim.layer, aim.position)
+                assert block is not None
+                g = block.mlp_norm.adjoint_at(g, positions)
             case "resid_mid":
-                assert not self.prompt.blocks[aim.layer].parallel, "a parallel layer has no residual stream in between"
-                g = sweep.attention(g, aim.layer, aim.position)
-            case "resid_pre":
-                pass
-        for layer in range(aim.layer - 1, -1, -1):
-            first = aim.position + 1 - g.shape[1]
-            skipped = sweep.mlp(g, layer, first)
-            parallel = self.prompt.blocks[layer].parallel
-            through = sweep.attention(g if skipped is None or parallel else g + skipped, layer, first)
-            if skipped is not None and parallel:
-                through[:, first:] += skipped
-            g = through
-        sweep.embeddings(g, aim.position + 1 - g.shape[1])
-        return sweep.out
+                assert block is not None
+                assert not block.parallel, "a parallel layer has no residual stream in between"
+        if block is not None and aim.entry in ("mlp_in", "resid_mid") and not block.parallel:
+            spread = sweep.first_attention(g, aim.layer, positions)
+        else:
+            spread = g.new_zeros(sweep.Q, *g.shape)
+        spread[positions, torch.arange(len(g), device=g.device)] += g
+        if aim.entry == "resid_post":
+            spread = sweep.layer(spread, aim.layer)
+        return sweep.down(spread, aim.layer)
 
 
 class _Sweep:
-    """The block of rows being filled while a gradient g [T, W, D] at positions first .. first + W goes down."""
+    """The block of rows being filled while a gradient g at the first Q positions goes down."""
 
-    def __init__(self, maker: RowMaker, out: Float[Tensor, "T N"]) -> None:
-        self.maker = maker
-        self.prompt = maker.prompt
-        self.replacement = maker.replacement
-        self.columns = maker.columns
-        self.out = out
+    def __init__(self, maker: RowMaker, T: int, Q: int) -> None:
+        self.maker, self.Q = maker, Q
+        self.prompt, self.replacement = maker.prompt, maker.replacement
+        self.out = self.prompt.token_embed.new_zeros(T, maker.leaves.size)
+        self.met = self.out.new_zeros(T, self.replacement.active.columns_before(Q))
+        """By column, per unit of activation."""
 
-    def _add(self, group: slice, offset: int, entry: Tensor) -> None:
+    def _add(self, group: slice, offset: int, entry: Float[Tensor, " T"]) -> None:
         self.out[:, group.start + offset] += entry
 
-    def read_bias(self, g: Float[Tensor, "T 1 D"], constant: Float[Tensor, " T"], aim: Aim) -> None:
+    def read_bias(self, g: Float[Tensor, "T D"], constant: Float[Tensor, " T"], aim: Aim) -> None:
         """What the target brings itself: its own bias and that of the norm it reads through."""
         norms = {"final_in": self.prompt.final_norm}
         if aim.entry == "mlp_in":
             norms["mlp_in"] = self.prompt.blocks[aim.layer].mlp_norm
         norm = norms.get(aim.entry)
-        total = constant if norm is None or norm.bias is None else constant + g[:, 0] @ norm.bias
-        self._add(self.columns.read_bias, 0, total)
+        total = constant if norm is None or norm.bias is None else constant + g @ norm.bias
+        self._add(self.maker.leaves.read_bias, 0, total)
 
-    def attention(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T Q D"]:
-        """From after the attention of `layer` to before it; the gradient spreads over all earlier positions."""
+    def first_attention(self, g: Float[Tensor, "T D"], layer: int, positions: Int[Tensor, " T"]) -> Tensor:
+        """What passes the attention of the targets' own layer, [Q, T, D]; it starts from one position per row."""
+        constant = self.maker._attn_constants[layer][positions]
+        self._add(self.maker.leaves.attn_biases, layer, (g * constant).sum(1))
+        return self.prompt.blocks[layer].attn_adjoint_at(g, positions, self.Q).contiguous()
+
+    def down(self, g: Float[Tensor, "Q T D"], top: int) -> Rows:
+        """From the residual stream before layer `top` to the embeddings. Writes over g."""
+        for layer in range(top - 1, -1, -1):
+            if self.replacement.stream(layer) is not None:
+                self.stream(g, layer)
+                return self._rows(top)
+            g = self.layer(g, layer)
+        self._embeddings(g)
+        return self._rows(top)
+
+    def layer(self, g: Float[Tensor, "Q T D"], layer: int) -> Float[Tensor, "Q T D"]:
+        """From behind a layer to before it. Below the first layer's attention stand only embeddings: they are met."""
         block = self.prompt.blocks[layer]
-        constant = self.maker._attn_constants[layer][first : first + g.shape[1]]
-        self._add(self.columns.attn_biases, layer, torch.einsum("twd,wd->t", g, constant))
-        inner = g if block.attn_post_norm is None else block.attn_post_norm.adjoint(g, first)
-        spread = block.attn_norm.adjoint(block.attn.adjoint(inner, first))
-        spread[:, first:] += g
-        return spread
+        passed = self.mlp(g, layer)
+        beside = g if passed is None else g + passed
+        through = g if block.parallel else beside
+        self._attention_bias(through, layer)
+        if layer == 0:
+            self._embeddings_through(through)
+        else:
+            block.add_attn_adjoint(through, beside)
+        return beside
 
-    def mlp(self, g: Float[Tensor, "T W D"], layer: int, first: int) -> Float[Tensor, "T W D"] | None:
-        """Meet everything that was written into the MLP output of `layer`; return the gradient that its skip passes."""
-        block, skip = self.prompt.blocks[layer], self.replacement.skip(layer)
-        after = self.replacement.writes_at == "after_post_norm"
-        post = None if after else block.mlp_post_norm
-        h = g if post is None else post.adjoint(g, first)
-        n_constant, last = self.prompt.n_constant_positions, first + g.shape[1]
+    def _attention_bias(self, g: Float[Tensor, "Q T D"], layer: int) -> None:
+        met = _meet(g, self.maker._attn_constants[layer])
+        self._add(self.maker.leaves.attn_biases, layer, met.sum(1))
+
+    def mlp(self, g: Float[Tensor, "Q T D"], layer: int) -> Float[Tensor, "Q T D"] | None:
+        """Meet everything that was written into the MLP output of `layer`; return the gradient that its way passes."""
+        block, way = self.prompt.blocks[layer], self.replacement.way(layer)
+        place = self.replacement.writes_at if way is None else way.writes_at
+        post = None if place == "after_post_norm" else block.mlp_post_norm
+        h = g if post is None else post.adjoint(g)
         written = block.mlp_written()
-        if skip is not None:
-            written = written - (skip.written if post is None else post.linear(skip.written))
-        for position in range(first, min(last, n_constant)):
-            self._add(self.columns.firsts, layer * n_constant + position, g[:, position - first] @ written[position])
-        start = max(first, n_constant)
-        if start < last:
-            self._live(g, h, layer, first, start)
-        return None if skip is None else self._skip(h, skip, layer, first)
+        if way is not None:
+            written = written - (way.written if post is None else post.linear(way.written))
+        self._firsts(g, written, layer)
+        if post is not None and post.bias is not None:
+            live = g[self.prompt.n_constant_positions :]
+            self._add(self.maker.leaves.mlp_biases, layer, live.sum(0) @ post.bias)
+        if self.replacement.writes_at != "resid_post":
+            self._live(h, layer)
+        return None if way is None else self._pass(h, way, layer)
 
-    def _live(self, g: Float[Tensor, "T W D"], h: Float[Tensor, "T W D"], layer: int, first: int, start: int) -> None:
-        """Meet biases, errors and features at the positions from `start` on; h is the gradient where they write."""
-        last = first + g.shape[1]
-        live = h[:, start - first :]
-        constant = self.replacement.bias[layer]
-        everywhere = constant.ndim == 1
-        bias = live.sum(1) @ constant if everywhere else torch.einsum("twd,wd->t", live, constant[start:last])
-        post = self.prompt.blocks[layer].mlp_post_norm
-        if post is not None and post.bias is not None and self.replacement.writes_at == "before_post_norm":
-            bias = bias + g[:, start - first :].sum(1) @ post.bias
-        self._add(self.columns.mlp_biases, layer, bias)
-        if self.replacement.error is not None:
-            errors = torch.einsum("twd,wd->tw", live, self.replacement.error[layer, start:last])
-            here = self.columns.errors.start + layer * self.prompt.n_positions
-            self.out[:, here + start : here + last] += errors
-        for position in range(start, last):
-            self._features(h[:, position - first], layer, position)
+    def stream(self, g: Float[Tensor, "Q T D"], layer: int) -> None:
+        """Meet everything that the residual stream behind `layer` is rewritten as."""
+        stream = self.replacement.stream(layer)
+        assert stream is not None
+        self._firsts(g, stream, layer)
+        self._live(g, layer)
 
-    def _skip(self, h: Float[Tensor, "T W D"], skip: Skip, layer: int, first: int) -> Float[Tensor, "T W D"]:
-        """The gradient that a skip hands on to what the MLP's norm reads; its norm's bias is a bias."""
-        through = h @ skip.matrix
-        if self.replacement.reads_at == "resid_mid":
+    def _firsts(self, g: Float[Tensor, "Q T D"], written: Float[Tensor, "P D"], layer: int) -> None:
+        """Meet what stands at the constant positions."""
+        n_constant = self.prompt.n_constant_positions
+        for position in range(min(self.Q, n_constant)):
+            self._add(self.maker.leaves.firsts, layer * n_constant + position, g[position] @ written[position])
+
+    def _live(self, h: Float[Tensor, "Q T D"], layer: int) -> None:
+        """Meet biases, errors and features at all but constant positions; h is the gradient where they are written."""
+        start, leaves = self.prompt.n_constant_positions, self.maker.leaves
+        if start >= self.Q:
+            return
+        constant, error, live = self.replacement.bias[layer], self.replacement.error, h[start:]
+        bias = live.sum(0) @ constant if constant.ndim == 1 else _meet(live, constant[start:]).sum(1)
+        self._add(leaves.mlp_biases, layer, bias)
+        if error is not None:
+            here = leaves.errors.start + layer * self.prompt.n_positions
+            self.out[:, here + start : here + self.Q] += _meet(live, error[layer, start:])
+        for position in range(start, self.Q):
+            for write in self.replacement.writes(layer, position):
+                self.met[:, write.columns].addmm_(h[position], write.vectors.T)
+
+    def _pass(self, h: Float[Tensor, "Q T D"], way: Way, layer: int) -> Float[Tensor, "Q T D"]:
+        """The gradient that a way hands on to what the MLP's norm reads; its own constants are biases."""
+        if way.constant is not None:
+            self._add(self.maker.leaves.mlp_biases, layer, _meet(h, way.constant).sum(1))
+        through = way.adjoint(h)
+        if way.reads_at == "resid_mid":
             return through
         norm = self.prompt.blocks[layer].mlp_norm
         if norm.bias is not None:
-            self._add(self.columns.mlp_biases, layer, through.sum(1) @ norm.bias)
-        return norm.adjoint(through, first)
+            self._add(self.maker.leaves.mlp_biases, layer, through.sum(0) @ norm.bias)
+        return norm.adjoint(through)
 
-    def _features(self, h: Float[Tensor, "T D"], layer: int, position: int) -> None:
-        for write in self.replacement.writes(layer, position):
-            to = slice(self.columns.n_leaves + write.features.start, self.columns.n_leaves + write.features.stop)
-            self.out[:, to] += (h @ write.vectors.T) * write.activation
+    def _embeddings_through(self, g: Float[Tensor, "Q T D"]) -> None:
+        """Meet the embeddings through the first layer's attention, as its values."""
+        at_values = self.prompt.blocks[0].value_adjoint(g)
+        for group, _, values in self.maker._embeddings:
+            self.out[:, group.start : group.start + self.Q] += _meet(at_values, values)
 
-    def embeddings(self, g: Float[Tensor, "T W D"], first: int) -> None:
+    def _embeddings(self, g: Float[Tensor, "Q T D"]) -> None:
         """Meet the token and position embeddings at the bottom."""
-        last = first + g.shape[1]
-        for group, embed in (
-            (self.columns.tokens, self.prompt.token_embed),
-            (self.columns.positions, self.prompt.position_embed),
-        ):
-            if embed is not None:
-                entries = torch.einsum("twd,wd->tw", g, embed[first:last])
-                self.out[:, group.start + first : group.start + last] += entries
+        for group, embed, _ in self.maker._embeddings:
+            self.out[:, group.start : group.start + self.Q] += _meet(g, embed)
+
+    def _rows(self, top: int) -> Rows:
+        """What was met, as rows over the features below layer `top`."""
+        active = self.replacement.active
+        sources = (active.position[: active.below(top)] < self.Q).nonzero()[:, 0]
+        entries = self.met.index_select(1, active.column[sources]) * active.activation[sources]
+        return Rows(self.out, sources, entries)
+
+
+def _meet(g: Float[Tensor, "Q T Y"], written: Float[Tensor, "P Y"]) -> Float[Tensor, "T Q"]:
+    """⟨g, written⟩ at each position: a matrix times a vector for each, as products of so few columns are slow."""
+    return torch.stack([at @ vector for at, vector in zip(g, written, strict=False)], dim=1)

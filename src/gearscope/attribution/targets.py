@@ -146,7 +146,9 @@ def aims(targets: Sequence[Target]) -> list[Aim]:
         groups[-1].append(target) if same else groups.append([target])
     return [
         Aim(
-            *_place(group[0]),
+            group[0].entry,
+            group[0].layer,
+            torch.full((len(group),), group[0].position),
             torch.stack([t.vector for t in group]),
             group[0].vector.new_tensor([t.constant for t in group]),
         )

@@ -8,10 +8,11 @@ column, value) and whose reconstructions are what they write. On disk, our own f
                              and, where they were measured, max_activation [F] and density [F] of the features
     layer_1.safetensors      ...
 
-and circuit-tracer's (`config.yaml` with `layer_0.safetensors` ... or `W_enc_0.safetensors`, `W_dec_0.safetensors` ...).
+circuit-tracer's (`config.yaml` with `layer_0.safetensors` ... or `W_enc_0.safetensors`, `W_dec_0.safetensors` ...),
+and, read only, SAELens' (`cfg.json` with `sae_weights.safetensors`, or a folder of such folders).
 
 Reading order: `config.py` (what a dictionary is, without weights), `selection.py` (which features are active),
 `dictionary.py` (the weights and the arithmetic), `collection.py` (one dictionary per layer of a model), `foreign.py`
-(circuit-tracer's names and shapes), `store.py` (folders), `fidelity.py` (how well they write what they should),
-`training/` (a page of its own). Knows nothing about models, prompts or graphs.
+(circuit-tracer's names and shapes), `saelens.py` (SAELens'), `store.py` (folders), `fidelity.py` (how well they write
+what they should), `training/` (a page of its own). Knows nothing about models, prompts or graphs.
 """

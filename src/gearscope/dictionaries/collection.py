@@ -13,9 +13,13 @@ import torch
 from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.errors import DictionaryError
+from gearscope.ids import SiteId
 
 MLP_READS = ("mlp_in", "resid_mid")
 """Sites at which a dictionary can stand in for an MLP; its output site is `mlp_out`."""
+
+SAE_PLACES = ("mlp_out", "resid_post")
+"""Sites that an SAE can stand for."""
 
 
 _SAMPLED_ROWS = 64
@@ -74,6 +78,13 @@ class DictionarySet:
                 digest.update(taken.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
 
+    def check_fits(self, *, n_layers: int, d_model: int) -> None:
+        """Raise DictionaryError unless they can be a basis of such a model."""
+        if self.kind == "sae":
+            self.check_are_saes(n_layers=n_layers, d_model=d_model)
+        else:
+            self.check_stands_in_for_mlps(n_layers=n_layers, d_model=d_model)
+
     def check_stands_in_for_mlps(self, *, n_layers: int, d_model: int) -> None:
         """Raise DictionaryError unless there is one transcoder per layer of such a model, writing there or later."""
         read = {config.read_sites[0].name for config in self.configs}
@@ -96,6 +107,38 @@ class DictionarySet:
             found=f"{len(self.dictionaries)} of width {self.d_model} that read {_few(c.reads for c in self.configs)}"
             f" and write {_few(c.writes for c in self.configs)}",
         )
+
+    def check_are_saes(self, *, n_layers: int, d_model: int) -> str:
+        """Raise DictionaryError unless these are SAEs of such a model, all on `mlp_out` or all on the residual stream.
+
+        Returns `mlp_out`, or `resid_post`: the stream before a layer is the one behind the layer below.
+        """
+        places = {_sae_place(config) for config in self.configs}
+        layers = list(self.saes_by_layer()) if None not in places else []
+        kinds = {place.name for place in places if place is not None}
+        whole = all(config.read_form == config.write_form == "site" for config in self.configs)
+        fits = layers and len(kinds) == 1 and len(layers) == len(self.configs) and max(layers) < n_layers
+        if fits and whole and self.d_model == d_model:
+            return kinds.pop()
+        raise DictionaryError(
+            f"SAEs for a model of {n_layers} layers and width {d_model} were expected, one per layer at most: all on "
+            "blocks.L.mlp_out, or all on the residual stream (blocks.L.resid_post, or resid_pre of layers from 1 on)",
+            found=f"{len(self.dictionaries)} of width {self.d_model} on {_few(c.reads for c in self.configs)}",
+        )
+
+    def saes_by_layer(self) -> dict[int, Dictionary]:
+        """SAEs by the layer whose output, or whose stream behind, they rewrite."""
+        placed = zip(map(_sae_place, self.configs), self.dictionaries, strict=True)
+        return {place.layer: sae for place, sae in placed if place is not None and place.layer is not None}
+
+
+def _sae_place(config: DictionaryConfig) -> SiteId | None:
+    """`mlp_out` or `resid_post` of a layer; None where an SAE cannot stand in for anything."""
+    site = config.read_sites[0]
+    if site.name == "resid_pre" and site.layer:
+        site = SiteId(site.layer - 1, "resid_post")
+    known = config.reads == config.writes and len(config.reads) == 1 and site.name in SAE_PLACES
+    return site if known else None
 
 
 def _in(layer: int | None, n_layers: int) -> bool:

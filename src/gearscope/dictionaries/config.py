@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 from gearscope.config import Config
 from gearscope.ids import SiteId
 
-Activation = Literal["relu", "jumprelu", "topk"]
+Activation = Literal["relu", "jumprelu", "topk", "topk_relu"]
+TOPK = ("topk", "topk_relu")
+"""Activations with a k."""
 ReadForm = Literal["site", "before_gain"]
 WriteForm = Literal["site", "before_post_norm"]
 
@@ -28,9 +30,10 @@ class DictionaryConfig(Config):
     n_features: int = Field(ge=1)
     d_model: int = Field(ge=1)
     activation: Activation
-    """relu: positive pre-activations. jumprelu: those above the feature's threshold. topk: the k largest of a token."""
+    """relu: positive pre-activations. jumprelu: those above the feature's threshold. topk: the k largest of a token.
+    topk_relu: those of the k largest that are positive."""
     k: int | None = Field(default=None, ge=1)
-    """Active features per token; with topk only."""
+    """Active features per token, at most; with topk only."""
     read_form: ReadForm = "site"
     """before_gain: the site is a norm's output, and is read before the norm's gain and bias are applied."""
     write_form: WriteForm = "site"
@@ -44,9 +47,9 @@ class DictionaryConfig(Config):
                     raise ValueError(f"site {site} is written {SiteId.parse(site)}")
             if len(set(sites)) < len(sites):
                 raise ValueError(f"each site once was expected, found {', '.join(sites)}")
-        if self.activation == "topk" and self.k is None:
-            raise ValueError("topk needs k, the number of active features per token")
-        if self.activation != "topk" and self.k is not None:
+        if self.activation in TOPK and self.k is None:
+            raise ValueError(f"{self.activation} needs k, the number of active features per token")
+        if self.activation not in TOPK and self.k is not None:
             raise ValueError(f"k = {self.k} says nothing to {self.activation}; only topk has one")
         if self.k is not None and self.k > self.n_features:
             raise ValueError(f"k = {self.k} is more than the {self.n_features} features")

@@ -128,7 +128,7 @@ class Dictionary:
         Only their rows of `W_dec` are read. Raises DictionaryError when they are not finite.
         """
         rows = self.W_dec[features.to(self.W_dec.device)].to(like)
-        if self.mapped and not bool(rows.isfinite().all()):
+        if self.mapped and rows.numel() and not bool(torch.stack(rows.aminmax()).isfinite().all()):
             bad = features[(~rows.isfinite()).flatten(1).any(1)].tolist()
             raise DictionaryError(
                 f"finite decoders were expected in the dictionary that reads {', '.join(self.config.reads)}",

@@ -170,6 +170,8 @@ def from_set(dictionaries: DictionarySet) -> tuple[dict[str, Any], dict[str, dic
         values = sorted({str(getattr(config, name)) for config in configs})
         if len(values) > 1:
             problems.append(f"{name} {' and '.join(values)}")
+    if any(config.activation == "topk_relu" for config in configs):
+        problems.append("activation topk_relu")
     with_skip = [dictionary.W_skip is not None for dictionary in dictionaries.dictionaries]
     if any(with_skip) and (kind == CROSS_LAYER or not all(with_skip)):
         problems.append("W_skip in a cross-layer transcoder" if kind == CROSS_LAYER else "W_skip in some layers only")

@@ -3,6 +3,7 @@
     relu       a = pre · (pre > 0)
     jumprelu   a = pre · (pre > threshold)                       Rajamanoharan et al. 2024
     topk       a = pre where it is among the token's k largest   Gao et al. 2024; no ReLU after it, as in circuit-tracer
+    topk_relu  a = pre where it is, if it is positive            the same with a ReLU, as in SAELens and sparsify
 
 A code that is exactly zero is not active. Triples are sorted by (row, column), so equal codes are equal tensors.
 Knows nothing about weights.
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gearscope.dictionaries.config import Activation
+from gearscope.dictionaries.config import TOPK, Activation
 
 
 class Codes(NamedTuple):
@@ -40,11 +41,12 @@ def select(
     pre: Float[Tensor, "P F"], activation: Activation, *, k: int | None = None, threshold: Tensor | None = None
 ) -> Codes:
     """The active features of pre-activations. `threshold` is [F] and belongs to jumprelu; `k` belongs to topk."""
-    if activation == "topk":
+    if activation in TOPK:
         assert k is not None
         columns = pre.topk(k, dim=1).indices.sort(dim=1).values.flatten()
         rows = torch.arange(len(pre), device=pre.device).repeat_interleave(k)
-        kept = pre[rows, columns] != 0
+        found = pre[rows, columns]
+        kept = found != 0 if activation == "topk" else found > 0
         rows, columns = rows[kept], columns[kept]
     else:
         assert (threshold is not None) == (activation == "jumprelu")

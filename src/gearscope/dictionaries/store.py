@@ -1,4 +1,4 @@
-"""Dictionaries on disk: our own folders and circuit-tracer's, read and written. The only file here that touches it.
+"""Dictionaries on disk: our own folders, circuit-tracer's and SAELens'. The only file here that touches it.
 
 Only safetensors are opened; nothing is ever unpickled. `W_dec` stays mapped: the operating system reads the rows that
 are used. Biases and encoders are read at once, and half precision becomes float32 there.
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from gearscope.artifact import MANIFEST, new_folder, read_manifest, write_manifest, write_text
-from gearscope.dictionaries import foreign
+from gearscope.dictionaries import foreign, saelens
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.dictionary import STATISTICS, Dictionary
@@ -30,19 +30,26 @@ _UNREAD = (".npz", ".npy", ".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 
 def read_dictionaries(folder: Path) -> DictionarySet:
-    """Open a folder of dictionaries, ours or circuit-tracer's. Raises ArtifactError, DictionaryError, ConfigError."""
+    """Open a folder of dictionaries: ours, circuit-tracer's, or one of SAELens, or a folder of those.
+
+    Raises ArtifactError, DictionaryError, ConfigError.
+    """
     if folder.suffix in _UNREAD:
         raise _not_safetensors(folder.name)
     if (folder / MANIFEST).is_file():
         return _read_own(folder)
     if (folder / FOREIGN_SETTINGS).is_file():
         return _read_foreign(folder)
+    checkpoints = _saelens_folders(folder)
+    if checkpoints:
+        return _read_saelens(checkpoints, folder)
     unread = sorted(p.name for p in folder.iterdir() if p.suffix in _UNREAD) if folder.is_dir() else []
     if unread:
         raise _not_safetensors(", ".join(unread[:3]))
     raise ArtifactError(
-        f"a folder of dictionaries was expected at {folder}, with {MANIFEST} or circuit-tracer's {FOREIGN_SETTINGS}",
-        found="neither" if folder.is_dir() else "no such folder",
+        f"a folder of dictionaries was expected at {folder}, with {MANIFEST}, circuit-tracer's {FOREIGN_SETTINGS} or "
+        f"SAELens' {saelens.SETTINGS}",
+        found="none of them" if folder.is_dir() else "no such folder",
     )
 
 
@@ -172,6 +179,36 @@ def _foreign_files(folder: Path, settings: foreign.Settings) -> list[list[Path]]
     if problems:
         raise ArtifactError(f"{folder} should hold the files of a {settings.kind}", found=", ".join(problems))
     return [[folder / name for name in names] for names in files]
+
+
+def _saelens_folders(folder: Path) -> list[Path]:
+    """The folder itself, or those in it, that hold a dictionary of SAELens; at most two levels deep."""
+    if not folder.is_dir():
+        return []
+    inside = [child for child in sorted(folder.rglob(saelens.SETTINGS)) if len(child.relative_to(folder).parts) <= 3]
+    return [path.parent for path in inside]
+
+
+def _read_saelens(checkpoints: list[Path], folder: Path) -> DictionarySet:
+    """SAELens' dictionaries, ordered by the layer that they read."""
+    opened = _all([partial(_saelens_dictionary, path) for path in checkpoints], folder)
+    opened.sort(key=lambda one: (one[1].config.read_sites[0].layer or 0, one[1].config.reads))
+    models = sorted({model for model, _ in opened if model})
+    if len(models) > 1:
+        raise ArtifactError(f"dictionaries of one model were expected in {folder}", found=" and ".join(models))
+    return DictionarySet(dictionaries=tuple(one for _, one in opened), model=models[0] if models else "")
+
+
+def _saelens_dictionary(folder: Path) -> tuple[str, Dictionary]:
+    """The model's name and the dictionary of one checkpoint."""
+    path, weights = folder / saelens.SETTINGS, folder / saelens.WEIGHTS
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} should be JSON", found=" ".join(str(error).split())) from error
+    settings = saelens.parse_settings(data, str(path))
+    tensors = {name: foreign.at_least_single(tensor) for name, tensor in _mapped(weights).items()}
+    return settings.model, saelens.to_dictionary(settings, tensors, str(weights))
 
 
 def _all(steps: Sequence[Callable[[], T]], folder: Path) -> list[T]:

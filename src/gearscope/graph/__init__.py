@@ -17,6 +17,7 @@ Reading order:
     schema.py       graph -> JSON-able dictionary
     reading.py      JSON -> graph, ours and foreign
     store.py        read and write graph files (the only file of the room that touches the disk)
+    routing.py      which experts the prompt was sent to
     text.py         a circuit as plain text
     placement.py    where the boxes of a picture stand, so that none touch
     picture.py      a circuit as an SVG picture

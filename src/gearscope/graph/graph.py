@@ -163,7 +163,7 @@ class AttributionGraph:
     def with_scores(self) -> "AttributionGraph":
         """The same graph with its scores, its influence and the cumulative shares. Only for unpruned graphs."""
         influence = self.node_influence()
-        scores = measure(self.nodes, self.adjacency, self.rest_abs)
+        scores = measure(self.nodes, self.adjacency, self.rest_abs, influence)
         return replace(self, scores=scores, influence=influence, cumulative=cumulative_share(influence))
 
 

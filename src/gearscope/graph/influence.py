@@ -10,8 +10,11 @@ one layer are done together. Graphs of others whose layers do not order their ed
 Signed influence is the same recursion with A in place of |A|. Edge score: Â[t, s] (w[t] + I[t]).
 Ameisen et al. 2025, "Circuit tracing", appendix on pruning.
 
-Never builds an N x N array. Knows nothing about what nodes mean beyond their kind and layer.
+Never builds an N x N array; entries are read where they lie, the rows of one layer at a time. Knows nothing about what
+nodes mean beyond their kind and layer.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,9 +27,18 @@ from gearscope.graph.nodes import Nodes
 _NOTHING = 1e-30
 
 
-def row_mass(adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Absolute sum of every row, rest included."""
-    return abs(adjacency) @ np.ones(adjacency.shape[1]) + rest_abs
+def row_mass(
+    adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], without: slice | None = None
+) -> Float[np.ndarray, " N"]:
+    """Absolute sum of every row, rest included; the columns `without` left out."""
+    sizes = np.abs(adjacency.data)
+    if without is not None:
+        sizes[(adjacency.indices >= without.start) & (adjacency.indices < without.stop)] = 0
+    mass = np.array(rest_abs, dtype=np.float64)
+    filled = np.flatnonzero(np.diff(adjacency.indptr))
+    if len(filled):
+        mass[filled] += np.add.reduceat(sizes, adjacency.indptr[filled], dtype=np.float64)
+    return mass
 
 
 def row_scale(mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
@@ -34,14 +46,22 @@ def row_scale(mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     return 1.0 / np.where(mass > _NOTHING, mass, 1.0)
 
 
-def node_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-    """Influence of every node on the weighted targets; targets themselves have none. Raises GraphError on cycles."""
-    return _flow(nodes, abs(adjacency), row_mass(adjacency, rest_abs))
+def node_influence(
+    nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], without: slice | None = None
+) -> Float[np.ndarray, " N"]:
+    """Influence of every node on the weighted targets; targets themselves have none. Raises GraphError on cycles.
+
+    Sources `without` (a range that sends and receives nothing else) are taken out of the graph, and have none either.
+    """
+    influence = _flow(nodes, adjacency, row_mass(adjacency, rest_abs, without), np.abs)
+    if without is not None:
+        influence[without] = 0
+    return influence
 
 
 def signed_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     """The same with signs: paths with an odd number of negative edges count negative. Raises GraphError on cycles."""
-    return _flow(nodes, adjacency, row_mass(adjacency, rest_abs))
+    return _flow(nodes, adjacency, row_mass(adjacency, rest_abs), np.positive)
 
 
 def edge_scores(
@@ -69,19 +89,41 @@ def row_groups(nodes: Nodes, adjacency: csr_array) -> list[Int[np.ndarray, " K"]
     return np.split(order, np.flatnonzero(np.diff(depth[order])) + 1)
 
 
-def _flow(nodes: Nodes, edges: csr_array, mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+def _flow(
+    nodes: Nodes, edges: csr_array, mass: Float[np.ndarray, " N"], of: Callable[[np.ndarray], np.ndarray]
+) -> Float[np.ndarray, " N"]:
+    """Back-substitution over |A| or A: `of` is applied to the entries."""
     weight = np.nan_to_num(nodes.weight)
     scale = row_scale(mass)
     groups = row_groups(nodes, edges)
     if groups is None:
-        return _flow_by_products(nodes, edges, weight, scale)
+        return _flow_by_products(
+            nodes, csr_array((of(edges.data), edges.indices, edges.indptr), edges.shape), weight, scale
+        )
     influence = np.zeros(len(nodes))
     for rows in groups:
         arriving = (weight[rows] + influence[rows]) * scale[rows]
-        busy = arriving != 0
-        if busy.any():
-            influence += edges[rows[busy]].T @ arriving[busy]
+        if arriving.any():
+            influence += _sent(edges, rows, arriving, of)
     return influence
+
+
+def _sent(
+    edges: csr_array,
+    rows: Int[np.ndarray, " K"],
+    arriving: Float[np.ndarray, " K"],
+    of: Callable[[np.ndarray], np.ndarray],
+) -> Float[np.ndarray, " N"]:
+    """What these rows hand on to their sources."""
+    start, stop = int(rows[0]), int(rows[-1]) + 1
+    if stop - start == len(rows):
+        indptr = edges.indptr[start : stop + 1]
+        here = slice(int(indptr[0]), int(indptr[-1]))
+        some = csr_array((of(edges.data[here]), edges.indices[here], indptr - indptr[0]), (len(rows), edges.shape[1]))
+    else:
+        some = edges[rows]
+        some.data = of(some.data)
+    return some.T @ arriving
 
 
 def _flow_by_products(

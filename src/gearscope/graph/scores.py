@@ -89,13 +89,22 @@ class _Flow(NamedTuple):
     ends: dict[str, float]
 
 
-def measure(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Scores:
-    """Scores of an unpruned graph. `rest_abs` is the mass of unexpanded features; raises GraphError on cycles."""
-    flow = _flow_to_leaves(nodes, adjacency, rest_abs)
-    kept = adjacency.copy()
-    constants = nodes.layout.constants
-    kept.data[(kept.indices >= constants.start) & (kept.indices < constants.stop)] = 0
-    bare = _flow_to_leaves(nodes, kept, rest_abs)
+def measure(
+    nodes: Nodes,
+    adjacency: csr_array,
+    rest_abs: Float[np.ndarray, " N"],
+    influence: Float[np.ndarray, " N"] | None = None,
+) -> Scores:
+    """Scores of an unpruned graph. `rest_abs` is the mass of unexpanded features; raises GraphError on cycles.
+
+    `influence` is that of all nodes, where it is known already.
+    """
+    if influence is None:
+        influence = node_influence(nodes, adjacency, rest_abs)
+    flow = _flow_to_leaves(nodes, influence, rest_abs, row_mass(adjacency, rest_abs))
+    without = nodes.layout.constants
+    bare_influence = node_influence(nodes, adjacency, rest_abs, without)
+    bare = _flow_to_leaves(nodes, bare_influence, rest_abs, row_mass(adjacency, rest_abs, without))
     total = flow.total or 1.0
     return Scores(
         replacement=Forms(
@@ -113,11 +122,16 @@ def measure(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"
     )
 
 
-def _flow_to_leaves(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> _Flow:
+def _flow_to_leaves(
+    nodes: Nodes,
+    influence: Float[np.ndarray, " N"],
+    rest_abs: Float[np.ndarray, " N"],
+    mass: Float[np.ndarray, " N"],
+) -> _Flow:
     layout = nodes.layout
     weight = np.nan_to_num(nodes.weight)
-    arriving = node_influence(nodes, adjacency, rest_abs) + weight
-    into_rest = arriving * rest_abs * row_scale(row_mass(adjacency, rest_abs))
+    arriving = influence + weight
+    into_rest = arriving * rest_abs * row_scale(mass)
     # foreign targets may have no layer of their own: they read every layer
     top = max(nodes.layer.max(initial=-1) + 1, 0)
     layer = np.where(nodes.layer >= 0, nodes.layer, top)

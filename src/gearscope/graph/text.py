@@ -1,7 +1,7 @@
 """A circuit as plain text that fits a screen: what was traced, how much is explained, what feeds what.
 
     describe(graph)              header, scores, inputs of the targets, supernodes, what the prompt's tokens feed,
-                                 the strongest paths, inhibition
+                                 the strongest paths, inhibition, the experts chosen where the answer is read
     describe_node(graph, node)   one node: what it says to the output, what feeds it, what it feeds
 
 A weight is the signed direct effect in units of the receiving node's value; a percentage is its share of all that the
@@ -21,10 +21,11 @@ from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.influence import edge_scores
 from gearscope.graph.nodes import KIND_ORDER, NodeKind
 from gearscope.graph.paths import strongest_paths
+from gearscope.graph.routing import expert_of, read_routing
 from gearscope.graph.scores import Forms
 
 MAIN_INPUTS, OTHER_INPUTS, OTHER_TARGETS = 10, 3, 2
-TOKENS, OPERANDS, FED_BY_TOKEN, PATHS, INHIBITORS, GROUPS = 12, 4, 3, 8, 5, 12
+TOKENS, OPERANDS, FED_BY_TOKEN, PATHS, INHIBITORS, GROUPS, ROUTED = 12, 4, 3, 8, 5, 12, 12
 _PLURAL = {
     NodeKind.FEATURE: "features",
     NodeKind.ERROR: "errors",
@@ -49,6 +50,7 @@ def describe(graph: AttributionGraph, width: int = 100) -> str:
         _tokens(graph, influence, by_influence),
         _paths(graph),
         _inhibition(graph),
+        _routing(graph),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
     return "\n".join(clipped(line, width) for line in lines[:-1])
@@ -63,6 +65,9 @@ def describe_node(graph: AttributionGraph, node: int, width: int = 100) -> str:
     fed = graph.adjacency[:, [node]].tocoo()
     order = np.argsort(-np.abs(fed.data), kind="stable")[:MAIN_INPUTS]
     feeds = [f"  {fed.data[i]:+9.3f}  {node_name(graph, int(fed.row[i]))}" for i in order.tolist()]
+    expert = expert_of(graph, node)
+    if expert is not None:
+        figures.append(f"expert {expert.expert} with weight {expert.weight:.3g} on this token")
     head = [
         f"NODE     {node_name(graph, node)}   id {printable(nodes.ids[node])}",
         " " * 9 + ", ".join([*figures, share]),
@@ -278,3 +283,15 @@ def _inhibition(graph: AttributionGraph) -> list[str]:
     target = _ranked_targets(graph)[0]
     lines: Iterable[str] = _strongest(graph, target, INHIBITORS, sign=-1)
     return [f"WHAT INHIBITS {_target(graph, target)}", *lines] if lines else []
+
+
+def _routing(graph: AttributionGraph) -> list[str]:
+    """The experts that routers chose at the position of the strongest target, held fixed while the graph was traced."""
+    position = int(graph.nodes.position[_ranked_targets(graph)[0]])
+    layers = sorted(read_routing(graph).items())
+    lines = [
+        f"  layer {layer:<3} " + ", ".join(f"expert {c.expert} {c.weight:.3f}" for c in routing.at(position))
+        for layer, routing in layers[:ROUTED]
+    ]
+    lines += [f"  … {len(layers) - ROUTED} more layers"] if len(layers) > ROUTED else []
+    return [f"EXPERTS   chosen at position {position} and frozen, with their weights", *lines] if lines else []

@@ -7,11 +7,13 @@ stream is an affine function of what is written into it (Ameisen et al. 2025, "C
     attention   a_q  = Σ_h Σ_k A_hqk (x_k W_V^h + b_V^h) W_O^h + b_O  adjoint  g ↦ Σ_h (Σ_q A_hqk g_q W_O^hᵀ) W_V^hᵀ
 
 `record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
-take gradients `g` of shape [T, Q, D] for T target rows at the first Q positions (the causal cone) and keep that shape.
+take gradients `g` [Q, T, D] of T target rows at the first Q positions (the causal cone), positions first, so that
+each position's rows and each product over all of them are one piece of memory; or [T, D], each row at one position.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -30,9 +32,14 @@ class FrozenNorm:
     centred: bool
     """True for LayerNorm: the mean over the width is taken away first."""
 
-    def adjoint(self, g: Float[Tensor, "T W D"], first: int = 0) -> Float[Tensor, "T W D"]:
+    def adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
         """Gradient at the norm's input from the gradient `g` at its output."""
-        g = g * (self.weight * self.scale[first : first + g.shape[1], None])
+        g = g * (self.weight * self.scale[: len(g), None])[:, None]
+        return g - g.mean(-1, keepdim=True) if self.centred else g
+
+    def adjoint_at(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "T D"]:
+        """The same for rows that stand at one position each."""
+        g = g * (self.weight * self.scale[positions, None])
         return g - g.mean(-1, keepdim=True) if self.centred else g
 
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
@@ -56,23 +63,6 @@ class FrozenAttention:
     W_O: Float[Tensor, "H E D"]
     b_O: Float[Tensor, " D"] | None
 
-    @cached_property
-    def _flat(self) -> tuple[Float[Tensor, "D HE"], Float[Tensor, "GE D"]]:
-        """W_Oᵀ and W_Vᵀ with their heads side by side, so that each adjoint is two plain matrix products."""
-        H, E, D = self.W_O.shape
-        return self.W_O.reshape(H * E, D).T, self.W_V.transpose(1, 2).reshape(-1, D)
-
-    def adjoint(self, g: Float[Tensor, "T W D"], first: int = 0) -> Float[Tensor, "T Q D"]:
-        """Gradient at the attention's input, at all positions 0 .. Q = first + W, from the gradient at its output."""
-        T, W, D = g.shape
-        H, E, _ = self.W_O.shape
-        groups, Q = self.W_V.shape[0], first + W
-        W_O_T, W_V_T = self._flat
-        z_HTWE = (g.reshape(T * W, D) @ W_O_T).view(T, W, H, E).permute(2, 0, 1, 3)
-        v_HTQE = torch.matmul(self.pattern[:, first:Q, :Q].transpose(1, 2).unsqueeze(1), z_HTWE)
-        v_GTQE = v_HTQE.view(groups, H // groups, T, Q, E).sum(1) if groups < H else v_HTQE
-        return (v_GTQE.permute(1, 2, 0, 3).reshape(T * Q, groups * E) @ W_V_T).view(T, Q, D)
-
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """The frozen attention without its biases, applied to a part of its input."""
         return self._mix(torch.matmul(x, self.W_V))
@@ -88,6 +78,17 @@ class FrozenAttention:
     def _mix(self, values: Float[Tensor, "Hkv P E"]) -> Float[Tensor, "P D"]:
         per_head = values.repeat_interleave(self.W_O.shape[0] // values.shape[0], dim=0)
         return torch.matmul(torch.matmul(self.pattern, per_head), self.W_O).sum(0)
+
+
+class _AttnAdjoint(NamedTuple):
+    """The adjoint of an attention and of the norm before it: everything of that norm is folded in."""
+
+    W_O_T: Float[Tensor, "D HE"]
+    """W_Oᵀ, heads side by side."""
+    pattern_T: Float[Tensor, "H P P"]
+    """[head, key, query], times 1/σ of the norm at the key."""
+    W_V_T: Float[Tensor, "Hkv E D"]
+    """W_Vᵀ, times the norm's gain, centred where the norm centres."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,55 @@ class FrozenBlock:
     routing: Float[Tensor, "P X"] | None = None
     """The weight of each expert at each position, zero where it was not chosen; None for a dense MLP."""
     parallel: bool = False
+
+    @cached_property
+    def _attn_adjoint(self) -> _AttnAdjoint:
+        attn, norm = self.attn, self.attn_norm
+        W_V_T = attn.W_V.transpose(1, 2) * norm.weight
+        if norm.centred:
+            W_V_T = W_V_T - W_V_T.mean(-1, keepdim=True)
+        pattern_T = attn.pattern.transpose(1, 2) * norm.scale[:, None]
+        return _AttnAdjoint(attn.W_O.flatten(0, 1).T, pattern_T, W_V_T.contiguous())
+
+    def value_adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T GE"]:
+        """Gradient at the attention's values, value heads side by side, from that behind the attention block.
+
+        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient.
+        """
+        Q, T, D = g.shape
+        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
+        inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint(g)
+        z_HQTE = (inner.reshape(Q * T, D) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
+        v_HQTE = torch.bmm(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E))
+        v_GQTE = v_HQTE.view(groups, H // groups, Q, T * E).sum(1) if groups < H else v_HQTE
+        return v_GQTE.view(groups, Q, T, E).permute(1, 2, 0, 3).reshape(Q, T, groups * E)
+
+    def value(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P GE"]:
+        """What parts x of the residual stream contribute to the values, 1/σ left out: ⟨value_adjoint(g), value(x)⟩ is
+        what the attention hands on from x."""
+        return x @ self._attn_adjoint.W_V_T.flatten(0, 1).T
+
+    def add_attn_adjoint(self, g: Float[Tensor, "Q T D"], to: Float[Tensor, "Q T D"]) -> None:
+        """Add to `to`, in place, what of the gradient `g` behind the attention block passes backwards through it.
+
+        `to` may be `g`: the stream beside the attention.
+        """
+        v = self.value_adjoint(g).flatten(0, 1)
+        to.view(-1, to.shape[2]).addmm_(v, self._attn_adjoint.W_V_T.flatten(0, 1))
+
+    def attn_adjoint_at(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"], Q: int) -> Float[Tensor, "Q T D"]:
+        """What passes backwards through the attention block, to the first Q positions, from one position per row.
+
+        Heads are taken through W_V before they are spread over positions: two products per row, not Q of them.
+        """
+        T, D = g.shape
+        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
+        inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
+        z_GNE = (inner @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
+        u_HTD = torch.bmm(z_GNE, W_V_T).view(H, T, D)
+        return torch.bmm(pattern_T[:, :Q, positions].permute(2, 1, 0), u_HTD.transpose(0, 1)).transpose(0, 1)
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""
@@ -166,11 +216,21 @@ class FrozenPrompt:
     def resid_mid(self) -> Float[Tensor, "L P D"]:
         """The residual stream between attention and MLP of each layer, composed from the frozen pieces."""
         assert not any(block.parallel for block in self.blocks), "a parallel layer has no residual stream in between"
+        return self._streams[0]
+
+    def resid_post(self) -> Float[Tensor, "L P D"]:
+        """The residual stream behind each layer, likewise."""
+        return self._streams[1]
+
+    @cached_property
+    def _streams(self) -> tuple[Float[Tensor, "L P D"], Float[Tensor, "L P D"]]:
+        """The residual stream with the attention's and then with the MLP's output, by layer."""
         stream = self.token_embed if self.position_embed is None else self.token_embed + self.position_embed
-        found = []
+        mid, post = [], []
         for block in self.blocks:
             out = block.attn.linear(block.attn_norm.linear(stream))
             out = out if block.attn_post_norm is None else block.attn_post_norm.linear(out)
-            found.append(stream + out + block.attn_constant())
-            stream = found[-1] + block.mlp_written()
-        return torch.stack(found)
+            mid.append(stream + out + block.attn_constant())
+            stream = mid[-1] + block.mlp_written()
+            post.append(stream)
+        return torch.stack(mid), torch.stack(post)

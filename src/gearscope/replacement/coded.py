@@ -12,8 +12,9 @@ families. Encoders and decoders of active features are gathered once, so a decod
 Knows nothing about targets or graphs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -25,7 +26,7 @@ from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
 from gearscope.errors import DictionaryError
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Way, Write, WritePlace
 
 
 def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Coded":
@@ -37,88 +38,107 @@ def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Cod
         expected = "dictionaries that read mlp_in were expected: MLP and attention are parallel in this model"
         raise DictionaryError(expected, found="ones that read resid_mid")
     behind = dictionaries.configs[0].write_form == "site"
+    writes_at: WritePlace = "after_post_norm" if behind else "before_post_norm"
     inputs = list(prompt.resid_mid()) if reads_at == "resid_mid" else [block.mlp_in for block in prompt.blocks]
-    left = torch.stack([block.mlp_written() if behind else block.mlp_out for block in prompt.blocks])
-    bias = left.new_zeros(L, prompt.d_model)
-    layers = []
-    for layer, stored in enumerate(dictionaries.dictionaries):
-        norm = prompt.blocks[layer].mlp_norm
-        coder = stored.after_norm(norm.weight, norm.bias) if stored.config.read_form == "before_gain" else stored
-        coded = _code(coder, layer, inputs[layer], first)
-        layers.append(coded)
-        for site, target in enumerate(coded.targets):
-            left[target].index_add_(0, coded.position, -coded.decoders[site] * coded.activation[:, None])
-            bias[target] += coder.b_dec[site].to(left)
-        if coded.skip is not None:
-            left[layer] -= coded.skip.written
-    left -= bias[:, None]
-    left[:, :first] = 0
-    return Coded(
-        active=_active(layers, n_layers=L, n_positions=prompt.n_positions),
-        bias=bias,
-        error=left,
-        layers=tuple(layers),
+    coders = [_on_norm_output(prompt, layer, stored) for layer, stored in enumerate(dictionaries.dictionaries)]
+    codes = [coder.encode(x[first:, None]) for coder, x in zip(coders, inputs, strict=True)]
+    active = active_features(codes, n_positions=prompt.n_positions)
+    like = inputs[0]
+    used = [(coder, some.columns.to(coder.W_enc.device)) for coder, some in zip(coders, codes, strict=True)]
+    coded = Coded(
+        active=active,
+        bias=_biases(coders, like),
+        error=torch.stack([block.mlp_written() if behind else block.mlp_out for block in prompt.blocks]),
+        W_enc=torch.cat([coder.W_enc[index, 0].to(like) for coder, index in used]),
+        b_enc=torch.cat([coder.b_enc[index].to(like) for coder, index in used]),
+        decoders=_decoders(coders, active, like),
+        ways=tuple(_skip(coder, x, reads_at, writes_at) for coder, x in zip(coders, inputs, strict=True)),
+        streams=(None,) * L,
         reads_at=reads_at,
-        writes_at="after_post_norm" if behind else "before_post_norm",
+        writes_at=writes_at,
     )
+    return replace(coded, error=unwritten(coded, first))
 
 
-class LayerCodes(NamedTuple):
-    """The active features that read at one layer, sorted by position and index, with their weights."""
-
-    position: Int[Tensor, " K"]
-    index: Int[Tensor, " K"]
-    activation: Float[Tensor, " K"]
-    W_enc: Float[Tensor, "K D"]
-    b_enc: Float[Tensor, " K"]
-    decoders: Float[Tensor, "S K D"]
-    targets: tuple[int, ...]
-    """The layers written to, in the order of `decoders`."""
-    skip: Skip | None
-
-    def take(self, chosen: Int[Tensor, " C"]) -> "LayerCodes":
-        """Only the chosen features."""
-        return self._replace(
-            position=self.position[chosen],
-            index=self.index[chosen],
-            activation=self.activation[chosen],
-            W_enc=self.W_enc[chosen],
-            b_enc=self.b_enc[chosen],
-            decoders=self.decoders[:, chosen],
-        )
+def unwritten(coded: "Coded", first: int) -> Float[Tensor, "L P D"]:
+    """What stands in `error` so far, less biases, skips and features; zero at constant positions."""
+    left = coded.error - coded.bias[:, None]
+    for layer, way in enumerate(coded.ways):
+        if isinstance(way, Skip):
+            left[layer] -= way.written
+        for position in range(first, left.shape[1]):
+            for write in coded.writes(layer, position):
+                left[layer, position] -= write.activation @ write.vectors
+    left[:, :first] = 0
+    return left
 
 
-def _code(coder: Dictionary, layer: int, x: Float[Tensor, "P D"], first: int) -> LayerCodes:
-    """Encode one layer; constant positions have no features."""
-    codes: Codes = coder.encode(x[first:, None])
-    skip = None
-    if coder.W_skip is not None:
-        matrix = coder.W_skip.to(x)
-        skip = Skip(matrix, x @ matrix.T)
-    used = codes.columns.to(coder.W_enc.device)
-    return LayerCodes(
-        position=codes.rows + first,
-        index=codes.columns,
-        activation=codes.values,
-        W_enc=coder.W_enc[used, 0].to(x),
-        b_enc=coder.b_enc[used].to(x),
-        decoders=coder.decoders(codes.columns, x).transpose(0, 1).contiguous(),
-        targets=tuple(site.layer for site in coder.config.write_sites if site.layer is not None),
-        skip=skip,
-    )
+def _on_norm_output(prompt: FrozenPrompt, layer: int, stored: Dictionary) -> Dictionary:
+    norm = prompt.blocks[layer].mlp_norm
+    return stored.after_norm(norm.weight, norm.bias) if stored.config.read_form == "before_gain" else stored
 
 
-def _active(layers: list[LayerCodes], *, n_layers: int, n_positions: int) -> Active:
-    activation = torch.cat([codes.activation for codes in layers])
+def active_features(codes: Sequence[Codes], *, n_positions: int) -> Active:
+    """The features of all layers, from their codes. Constant positions have none: codes begin behind them."""
+    first = n_positions - codes[0].n_rows
+    activation = torch.cat([some.values for some in codes])
     return Active.build(
-        torch.cat([torch.full_like(codes.index, layer) for layer, codes in enumerate(layers)]),
-        torch.cat([codes.position for codes in layers]),
-        torch.cat([codes.index for codes in layers]),
+        torch.cat([torch.full_like(some.columns, layer) for layer, some in enumerate(codes)]),
+        torch.cat([some.rows for some in codes]) + first,
+        torch.cat([some.columns for some in codes]),
         activation,
         activation,
-        n_layers=n_layers,
+        n_layers=len(codes),
         n_positions=n_positions,
     )
+
+
+def _biases(coders: list[Dictionary], like: Tensor) -> Float[Tensor, "L D"]:
+    bias = like.new_zeros(len(coders), like.shape[1])
+    for coder in coders:
+        for site, target in enumerate(_targets(coder)):
+            bias[target] += coder.b_dec[site].to(like)
+    return bias
+
+
+def _targets(coder: Dictionary) -> list[int]:
+    """The layers written to, in the order of the write sites."""
+    return [site.layer for site in coder.config.write_sites if site.layer is not None]
+
+
+def _skip(coder: Dictionary, x: Float[Tensor, "P D"], reads_at: ReadPlace, writes_at: WritePlace) -> Skip | None:
+    if coder.W_skip is None:
+        return None
+    matrix = coder.W_skip.to(x)
+    return Skip(matrix, x @ matrix.T, reads_at, writes_at)
+
+
+class LayerDecoders(NamedTuple):
+    """What is written into one layer per unit of activation: by column, the features of the sources and no others."""
+
+    sources: tuple[int, ...]
+    """The layers that write here, ascending."""
+    vectors: Float[Tensor, "K D"]
+
+    def features(self, active: Active) -> Int[Tensor, " K"]:
+        """The number of the feature that each vector belongs to."""
+        writes = torch.zeros(len(active.bounds), dtype=torch.bool, device=active.layer.device)
+        writes[list(self.sources)] = True
+        return active.by_column[writes[active.layer[active.by_column]]]
+
+
+def _decoders(coders: list[Dictionary], active: Active, like: Tensor) -> tuple[LayerDecoders, ...]:
+    """Read each dictionary's decoders of its active features once, and sort them by the layer they write to."""
+    found, writers = [], []
+    for target in range(len(coders)):
+        empty = LayerDecoders(tuple(s for s, coder in enumerate(coders) if target in _targets(coder)), like[:0])
+        writers.append(active.layer[empty.features(active)])
+        found.append(empty._replace(vectors=like.new_empty(len(writers[-1]), like.shape[1])))
+    for source, coder in enumerate(coders):
+        read = coder.decoders(active.index[active.below(source) : active.below(source + 1)], like)
+        for site, target in enumerate(_targets(coder)):
+            found[target].vectors[writers[target] == source] = read[:, site]
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,38 +151,71 @@ class Coded:
     active: Active
     bias: Float[Tensor, "L D"]
     error: Float[Tensor, "L P D"]
-    layers: tuple[LayerCodes, ...]
+    W_enc: Float[Tensor, "K D"]
+    """What each active feature reads, at its own position."""
+    b_enc: Float[Tensor, " K"]
+    decoders: tuple[LayerDecoders, ...]
+    ways: tuple[Way | None, ...]
+    """By layer: the dictionary's own skip, or an MLP that SAEs leave standing."""
+    streams: tuple[Float[Tensor, "P D"] | None, ...]
+    """By layer: the residual stream behind it, where features stand for it."""
     reads_at: ReadPlace
     writes_at: WritePlace
 
-    def _within(self, layer: int, features: slice) -> slice:
-        below = self.active.below(layer)
-        return slice(features.start - below, features.stop - below)
+    @cached_property
+    def _writes(self) -> list[list[list[Write]]]:
+        """By layer and position."""
+        active, n_positions = self.active, self.active.bounds.shape[1] - 1
+        activation = active.activation[active.by_column]
+        found = []
+        for sources, vectors in self.decoders:
+            runs, start, here = _runs(sources), 0, []
+            for position in range(n_positions):
+                writes = []
+                for first, last in runs:
+                    columns = active.columns(position, first, last)
+                    stop = start + columns.stop - columns.start
+                    if stop > start:
+                        writes.append(Write(columns, vectors[start:stop], activation[columns]))
+                    start = stop
+                here.append(writes)
+            found.append(here)
+        return found
 
     def writes(self, layer: int, position: int) -> Iterable[Write]:
         """The features at `position` of every layer that writes to `layer`: its own, and earlier ones of a CLT."""
-        for source in range(layer + 1):
-            codes, here = self.layers[source], self.active.at(source, position)
-            if layer in codes.targets and here.start < here.stop:
-                vectors = codes.decoders[codes.targets.index(layer), self._within(source, here)]
-                yield Write(here, vectors, self.active.activation[here])
+        return self._writes[layer][position]
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
         """Rows of the encoder, and their biases."""
-        layer = int(self.active.layer[chosen[0]])
-        local = chosen - self.active.below(layer)
-        return Read(self.layers[layer].W_enc[local], self.layers[layer].b_enc[local])
+        return Read(self.W_enc[chosen], self.b_enc[chosen])
 
-    def skip(self, layer: int) -> Skip | None:
-        """The skip of the layer's own dictionary."""
-        return self.layers[layer].skip
+    def way(self, layer: int) -> Way | None:
+        """The linear path past the layer's features."""
+        return self.ways[layer]
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """What SAEs rewrite behind the layer."""
+        return self.streams[layer]
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Coded":
         """The same prompt with only the chosen features."""
-        counts = torch.bincount(self.active.layer[chosen], minlength=len(self.layers)).tolist()
-        parts = torch.split(chosen, counts)
-        layers = [
-            codes.take(part - self.active.below(layer))
-            for layer, (codes, part) in enumerate(zip(self.layers, parts, strict=True))
+        kept = torch.zeros(len(self.active), dtype=torch.bool, device=chosen.device)
+        kept[chosen] = True
+        decoders = [
+            LayerDecoders(some.sources, some.vectors[kept[some.features(self.active)]]) for some in self.decoders
         ]
-        return replace(self, active=self.active.take(chosen), layers=tuple(layers))
+        return replace(
+            self,
+            active=self.active.take(chosen),
+            W_enc=self.W_enc[chosen],
+            b_enc=self.b_enc[chosen],
+            decoders=tuple(decoders),
+        )
+
+
+def _runs(layers: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Ascending numbers as (first, last) of each run without a gap."""
+    starts = [layer for layer in layers if layer - 1 not in layers]
+    stops = [layer for layer in layers if layer + 1 not in layers]
+    return list(zip(starts, stops, strict=True))

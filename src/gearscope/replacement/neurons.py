@@ -17,6 +17,8 @@ Knows nothing about targets or graphs.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -24,7 +26,7 @@ from torch import Tensor, nn
 
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.mlp import ExpertWeights, MlpWeights
-from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Write, WritePlace
+from gearscope.replacement.replacement import Active, Read, ReadPlace, Way, Write, WritePlace
 
 Mlp = MlpWeights | ExpertWeights
 
@@ -128,40 +130,58 @@ class Neurons:
         """Before the norm that may follow."""
         return "before_post_norm"
 
+    @cached_property
+    def _runs(self) -> list[list[int]]:
+        """Where the columns of each expert's neurons begin, and the last one's end, by layer and position."""
+        active, found = self.active, []
+        for layer, mlp in enumerate(self.mlps):
+            width = mlp.experts[0].n_neurons
+            edges = torch.arange(len(mlp.experts) + 1, device=active.index.device) * width
+            for position in range(active.bounds.shape[1] - 1):
+                start = active.columns(position, layer, layer).start
+                stops = torch.searchsorted(active.index[active.at(layer, position)], edges)
+                found.append((start + stops).tolist())
+        return found
+
+    @cached_property
+    def _by_column(self) -> tuple[Int[Tensor, " K"], Float[Tensor, " K"]]:
+        order = self.active.by_column
+        return self.active.index[order], self.active.activation[order]
+
     def writes(self, layer: int, position: int) -> Iterable[Write]:
         """The neurons of `layer` at `position`, and no others: one run for each of its experts."""
-        here = self.active.at(layer, position)
-        index, routing = self.active.index[here], self.routing[layer]
-        experts = self.mlps[layer].experts
-        start, width = here.start, experts[0].n_neurons
-        ends = torch.arange(1, len(experts) + 1, device=index.device) * width
-        stops = (here.start + torch.searchsorted(index, ends)).tolist()
-        for number, (expert, stop) in enumerate(zip(experts, stops, strict=True)):
+        index, activation = self._by_column
+        experts, routing = self.mlps[layer].experts, self.routing[layer]
+        width = experts[0].n_neurons
+        edges = self._runs[layer * (self.active.bounds.shape[1] - 1) + position]
+        for number, (expert, start, stop) in enumerate(zip(experts, edges, edges[1:], strict=False)):
             if stop > start:
-                some = self.active.index[start:stop] - number * width
-                vectors = expert.W_out if len(some) == width else expert.W_out[some]
+                some = index[start:stop]
+                vectors = expert.W_out if len(some) == width else expert.W_out[some - number * width]
                 vectors = vectors if routing is None else vectors * routing[position, number]
-                yield Write(slice(start, stop), vectors, self.active.activation[start:stop])
-            start = stop
+                yield Write(slice(start, stop), vectors, activation[start:stop])
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
         """Rows of W_in, or the half rule's mixture of W_gate and W_in."""
-        layer, position = int(self.active.layer[chosen[0]]), int(self.active.position[chosen[0]])
+        layer = int(self.active.layer[chosen[0]])
         some = self.mlps[layer].rows(self.active.index[chosen])
-        up, gate = some.pre_activations(self.mlp_in[layer, position])
-        zero = torch.zeros_like(up)
+        zero = some.W_in.new_zeros(len(chosen))
         b_in = zero if some.b_in is None else some.b_in
-        if some.W_gate is None or gate is None:
+        if some.W_gate is None:
             return Read(some.W_in, b_in)
         b_gate = zero if some.b_gate is None else some.b_gate
-        half_act = 0.5 * some.act(gate)
-        through_gate = 0.5 * frozen_slope(some.act, gate) * some.factor(up)
-        through_up = half_act if some.up_act is None else half_act * frozen_slope(some.up_act, up)
+        x = self.mlp_in[layer, self.active.position[chosen]]
+        up, gate = (some.W_in * x).sum(1) + b_in, (some.W_gate * x).sum(1) + b_gate
+        through_gate, through_up, constant = halves(some, up, gate)
         vectors = through_gate[:, None] * some.W_gate + through_up[:, None] * some.W_in
-        return Read(vectors, through_gate * b_gate + through_up * b_in + half_act * some.factor(zero))
+        return Read(vectors, through_gate * b_gate + through_up * b_in + constant)
 
-    def skip(self, layer: int) -> Skip | None:
+    def way(self, layer: int) -> Way | None:
         """None: neurons are the whole MLP."""
+        del layer
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """None: the residual stream stays as it is."""
         del layer
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Neurons":
@@ -169,7 +189,23 @@ class Neurons:
         return replace(self, active=self.active.take(chosen))
 
 
-def frozen_slope(act: nn.Module, x: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+class Halves(NamedTuple):
+    """The half rule's factors: a gated neuron is `through_gate · g + through_up · u + constant`."""
+
+    through_gate: Float[Tensor, "*P F"]
+    through_up: Float[Tensor, "*P F"]
+    constant: Float[Tensor, "*P F"]
+
+
+def halves(mlp: MlpWeights, up: Float[Tensor, "*P F"], gate: Float[Tensor, "*P F"]) -> Halves:
+    """Both factors of gated neurons with their ratios frozen, each given half of the product."""
+    half_act = 0.5 * mlp.act(gate)
+    through_gate = 0.5 * frozen_slope(mlp.act, gate) * mlp.factor(up)
+    through_up = half_act if mlp.up_act is None else half_act * frozen_slope(mlp.up_act, up)
+    return Halves(through_gate, through_up, half_act * mlp.factor(torch.zeros_like(up)))
+
+
+def frozen_slope(act: nn.Module, x: Float[Tensor, "*P F"]) -> Float[Tensor, "*P F"]:
     """(act(x) − act(0)) / x, continued to x = 0 by the difference quotient there."""
     step = torch.where(x == 0, torch.full_like(x, _SLOPE_STEP), x)
     return (act(step) - act(torch.zeros_like(x))) / step

@@ -7,14 +7,20 @@ For a feature s at (layer l, position p) with activation a_s, attribution needs 
     its value          ⟨W_enc[s], mlp_in⟩ + b_enc = pre-activation   (or, for gated neurons, the activation itself)
 
 The MLP output is the sum of all writes, one bias per layer, an error per (layer, position) and, for some bases, a fixed
-linear function of the MLP input, the skip. A basis may read before the norm instead of behind it, and write behind the
-norm that some families put after the MLP instead of before it. Features are sorted by
-(layer, position), so that those a target can see are a prefix, and each (layer, position) is one contiguous slice.
-Leading constant positions hold no features and no error: their MLP outputs, less the skip, are constants of the prompt.
+linear function of the MLP input, the way past the features. A basis may read before the norm instead of behind it, and
+write behind the norm that some families put after the MLP instead of before it. Or it rewrites the residual stream
+behind a layer: then its features read and write there, MLPs are ways, and nothing below is seen but through features.
+
+Features are numbered by (layer, position), so that those below a target are a prefix. They have a second order, their
+*columns*, by (position, layer): what layers up to some layer hold at one position is contiguous there, so all that
+writes to one place is one matrix, for cross-layer dictionaries too.
+Leading constant positions hold no features and no error: what stands there, less the way, are constants of the
+prompt.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -24,8 +30,8 @@ from torch import Tensor
 from gearscope.errors import TargetError
 from gearscope.ids import FeatureAt
 
-ReadPlace = Literal["mlp_in", "resid_mid"]
-WritePlace = Literal["before_post_norm", "after_post_norm"]
+ReadPlace = Literal["mlp_in", "resid_mid", "resid_post"]
+WritePlace = Literal["before_post_norm", "after_post_norm", "resid_post"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +71,45 @@ class Active:
     def __len__(self) -> int:
         return int(self.index.shape[0])
 
+    @cached_property
+    def _edges(self) -> list[list[int]]:
+        return self.bounds.tolist()
+
     def at(self, layer: int, position: int) -> slice:
         """The features of one layer at one position."""
-        return slice(int(self.bounds[layer, position]), int(self.bounds[layer, position + 1]))
+        return slice(*self._edges[layer][position : position + 2])
 
     def below(self, layer: int) -> int:
         """How many features live in layers strictly below `layer`: they are the first so many."""
-        return 0 if layer == 0 else int(self.bounds[layer - 1, -1])
+        return 0 if layer == 0 else self._edges[layer - 1][-1]
+
+    @cached_property
+    def by_column(self) -> Int[Tensor, " K"]:
+        """The number of the feature in every column."""
+        return torch.argsort(self.position, stable=True)
+
+    @cached_property
+    def column(self) -> Int[Tensor, " K"]:
+        """The column of every feature."""
+        return torch.argsort(self.by_column)
+
+    @cached_property
+    def _column_edges(self) -> list[list[int]]:
+        """`[p][l]`: where the columns of layer l at position p begin; one more row than there are positions."""
+        n_layers = len(self.bounds)
+        key = self.position[self.by_column] * n_layers + self.layer[self.by_column]
+        ends = torch.arange(self.bounds.shape[1] * n_layers, device=key.device)
+        return torch.searchsorted(key, ends).view(-1, n_layers).tolist()
+
+    def columns(self, position: int, first_layer: int, last_layer: int) -> slice:
+        """The columns of the features at `position` in these layers."""
+        edges = self._column_edges
+        stop = edges[position][last_layer + 1] if last_layer + 1 < len(self.bounds) else edges[position + 1][0]
+        return slice(edges[position][first_layer], stop)
+
+    def columns_before(self, position: int) -> int:
+        """How many features stand before `position`: theirs are the first so many columns."""
+        return self._column_edges[position][0]
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Active":
         """The same prompt with only the chosen features (ascending numbers into this one)."""
@@ -101,25 +139,73 @@ class Active:
 
 
 class Write(NamedTuple):
-    """What a contiguous run of active features writes into one MLP output at one position: `activation · vectors`."""
+    """What a contiguous run of columns writes into one MLP output at one position: `activation · vectors`."""
 
-    features: slice
+    columns: slice
     vectors: Float[Tensor, "K D"]
     activation: Float[Tensor, " K"]
 
 
 class Read(NamedTuple):
-    """What some features of one (layer, position) read: `value = ⟨vectors, mlp_in⟩ + constant`."""
+    """What some features read: `value = ⟨vectors, mlp_in⟩ + constant`."""
 
     vectors: Float[Tensor, "T D"]
     constant: Float[Tensor, " T"]
 
 
-class Skip(NamedTuple):
-    """A linear path past the features of one layer: `written = read @ matrix.T` at every position."""
+@runtime_checkable
+class Way(Protocol):
+    """A linear path past the features of one layer: from what the MLP reads to what it writes."""
+
+    @property
+    def reads_at(self) -> ReadPlace:
+        """Where it begins: behind the MLP's norm, or before it."""
+        ...
+
+    @property
+    def writes_at(self) -> WritePlace:
+        """Where it ends, in families with a norm behind the MLP."""
+        ...
+
+    @property
+    def written(self) -> Float[Tensor, "P D"]:
+        """The part of the MLP output that depends on what was read."""
+        ...
+
+    @property
+    def constant(self) -> Float[Tensor, "P D"] | None:
+        """The part that does not, where it is the way's and not the basis' bias; zero at constant positions."""
+        ...
+
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """What a change x of what is read makes of the MLP output."""
+        ...
+
+    def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+        """Gradient at what is read, from the gradient at the MLP output, both at the first Q positions."""
+        ...
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The skip of a transcoder: `written = read @ matrix.T` at every position. Fulfils `Way`."""
 
     matrix: Float[Tensor, "D D"]
     written: Float[Tensor, "P D"]
+    reads_at: ReadPlace
+    writes_at: WritePlace
+
+    @property
+    def constant(self) -> None:
+        """None."""
+
+    def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """The same matrix at every position."""
+        return x @ self.matrix.T
+
+    def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+        """The same matrix at every position."""
+        return h @ self.matrix
 
 
 @runtime_checkable
@@ -143,7 +229,7 @@ class Replacement(Protocol):
 
     @property
     def bias(self) -> Float[Tensor, "L *P D"]:
-        """What each layer's MLP output contains whatever the features are, at every position but the constant ones.
+        """What each layer's MLP output (or stream) contains whatever the features are; not at constant positions.
 
         One vector per layer, or one per layer and position.
         """
@@ -155,15 +241,19 @@ class Replacement(Protocol):
         ...
 
     def writes(self, layer: int, position: int) -> Iterable[Write]:
-        """Everything that features write into the MLP output of `layer` at `position`."""
+        """Everything that features write into the MLP output (or stream) of `layer` at `position`, in few runs."""
         ...
 
     def read(self, chosen: Int[Tensor, " T"]) -> Read:
-        """What features of ONE (layer, position), numbered into `active`, read at their MLP input."""
+        """What features of ONE layer, numbered into `active`, read at `reads_at`."""
         ...
 
-    def skip(self, layer: int) -> Skip | None:
+    def way(self, layer: int) -> Way | None:
         """The linear path past the features of `layer`; None when there is none."""
+        ...
+
+    def stream(self, layer: int) -> Float[Tensor, "P D"] | None:
+        """The residual stream behind `layer`, where the basis rewrites it; None where it does not."""
         ...
 
     def take(self, chosen: Int[Tensor, " C"]) -> "Replacement":
