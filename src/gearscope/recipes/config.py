@@ -44,20 +44,21 @@ def _general(kind: Kind, about: str) -> Recipe:
     return Recipe(about=about, training=TrainingConfig(kind=kind))
 
 
-def _shipped(kind: Kind, about: str) -> Recipe:
-    training = TrainingConfig(
-        kind=kind,
-        n_features=1024,
-        k=14,
-        tokens=5_000_000,
-        batch_tokens=1024,
-        learning_rate=3e-3,
-        decay=0.3,
-        dead_after=50_000,
-        aux_weight=0.0,
-        held_out_tokens=131_072,
-    )
-    return Recipe(about=about, corpus=WORLD, training=training)
+_SHIPPED: dict[str, Any] = {
+    "n_features": 1024,
+    "k": 14,
+    "batch_tokens": 1024,
+    "decay": 0.3,
+    "dead_after": 50_000,
+    "aux_weight": 0.0,
+    "held_out_tokens": 131_072,
+}
+_PLT = {"tokens": 4_000_000, "learning_rate": 2e-3, "revive_every": 100, "revive_until": 0.85}
+_CLT = {"tokens": 5_000_000, "learning_rate": 3e-3}
+
+
+def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
+    return Recipe(about=about, corpus=WORLD, training=TrainingConfig(kind=kind, **_SHIPPED, **settings))
 
 
 RECIPES: dict[str, Recipe] = {
@@ -65,8 +66,12 @@ RECIPES: dict[str, Recipe] = {
     "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
-    "organism-plt": _shipped("transcoder", "the bundled model's transcoders"),
-    "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder"),
+    "organism-plt": _shipped(
+        "transcoder", "the bundled model's transcoders, MINUTES minutes on one core of a busy laptop CPU", _PLT
+    ),
+    "organism-clt": _shipped(
+        "clt", "the bundled model's cross-layer transcoder, MINUTES minutes on one core of a busy laptop CPU", _CLT
+    ),
 }
 """Recipes by name."""
 
