@@ -58,6 +58,7 @@ def test_statistics_of_features_are_stored_beside_the_weights(tmp_path: Path):
     assert only.statistics().keys() == {"max_activation", "density"}
     assert torch.equal(only.max_activation, torch.arange(F) * 1.5)
     assert torch.equal(only.density, torch.linspace(0, 1, F))
+    assert (tmp_path / "set" / "layer_0.safetensors").stat().st_mode & 0o044 == 0o044, "others may read them"
     older = read_dictionaries(tmp_path / "without")
     assert older.dictionaries[0].statistics() == {}
     assert older.fingerprint() == read.fingerprint(), "statistics are no part of what a dictionary is"

@@ -24,6 +24,8 @@ from gearscope.dictionaries.dictionary import STATISTICS, Dictionary
 from gearscope.errors import ArtifactError, GearscopeError
 
 KIND = "dictionary"
+READABLE = 0o644
+"""Permissions of weights: safetensors writes files that only their owner can read."""
 FOREIGN_SETTINGS = "config.yaml"
 T = TypeVar("T")
 _UNREAD = (".npz", ".npy", ".pt", ".pth", ".bin", ".pkl", ".ckpt")
@@ -87,6 +89,7 @@ def write_circuit_tracer(out: Path, dictionaries: DictionarySet) -> None:
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+        path.chmod(READABLE)
     except SafetensorError as error:
         raise ArtifactError(f"{path.name} could not be written", found=str(error)) from error
 

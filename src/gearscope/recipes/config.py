@@ -53,8 +53,9 @@ _SHIPPED: dict[str, Any] = {
     "aux_weight": 0.0,
     "held_out_tokens": 131_072,
 }
-_PLT = {"tokens": 4_000_000, "learning_rate": 2e-3, "revive_every": 100, "revive_until": 0.85}
-_CLT = {"tokens": 5_000_000, "learning_rate": 3e-3}
+_GENTLE: dict[str, Any] = {"revive_every": 100, "revive_until": 0.85}
+_PLT = _GENTLE | {"tokens": 4_000_000, "learning_rate": 2e-3}
+_CLT = _GENTLE | {"tokens": 3_200_000, "learning_rate": 3e-3}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
