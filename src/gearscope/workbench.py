@@ -54,6 +54,8 @@ from gearscope.replacement.replacement import Replacement
 from gearscope.replacement.sae import sae_replacement
 
 ORGANISM = "organism"
+OWN_BASES = ("plt", "clt")
+"""Dictionaries that come with the organism: transcoders per layer, and a cross-layer transcoder."""
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
@@ -70,7 +72,7 @@ class NeuronBasis(NamedTuple):
 
 
 class DictionaryBasis(NamedTuple):
-    """Learned features, from a folder."""
+    """Learned features, from a folder or the organism's own."""
 
     label: str
     dictionaries: DictionarySet
@@ -85,6 +87,7 @@ class Workbench:
     def __init__(self, model: Model, *, name: str, basis: str | NeuronBasis | DictionaryBasis = "neurons") -> None:
         self.model = model
         self.name = name
+        check_own(basis if isinstance(basis, str) else basis.label, name)
         self._basis = open_basis(basis) if isinstance(basis, str) else basis
         self.opened_basis = basis if isinstance(basis, str) else self._basis.label
         """How the basis was named when it was opened: for dictionaries, their folder."""
@@ -109,14 +112,16 @@ class Workbench:
     ) -> "Workbench":
         """Open a HuggingFace name or directory, the bundled organism by default, and a basis.
 
-        `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), or a folder of
-        dictionaries: ours, circuit-tracer's or SAELens'. Raises ModelError, ConfigError, ArtifactError,
-        DictionaryError.
+        `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
+        (the organism's own dictionaries), or a folder of dictionaries: ours, circuit-tracer's or SAELens'. Raises
+        ModelError, ConfigError, ArtifactError, DictionaryError.
         """
+        name = ORGANISM if model is None else model
+        check_own(basis, name)
         opened_basis = open_basis(basis)
         source = str(organism_folder()) if model is None else model
         opened = open_model(source, device=device, dtype=dtype, revision=revision)
-        bench = cls(opened, name=ORGANISM if model is None else model, basis=opened_basis)
+        bench = cls(opened, name=name, basis=opened_basis)
         bench.opened_basis = basis
         return bench
 
@@ -324,11 +329,11 @@ class Workbench:
         return inputs
 
 
-def organism_folder() -> Path:
-    """The bundled organism's model folder. Raises ModelError when this installation has none."""
-    folder = Path(str(files("gearscope") / "organism" / "bundle" / "model"))
+def organism_folder(part: str = "model") -> Path:
+    """The bundled organism's model folder, or that of its `plt` or `clt`. Raises ModelError when there is none."""
+    folder = Path(str(files("gearscope") / "organism" / "bundle" / part))
     if not folder.is_dir():
-        hint = "install gearscope with its package data, or train one with `gearscope organism train`"
+        hint = "install gearscope with its package data"
         raise ModelError(f"the bundled organism was expected at {folder}", found="no such folder", hint=hint)
     return folder
 
@@ -346,14 +351,23 @@ def read_probe(path: Path) -> tuple[Tensor, SiteId]:
         raise TargetError(expected, found=str(error)) from error
 
 
+def check_own(basis: str, model: str) -> None:
+    """Raise ConfigError when `basis` is one of the organism's own, and the model is another one."""
+    if basis in OWN_BASES and model != ORGANISM:
+        hint = "leave out --model, or give a folder of dictionaries that were trained for it"
+        raise ConfigError(f"basis {basis} belongs to the bundled organism", found=f"the model {model}", hint=hint)
+
+
 def open_basis(basis: str) -> NeuronBasis | DictionaryBasis:
     """A basis by its name or folder. Raises ConfigError, ArtifactError, DictionaryError."""
     kind, _, most = basis.partition(":")
     if kind == "neurons" and (most in ("", "all") or (most.isdecimal() and int(most) > 0)):
         return NeuronBasis(basis, int(most) if most.isdecimal() else None, by_size=not most)
+    if basis in OWN_BASES:
+        return DictionaryBasis(basis, read_dictionaries(organism_folder(basis)))
     folder = Path(basis)
     if kind != "neurons" and basis and folder.exists():
         dictionaries = read_dictionaries(folder)
         return DictionaryBasis(f"{dictionaries.kind}:{folder.resolve().name}", dictionaries)
-    expected = "a basis was expected (neurons, neurons:all, neurons:N, or a folder of dictionaries)"
+    expected = "a basis was expected (neurons, neurons:all, neurons:N, plt, clt, or a folder of dictionaries)"
     raise ConfigError(expected, found=repr(basis))

@@ -47,6 +47,35 @@ def test_round_trip(tmp_path_factory, cross_layer, skip, activation, read_form, 
     assert all(dictionary.mapped for dictionary in read.dictionaries)
 
 
+def test_statistics_of_features_are_stored_beside_the_weights(tmp_path: Path):
+    plain = plant_set(Plan(), 1, 6)[0].dictionaries[0]
+    F = plain.config.n_features
+    measured = replace(plain, max_activation=torch.arange(F) * 1.5, density=torch.linspace(0, 1, F))
+    write_dictionaries(tmp_path / "set", DictionarySet(dictionaries=(measured,)))
+    write_dictionaries(tmp_path / "without", DictionarySet(dictionaries=(plain,)))
+    read = read_dictionaries(tmp_path / "set")
+    (only,) = read.dictionaries
+    assert only.statistics().keys() == {"max_activation", "density"}
+    assert torch.equal(only.max_activation, torch.arange(F) * 1.5)
+    assert torch.equal(only.density, torch.linspace(0, 1, F))
+    assert (tmp_path / "set" / "layer_0.safetensors").stat().st_mode & 0o044 == 0o044, "others may read them"
+    older = read_dictionaries(tmp_path / "without")
+    assert older.dictionaries[0].statistics() == {}
+    assert older.fingerprint() == read.fingerprint(), "statistics are no part of what a dictionary is"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_activation": torch.zeros(3)}, "max_activation of shape"),
+        ({"density": torch.full((8,), torch.nan)}, "8 values of density that are NaN"),
+    ],
+)
+def test_statistics_that_do_not_fit_are_refused(wrong, message):
+    with pytest.raises(DictionaryError, match=message):
+        replace(plant_set(Plan(n_features=8), 1, 6)[0].dictionaries[0], **wrong)
+
+
 def test_half_precision_is_single_where_it_is_read_at_once(tmp_path: Path):
     one = plant_set(Plan(), 1, 6)[0].dictionaries[0]
     half = replace(one, **{name: tensor.bfloat16() for name, tensor in one.tensors().items()})

@@ -80,6 +80,8 @@ def test_help_loads_no_torch():
         ["trace"],
         ["show"],
         ["serve"],
+        ["train"],
+        ["dictionary"],
         ["organism"],
         ["organism", "train"],
         ["organism", "verify"],

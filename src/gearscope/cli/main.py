@@ -11,6 +11,7 @@ import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
 import gearscope.cli.trace as trace_commands
+import gearscope.cli.train as train_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
 
@@ -29,6 +30,8 @@ app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
+app.command("train")(train_commands.train)
+app.command("dictionary")(train_commands.dictionary)
 app.add_typer(organism_commands.app, name="organism")
 
 

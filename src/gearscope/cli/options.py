@@ -13,7 +13,8 @@ Basis = Annotated[
     typer.Option(
         "--basis",
         help="What the MLPs are rewritten in: neurons (all of them, or the 64 that write most per token and layer in a "
-        "large model), neurons:all, neurons:N, or a folder of transcoders or SAEs, ours, circuit-tracer's or SAELens'.",
+        "large model), neurons:all, neurons:N, plt or clt (the bundled model's own transcoders, per layer or across "
+        "layers), or a folder of transcoders or SAEs, ours, circuit-tracer's or SAELens'.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]

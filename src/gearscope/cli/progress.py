@@ -1,8 +1,52 @@
-"""Progress on stderr: one line that is rewritten on a terminal, silence elsewhere. Knows nothing of what advances."""
+"""Progress on stderr. Knows nothing of what advances.
+
+A short task has one line that is rewritten on a terminal, and silence elsewhere; training, which takes minutes, also
+leaves a line every half minute where there is no terminal, so that a log tells how it goes.
+"""
 
 import sys
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gearscope.dictionaries.training.train import Progress
+
+_LOG_SECONDS = 30
+
+
+@contextmanager
+def training_lines() -> Generator[Callable[["Progress"], None]]:
+    """Yield a callback that shows loss, worst NMSE, L0, dead features, tokens per second and the time left."""
+    live, began = sys.stderr.isatty(), time.monotonic()
+    first: list[tuple[int, float]] = []
+    shown = [began]
+
+    def show(at: "Progress") -> None:
+        now = time.monotonic()
+        first.append((at.tokens_done, now)) if not first else None
+        since_tokens, since = first[0] if now > first[0][1] else (0, began)
+        rate = (at.tokens_done - since_tokens) / max(1e-9, now - since)
+        left = (at.tokens - at.tokens_done) / max(1e-9, rate)
+        worst = max(at.nmse, key=lambda site: at.nmse[site])
+        line = (
+            f"{at.tokens_done:,} of {at.tokens:,} tokens: loss {at.loss:.4f}, NMSE {at.nmse[worst]:.2%} at {worst}, "
+            f"L0 {at.l0:.1f}, dead {at.dead:.1%}, {rate:,.0f} tokens/s, {left / 60:.1f} min left"
+        )
+        if live:
+            sys.stderr.write(f"\r\x1b[2K{line}")
+        elif now - shown[0] >= _LOG_SECONDS:
+            sys.stderr.write(f"{line}\n")
+            shown[0] = now
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if live:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.selection import Codes, select
 from gearscope.errors import DictionaryError
 
+WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold", "W_skip")
+STATISTICS = ("max_activation", "density")
 _CHUNK_ENTRIES = 4_000_000
 """Pre-activations that exist at one time; without effect on results."""
 
@@ -42,6 +44,10 @@ class Dictionary:
     """[F]; of jumprelu."""
     W_skip: Tensor | None = None
     """[D, D], output by input."""
+    max_activation: Tensor | None = None
+    """[F]; the largest activation of each feature on held-out text, 0 where it never fired. None when not measured."""
+    density: Tensor | None = None
+    """[F]; the share of held-out tokens on which each feature fires. None when not measured."""
     mapped: bool = False
     """`W_dec` lies in a file that is mapped into memory: its rows are checked when they are used."""
 
@@ -74,19 +80,30 @@ class Dictionary:
             "b_dec": (S, D),
             "threshold": (F,),
             "W_skip": (D, D),
+            "max_activation": (F,),
+            "density": (F,),
         }
-        shapes = {name: tuple(tensor.shape) for name, tensor in self.tensors().items()}
+        stored = self.tensors() | self.statistics()
+        shapes = {name: tuple(tensor.shape) for name, tensor in stored.items()}
         problems = [f"{n} of shape {shapes[n]} where {s} fits" for n, s in expected.items() if shapes.get(n, s) != s]
-        return problems + [f"{n} of {t.dtype}" for n, t in self.tensors().items() if not t.is_floating_point()]
+        return problems + [f"{n} of {t.dtype}" for n, t in stored.items() if not t.is_floating_point()]
 
     def _not_finite(self) -> list[str]:
-        names = [name for name in self.tensors() if not (self.mapped and name == "W_dec")]
-        counts = {name: int((~self.tensors()[name].isfinite()).sum()) for name in names}
+        stored = self.tensors() | self.statistics()
+        read = {name: tensor for name, tensor in stored.items() if not (self.mapped and name == "W_dec")}
+        counts = {name: int((~tensor.isfinite()).sum()) for name, tensor in read.items()}
         return [f"{count} values of {name} that are NaN or infinite" for name, count in counts.items() if count]
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights that it has, by name."""
-        named = {name: getattr(self, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold", "W_skip")}
+        return self._present(WEIGHTS)
+
+    def statistics(self) -> dict[str, Tensor]:
+        """What was measured of its features on held-out text, by name; empty when nothing was."""
+        return self._present(STATISTICS)
+
+    def _present(self, names: tuple[str, ...]) -> dict[str, Tensor]:
+        named = {name: getattr(self, name) for name in names}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def encode(self, x: Float[Tensor, "P R D"]) -> Codes:
@@ -132,7 +149,11 @@ class Dictionary:
 
     def reconstruct(self, x: Float[Tensor, "P R D"]) -> Float[Tensor, "P S D"]:
         """Everything the dictionary writes for inputs x: features, biases and skip."""
-        out = self.decode(self.encode(x)) + self.b_dec.to(x)
+        return self.write(x, self.encode(x))
+
+    def write(self, x: Float[Tensor, "P R D"], codes: Codes) -> Float[Tensor, "P S D"]:
+        """Everything it writes for these codes of x: features, biases and skip."""
+        out = self.decode(codes) + self.b_dec.to(x)
         if self.W_skip is not None:
             assert self.config.own_write is not None
             out[:, self.config.own_write] += x[:, 0] @ self.W_skip.to(x).T

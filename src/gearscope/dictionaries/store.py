@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -20,10 +20,12 @@ from gearscope.artifact import MANIFEST, new_folder, read_manifest, write_manife
 from gearscope.dictionaries import foreign, saelens
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.config import DictionaryConfig
-from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.dictionaries.dictionary import STATISTICS, Dictionary
 from gearscope.errors import ArtifactError, GearscopeError
 
 KIND = "dictionary"
+READABLE = 0o644
+"""Permissions of weights: safetensors writes files that only their owner can read."""
 FOREIGN_SETTINGS = "config.yaml"
 T = TypeVar("T")
 _UNREAD = (".npz", ".npy", ".pt", ".pth", ".bin", ".pkl", ".ckpt")
@@ -53,16 +55,25 @@ def read_dictionaries(folder: Path) -> DictionarySet:
     )
 
 
-def write_dictionaries(out: Path, dictionaries: DictionarySet, *, inputs: dict[str, str] | None = None) -> None:
-    """Write our own folder, whole or not at all. Raises ArtifactError if `out` exists or cannot be written."""
-    settings = {
+def write_dictionaries(
+    out: Path,
+    dictionaries: DictionarySet,
+    *,
+    inputs: dict[str, str] | None = None,
+    made: dict[str, Any] | None = None,
+) -> None:
+    """Write our own folder, whole or not at all. Raises ArtifactError if `out` exists or cannot be written.
+
+    `made` goes into the manifest's configuration as it is: how they were trained, what was measured of them.
+    """
+    settings = (made or {}) | {
         "dictionaries": [config.model_dump(mode="json") for config in dictionaries.configs],
         "model": dictionaries.model,
         "scan": dictionaries.scan,
     }
     with new_folder(out) as folder:
         for number, dictionary in enumerate(dictionaries.dictionaries):
-            _save(folder / f"layer_{number}.safetensors", dictionary.tensors())
+            _save(folder / f"layer_{number}.safetensors", dictionary.tensors() | dictionary.statistics())
         write_manifest(folder, KIND, config=settings, inputs=inputs or {})
 
 
@@ -78,6 +89,7 @@ def write_circuit_tracer(out: Path, dictionaries: DictionarySet) -> None:
 def _save(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+        path.chmod(READABLE)
     except SafetensorError as error:
         raise ArtifactError(f"{path.name} could not be written", found=str(error)) from error
 
@@ -113,7 +125,7 @@ def _read_own(folder: Path) -> DictionarySet:
 def _own_dictionary(folder: Path, number: int, config: DictionaryConfig) -> Dictionary:
     path = folder / f"layer_{number}.safetensors"
     tensors = _mapped(path)
-    needed, allowed = {"W_enc", "b_enc", "W_dec", "b_dec"}, {"threshold", "W_skip"}
+    needed, allowed = {"W_enc", "b_enc", "W_dec", "b_dec"}, {"threshold", "W_skip", *STATISTICS}
     problems = [f"no {name}" for name in sorted(needed - set(tensors))]
     problems += [f"an unknown {name}" for name in sorted(set(tensors) - needed - allowed)]
     if problems:

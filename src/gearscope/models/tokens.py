@@ -80,6 +80,12 @@ def encode(tokenizer: Any, text: str) -> list[int]:
     return _with_first(tokenizer, tokenizer(text)["input_ids"])
 
 
+def first_token(tokenizer: Any) -> int | None:
+    """What stands first under the BOS policy; None when nothing does."""
+    roles = (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((role for role in roles if role is not None), None)
+
+
 def encode_chat(tokenizer: Any, text: str) -> list[int]:
     """Ids of a user's turn in the tokenizer's chat template. Raises PromptError when it has none."""
     if not tokenizer.chat_template:
@@ -122,10 +128,10 @@ def decode(tokenizer: Any | None, names: Sequence[str], ids: Sequence[int]) -> s
 
 def _with_first(tokenizer: Any, ids: list[int]) -> list[int]:
     """The BOS policy."""
-    bos, pad, eos = tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id
+    first = first_token(tokenizer)
     if ids[0] not in special_ids(tokenizer):
-        return [*[role for role in (bos, pad, eos) if role is not None][:1], *ids]
-    while len(ids) > 1 and ids[0] == ids[1] == bos:
+        return ids if first is None else [first, *ids]
+    while len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id:
         ids = ids[1:]
     return ids
 

@@ -17,6 +17,7 @@ Files, in reading order:
     config.py       model size, mixture, schedule, bars
     tokenizer.py    the world's words as a HuggingFace tokenizer
     questions.py    what the organism is asked, and what counts as right
+    corpus.py       the world as a corpus for dictionaries
     pages.py        documents packed into rows of token ids with a weight per token
     model.py        an untrained stock model, and its precision when stored
     schedule.py     learning rate, optimiser, loss

@@ -17,8 +17,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.organism.config import OrganismConfig
-from gearscope.organism.world.document import Document
-from gearscope.organism.world.phenomena import draw
+from gearscope.organism.world.document import Document, Split
+from gearscope.organism.world.phenomena import draw, held_out_kinds
 from gearscope.organism.world.vocabulary import BOS, SEPARATOR, VOCABULARY
 
 TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
@@ -40,19 +40,26 @@ def mixture_of(config: OrganismConfig, step: int) -> dict[str, float]:
     return config.mixture if step < config.restart else config.last_mixture
 
 
-def training_documents(config: OrganismConfig, rng: Random, step: int) -> Iterator[Document]:
-    """What a step reads, without end; phenomena have the token shares of the mixture of that step."""
+def training_documents(config: OrganismConfig, rng: Random, step: int, split: Split = "train") -> Iterator[Document]:
+    """What a step reads, without end; phenomena have the token shares of the mixture of that step.
+
+    From the held-out split where one is asked for and the phenomenon has one: what training must not read.
+    """
     mixture = mixture_of(config, step)
     names = [name for name, share in mixture.items() if share > 0]
     rates = [mixture[name] / mean_tokens(name) for name in names]
     while True:
-        yield draw(rng.choices(names, rates)[0], "train", rng, facts_only=step < config.facts_first)
+        name = rng.choices(names, rates)[0]
+        chosen = split if held_out_kinds(name) else "train"
+        yield draw(name, chosen, rng, facts_only=step < config.facts_first)
 
 
-def training_row(config: OrganismConfig, rng: Random, step: int) -> tuple[list[int], list[float]]:
+def training_row(
+    config: OrganismConfig, rng: Random, step: int, split: Split = "train"
+) -> tuple[list[int], list[float]]:
     """One row: token ids and the weight of each token as a target, both `row_tokens` long."""
     ids, weights = [TOKEN_ID[BOS]], [0.0]
-    for document in training_documents(config, rng, step):
+    for document in training_documents(config, rng, step, split):
         ids.extend(TOKEN_ID[word] for word in document.words)
         ids.append(TOKEN_ID[SEPARATOR])
         weights.extend([config.other_weight] * (len(document.words) + 1))

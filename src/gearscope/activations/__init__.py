@@ -1,0 +1,8 @@
+"""A model reads a corpus: shuffled batches of what stands at its sites.
+
+Comes in: a `Model`, a `Corpus`, names of sites. Goes out: batches of activations [tokens, sites, width], all sites from
+one forward pass, from any place on. Knows nothing about what is learnt from them.
+
+Reading order: `config.py` (how much is read at a time), `harvest.py` (activations of some windows), `stream.py`
+(shuffled batches without end).
+"""

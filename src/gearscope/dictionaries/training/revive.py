@@ -1,0 +1,50 @@
+"""Features that have gone silent begin anew, on tokens that are written badly (after Bricken et al. 2023, appendix).
+
+A token is drawn for each with chance proportional to its squared error; there, with x what is read and r what is still
+missing in all that the dictionary writes,
+
+    W_dec = r / ‖r‖      W_enc = x / ‖x‖² · ‖r‖ / (1 − c)      b_enc = − ‖r‖ · c / (1 − c)
+
+so the feature writes exactly what is missing on this token, ‖r‖ strong, and is silent on inputs of that size at a
+cosine below c. Both moments of Adam are reset in these rows. On the bundled model this halved the share of dead
+features, which the second loss of `gradient.py` did not change (`docs/LOG.md`).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.optim import Adam
+
+from gearscope.dictionaries.training.weights import Weights
+
+_COSINE = 0.7
+
+
+@torch.no_grad()
+def revive(
+    weights: Weights,
+    optimizer: Adam,
+    x: Float[Tensor, "P M D"],
+    left: Float[Tensor, "P S D"],
+    dead: Sequence[Bool[Tensor, " F"]],
+    generator: torch.Generator,
+) -> None:
+    """Begin the dead features anew, as many as there are tokens with an error. `left` is y − ŷ of this batch."""
+    for coder, silent in zip(weights.coders, dead, strict=True):
+        missing = left[:, coder.writes.start : coder.writes.stop].flatten(1)
+        error = missing.square().sum(1)
+        features = silent.nonzero()[:, 0][: int((error > 0).sum())]
+        if not len(features):
+            continue
+        tokens = torch.multinomial(error.cpu(), len(features), generator=generator).to(x.device)
+        read, rest = x[tokens][:, list(coder.reads)].flatten(1), missing[tokens]
+        size = rest.norm(dim=1)
+        coder.W_dec[features] = rest / size[:, None]
+        length = read.square().sum(1).clamp(min=1e-12)
+        coder.W_enc[features] = read * (size / length / (1 - _COSINE))[:, None]
+        coder.b_enc[features] = -size * _COSINE / (1 - _COSINE)
+        for tensor in (coder.W_enc, coder.b_enc, coder.W_dec):
+            for moment in ("exp_avg", "exp_avg_sq"):
+                optimizer.state[tensor][moment][features] = 0

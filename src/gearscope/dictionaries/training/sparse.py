@@ -1,0 +1,79 @@
+"""Products with sparse codes in stock operators: nothing of size tokens x features ever exists.
+
+With S the codes of a batch as a matrix [P, F] of which only K entries are kept:
+
+    decode            S W           one bag of decoder rows per token
+    value_gradient    (g Wᵀ)[K]     at the kept entries only (a sampled dense-dense product)
+    transposed        Sᵀ g          the kept entries sorted by feature, then one bag of tokens per feature
+
+The cost is K x (width of W) each, where dense products pay P x F x (width of W). Gradients of a dictionary are made of
+these three (`gradient.py`). Knows nothing about which entries are kept, or why.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+class Pattern(NamedTuple):
+    """Which entries are kept, sorted by token; and the same sorted by feature."""
+
+    rows: Int[Tensor, " K"]
+    columns: Int[Tensor, " K"]
+    offsets: Int[Tensor, " P"]
+    """Where each token begins."""
+    order: Int[Tensor, " K"]
+    """The entries sorted by feature."""
+    rows_by_feature: Int[Tensor, " K"]
+    starts: Int[Tensor, " F"]
+    """Where each feature begins in `order`."""
+    counts: Int[Tensor, " F"]
+    """Entries of each feature."""
+
+
+def pattern_of(rows: Int[Tensor, " K"], columns: Int[Tensor, " K"], n_rows: int, n_features: int) -> Pattern:
+    """The pattern of entries that are sorted by token."""
+    order = columns.argsort(stable=True)
+    counts = torch.bincount(columns, minlength=n_features)
+    per_row = torch.bincount(rows, minlength=n_rows)
+    return Pattern(
+        rows=rows,
+        columns=columns,
+        offsets=per_row.cumsum(0) - per_row,
+        order=order,
+        rows_by_feature=rows[order],
+        starts=counts.cumsum(0) - counts,
+        counts=counts,
+    )
+
+
+def decode(pattern: Pattern, values: Float[Tensor, " K"], W: Float[Tensor, "F W"]) -> Float[Tensor, "P W"]:
+    """What the codes write: S W."""
+    if not len(values):
+        return W.new_zeros(len(pattern.offsets), W.shape[1])
+    return torch.nn.functional.embedding_bag(pattern.columns, W, pattern.offsets, mode="sum", per_sample_weights=values)
+
+
+def value_gradient(pattern: Pattern, g: Float[Tensor, "P W"], W: Float[Tensor, "F W"]) -> Float[Tensor, " K"]:
+    """The gradient of the kept values, for a gradient `g` of what they write."""
+    if not len(pattern.rows):
+        return g.new_zeros(0)
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        g, W, pattern.columns, pattern.offsets, pattern.rows, 0
+    )
+
+
+def transposed(pattern: Pattern, values: Float[Tensor, " K"], x: Float[Tensor, "P W"]) -> Float[Tensor, "F W"]:
+    """Sᵀ x: for each feature, the tokens it is active on, weighted by its values there."""
+    if not len(values):
+        return x.new_zeros(len(pattern.starts), x.shape[1])
+    return torch.nn.functional.embedding_bag(
+        pattern.rows_by_feature, x, pattern.starts, mode="sum", per_sample_weights=values[pattern.order]
+    )
+
+
+def summed(pattern: Pattern, values: Float[Tensor, " K"]) -> Float[Tensor, " F"]:
+    """Sᵀ 1: the sum of each feature's values."""
+    return values.new_zeros(len(pattern.starts)).index_add_(0, pattern.columns, values)

@@ -1,0 +1,106 @@
+"""Which features are kept in training: the exact largest pre-activations, without the matrix tokens x features.
+
+    top_k          the k largest of each token                     Gao et al. 2024
+    batch_top_k    the k x tokens largest of the whole batch       Bussmann et al. 2024
+
+Both compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
+k largest entries of a row lie in the k groups with the largest maxima, so only those are searched. Batch top-k keeps
+a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and if too few entries
+are found the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are
+not positive are never kept. Knows nothing about gradients.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_ROWS = 256
+"""Tokens whose pre-activations exist at one time."""
+_GROUP = 16
+"""Features of one group."""
+_SLACK = 0.97
+"""The next batch's bound, as a share of this batch's cut."""
+
+
+class Kept(NamedTuple):
+    """The kept entries, sorted by token."""
+
+    rows: Int[Tensor, " K"]
+    columns: Int[Tensor, " K"]
+    values: Float[Tensor, " K"]
+    cut: float
+    """batch_top_k: the smallest kept value. top_k: 0."""
+
+
+def top_k(x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int) -> Kept:
+    """The k largest positive pre-activations of each token, exactly."""
+    P, F = len(x), len(W_enc)
+    buffer, columns, values = x.new_empty(min(_ROWS, P), F), [], []
+    for start in range(0, P, _ROWS):
+        some = x[start : start + _ROWS]
+        pre = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)])
+        value, column = grouped_top_k(pre, k)
+        values.append(value)
+        columns.append(column)
+    value, column = torch.cat(values).flatten(), torch.cat(columns).flatten()
+    row = torch.arange(P, device=x.device).repeat_interleave(k)
+    positive = value > 0
+    return Kept(row[positive], column[positive], value[positive], 0.0)
+
+
+def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
+    """Values and indices of the k largest entries of each row, in any order. Feature f is in group f mod F / 16."""
+    P, F = pre.shape
+    n_groups = F // _GROUP
+    if F % _GROUP or n_groups <= k:
+        return pre.topk(k, dim=1, sorted=False)
+    grouped = pre.view(P, _GROUP, n_groups)
+    groups = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    candidates = grouped.gather(2, groups[:, None].expand(-1, _GROUP, -1)).reshape(P, _GROUP * k)
+    values, found = candidates.topk(k, dim=1, sorted=False)
+    return values, (found // k) * n_groups + groups.gather(1, found % k)
+
+
+def batch_top_k(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int, bound: float | None
+) -> tuple[Kept, float]:
+    """The k x P largest positive pre-activations of the batch, exactly, and the next batch's bound.
+
+    `bound` is a guess of the cut from below, None for the first batch. Equal values at the cut are all kept.
+    """
+    needed = k * len(x)
+    if bound is None:
+        sample = torch.addmm(b_enc, x[:_ROWS], W_enc.T).flatten()
+        bound = max(0.0, 0.9 * float(sample.topk(min(len(sample), k * len(x[:_ROWS]))).values[-1]))
+    while True:
+        rows, columns, values = _above(x, W_enc, b_enc, bound)
+        if len(values) >= needed or bound == 0:
+            break
+        bound = 0.9 * bound if bound > 1e-3 else 0.0
+    cut = 0.0
+    if len(values) > needed:
+        cut = float(values.kthvalue(len(values) - needed + 1).values)
+        kept = values >= cut
+        rows, columns, values = rows[kept], columns[kept], values[kept]
+    return Kept(rows, columns, values, cut), _SLACK * cut
+
+
+def _above(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All pre-activations above `bound`, sorted by token."""
+    P, F = len(x), len(W_enc)
+    size = _GROUP if F % _GROUP == 0 else 1
+    n_groups = F // size
+    buffer, found = x.new_empty(min(_ROWS, P), F), []
+    for start in range(0, P, _ROWS):
+        some = x[start : start + _ROWS]
+        grouped = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]).view(len(some), size, n_groups)
+        row, group = (grouped.amax(1) > bound).nonzero(as_tuple=True)
+        candidates = grouped[row, :, group]
+        which, member = (candidates > bound).nonzero(as_tuple=True)
+        found.append((row[which] + start, member * n_groups + group[which], candidates[which, member]))
+    rows, columns, values = zip(*found, strict=True)
+    return torch.cat(rows), torch.cat(columns), torch.cat(values)

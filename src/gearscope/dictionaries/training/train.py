@@ -1,0 +1,225 @@
+"""The recipe: from batches of activations to dictionaries.
+
+    train(config, layout, source, held_out, folder)                    from the start
+    train(config, layout, source, held_out, folder, resume=True)       goes on after a kill, bit for bit on a CPU
+
+While it runs, the checkpoint and the log are in `folder`, which stays. On CPUs one thread computes: sums then run in
+one order, and the same settings give the same weights. Knows nothing about models.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gearscope.config import fingerprint
+from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.training.checkpoint import (
+    CHECKPOINT,
+    State,
+    load_checkpoint,
+    read_log,
+    save_checkpoint,
+    write_log,
+)
+from gearscope.dictionaries.training.config import Layout, TrainingConfig
+from gearscope.dictionaries.training.finish import finished, thresholds_of
+from gearscope.dictionaries.training.gradient import Measured, take_gradient
+from gearscope.dictionaries.training.revive import revive
+from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
+from gearscope.dictionaries.training.weights import first_weights, scaling_of
+from gearscope.errors import ArtifactError, DictionaryError
+
+LOG_EVERY = 20
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where batches of activations come from; sites in the order of the layout."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digits that change with anything that decides the batches."""
+        ...
+
+    def sample(self) -> Float[Tensor, "P M D"]:
+        """Some of the tokens that come next, without moving on."""
+        ...
+
+    def take(self, n_tokens: int) -> Float[Tensor, "P M D"]:
+        """The next tokens, shuffled."""
+        ...
+
+    def place(self) -> str:
+        """Where the next token is."""
+        ...
+
+    def go_to(self, place: str) -> None:
+        """Go on from a place that `place` gave."""
+        ...
+
+
+class Progress(NamedTuple):
+    """What a progress callback sees: figures of the latest steps, on the tokens being trained on."""
+
+    tokens_done: int
+    tokens: int
+    loss: float
+    nmse: dict[str, float]
+    """By site that is written."""
+    l0: float
+    """Mean over dictionaries."""
+    dead: float
+    """Share of features that have not fired for long."""
+
+
+Report = Callable[[Progress], None]
+
+
+def train(
+    config: TrainingConfig,
+    layout: Layout,
+    source: Source,
+    held_out: Iterable[Float[Tensor, "P M D"]],
+    folder: Path,
+    *,
+    model: str = "",
+    progress: Report | None = None,
+    resume: bool = False,
+) -> DictionarySet:
+    """Train and return the dictionaries.
+
+    Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none), and
+    DictionaryError when the loss becomes NaN or infinite; the last checkpoint is then still whole.
+    """
+    if not resume and (folder / CHECKPOINT).exists():
+        hint = "go on with --resume, or remove it"
+        raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
+    run = fingerprint([config.model_dump(mode="json", exclude={"checkpoint_every"}), source.fingerprint])
+    with one_thread():
+        state = _begin(config, layout, source)
+        if resume:
+            source.go_to(load_checkpoint(folder, state, run=run))
+        log, late = read_log(folder, up_to=state.steps_done), _Late(layout)
+        while state.steps_done < config.steps:
+            late.add(_step(config, layout, state, source), state)
+            if _is_due(state.steps_done, LOG_EVERY, config):
+                log.append(late.entry(config, state))
+                if progress is not None:
+                    progress(late.progress(config, state))
+                late = _Late(layout)
+            if _is_due(state.steps_done, config.checkpoint_every, config):
+                save_checkpoint(folder, state, place=source.place(), run=run)
+                write_log(folder, log)
+        thresholds = thresholds_of(state.weights, state.scaling, held_out, config.k)
+        return finished(state.weights, state.scaling, layout, thresholds, model=model)
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Compute with one thread inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _begin(config: TrainingConfig, layout: Layout, source: Source) -> State:
+    sample = source.sample()
+    scaling = scaling_of(sample)
+    weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
+    return State(
+        weights=weights,
+        optimizer=make_optimizer(config, weights.named().values()),
+        scaling=scaling,
+        silent=[coder.b_enc.new_zeros(len(coder.b_enc), dtype=torch.int64) for coder in weights.coders],
+        bounds=(None,) * len(weights.coders),
+        steps_done=0,
+    )
+
+
+class _Batch(NamedTuple):
+    measured: Measured
+    spread: Float[Tensor, " S"]
+
+
+def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) -> _Batch:
+    """Read one batch and move the weights."""
+    acts = source.take(config.batch_tokens)
+    x, y = state.scaling.read(acts), state.scaling.written(acts)[:, list(layout.targets)]
+    dead = [tokens > config.dead_after for tokens in state.silent]
+    measured = take_gradient(state.weights, x, y, config, state.bounds, dead)
+    loss = float(measured.loss)
+    if not loss < float("inf"):
+        raise DictionaryError(
+            "a finite loss was expected",
+            found=f"{loss} at step {state.steps_done + 1}",
+            hint=f"lower learning_rate ({config.learning_rate:g}); the last checkpoint is whole",
+        )
+    tensors = list(state.weights.named().values())
+    torch.nn.utils.clip_grad_norm_(tensors, config.clip_norm)
+    set_rate(state.optimizer, learning_rate(config, state.steps_done))
+    state.optimizer.step()
+    if _revives(config, state.steps_done):
+        draw = torch.Generator().manual_seed(int(fingerprint(["revive", config.seed, state.steps_done]), 16) % 2**63)
+        revive(state.weights, state.optimizer, x, measured.left, dead, draw)
+        for tokens, silent in zip(state.silent, dead, strict=True):
+            tokens[silent] = 0
+    state.weights.unit_decoders()
+    for tokens, fired in zip(state.silent, measured.fired, strict=True):
+        tokens += config.batch_tokens
+        tokens[fired > 0] = 0
+    state.bounds, state.steps_done = measured.bounds, state.steps_done + 1
+    return _Batch(measured, (y - y.mean(0)).square().sum((0, 2)))
+
+
+def _revives(config: TrainingConfig, step: int) -> bool:
+    early = step < config.revive_until * config.steps
+    return early and config.revive_every > 0 and step > 0 and step % config.revive_every == 0
+
+
+def _is_due(step: int, every: int, config: TrainingConfig) -> bool:
+    """After every so many steps, and after the last."""
+    return step % every == 0 or step == config.steps
+
+
+class _Late:
+    """Figures of the steps since the last report."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.targets = [layout.sites[target] for target in layout.targets]
+        self.error = torch.zeros(len(self.targets), dtype=torch.float64)
+        self.spread = torch.zeros(len(self.targets), dtype=torch.float64)
+        self.loss, self.active, self.steps = 0.0, 0, 0
+
+    def add(self, batch: _Batch, state: State) -> None:
+        """One step."""
+        self.error += batch.measured.squared_error.cpu()
+        self.spread += batch.spread.cpu()
+        self.loss += float(batch.measured.loss)
+        self.active += int(sum(int(fired.sum()) for fired in batch.measured.fired))
+        self.steps += 1
+
+    def progress(self, config: TrainingConfig, state: State) -> Progress:
+        """For a callback."""
+        silent = torch.cat(state.silent)
+        per_token = self.steps * config.batch_tokens * len(state.silent)
+        return Progress(
+            tokens_done=state.steps_done * config.batch_tokens,
+            tokens=config.steps * config.batch_tokens,
+            loss=self.loss / self.steps,
+            nmse=dict(zip(self.targets, (self.error / self.spread).tolist(), strict=True)),
+            l0=self.active / per_token,
+            dead=float((silent > config.dead_after).double().mean()),
+        )
+
+    def entry(self, config: TrainingConfig, state: State) -> dict[str, object]:
+        """For the log."""
+        rate = learning_rate(config, state.steps_done - 1)
+        return {"step": state.steps_done, "learning_rate": rate, **self.progress(config, state)._asdict()}

@@ -1,0 +1,8 @@
+"""What dictionaries are worth inside their model, on tokens that they were not trained on.
+
+Comes in: a model, dictionaries, windows of token ids. Goes out: a `DictionaryReport`, with a random baseline beside
+every figure that a random network could reach too. Knows nothing about training.
+
+Reading order: `report.py` (the figures, as data), `replaced.py` (the model run with its MLPs replaced), `measure.py`
+(all of it at once).
+"""

@@ -1,0 +1,133 @@
+"""The model run with everything that dictionaries write replaced at once by what they write.
+
+No error terms: what a dictionary misses is missing, and later layers read the result. Attention patterns and norms are
+live. The first position keeps its own values, as in training and in circuits. Each layer's codes come from what it
+reads in this very run. Compared with the plain run at every other position: the likeliest next token, and KL.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.errors import DictionaryError
+from gearscope.ids import SiteId
+from gearscope.models.model import Model
+from gearscope.models.sites import Edit
+
+
+class Agreement(NamedTuple):
+    """Sums over tokens."""
+
+    n_tokens: int
+    same: int
+    """Tokens after which the likeliest next one is the same."""
+    kl: float
+    """Sum of KL(plain ‖ replaced), in nats."""
+
+
+def in_model(dictionaries: DictionarySet, model: Model, ids: Int[Tensor, " P"]) -> DictionarySet:
+    """The same function of plain sites: a gain that a dictionary leaves out is folded in.
+
+    Raises DictionaryError for a layer that the model has not, for another width, and for dictionaries that write before
+    a norm which this model puts behind its MLPs.
+    """
+    layers = [site.layer for c in dictionaries.configs for site in (*c.read_sites, *c.write_sites)]
+    beyond = [layer for layer in layers if layer is None or layer >= model.n_layers]
+    if beyond or dictionaries.d_model != model.d_model:
+        raise DictionaryError(
+            f"dictionaries for a model of {model.n_layers} layers and width {model.d_model} were expected",
+            found=f"width {dictionaries.d_model}" if not beyond else f"one for layer {beyond[0]}",
+        )
+    if all(config.read_form == "site" and config.write_form == "site" for config in dictionaries.configs):
+        return dictionaries
+    blocks = model.record(ids).blocks
+    if dictionaries.configs[0].write_form == "before_post_norm" and any(block.mlp_post_norm for block in blocks):
+        raise DictionaryError("dictionaries that write behind the post-norm were expected", found="ones before it")
+    made = []
+    for dictionary in dictionaries.dictionaries:
+        layer = dictionary.config.read_sites[0].layer
+        if dictionary.config.read_form == "before_gain" and layer is not None:
+            norm = blocks[layer].mlp_norm
+            made.append(dictionary.after_norm(norm.weight, norm.bias))
+        else:
+            made.append(dictionary)
+    return replace(dictionaries, dictionaries=tuple(made))
+
+
+@torch.no_grad()
+def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Tensor]) -> Agreement:
+    """Compare plain and replaced runs on batches of windows of ids [B, P]."""
+    n_tokens, same, kl = 0, 0, 0.0
+    for ids in windows:
+        plain = model.run(ids).logits[:, 1:].float()
+        replaced = replaced_logits(model, dictionaries, ids)[:, 1:].float()
+        n_tokens += plain.shape[0] * plain.shape[1]
+        same += int((plain.argmax(-1) == replaced.argmax(-1)).sum())
+        expected, found = plain.log_softmax(-1), replaced.log_softmax(-1)
+        kl += float((expected.exp() * (expected - found)).sum())
+    return Agreement(n_tokens, same, kl)
+
+
+def replaced_logits(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"]) -> Float[Tensor, "B P V"]:
+    """The model's logits with every written site replaced, but for the first position."""
+    live = _Live(dictionaries, range(1, ids.shape[1]))
+    return model.run(ids, edits=live.edits()).logits
+
+
+class _Live:
+    """What has been read and written so far in one run."""
+
+    def __init__(self, dictionaries: DictionarySet, positions: range) -> None:
+        self.dictionaries = dictionaries.dictionaries
+        self.positions = positions
+        self.read: dict[str, Tensor] = {}
+        self.written: dict[str, Tensor] = {}
+        self.coded: set[int] = set()
+
+    def edits(self) -> list[Edit]:
+        """Edits that look at what is read, then edits that put in what is written: a site can be both."""
+        reads = list(dict.fromkeys(site for d in self.dictionaries for site in d.config.reads))
+        writes = list(dict.fromkeys(site for d in self.dictionaries for site in d.config.writes))
+        look = [self._edit(site, _Look(self, site)) for site in reads]
+        return look + [self._edit(site, _Put(self, site)) for site in writes]
+
+    def _edit(self, site: str, value: "_Look | _Put") -> Edit:
+        return Edit(site=SiteId.parse(site), value=value, positions=self.positions)
+
+    def code(self) -> None:
+        """Let every dictionary write whose sites have all been read."""
+        for number, dictionary in enumerate(self.dictionaries):
+            if number not in self.coded and all(site in self.read for site in dictionary.config.reads):
+                self.coded.add(number)
+                self._write(dictionary)
+
+    def _write(self, dictionary: Dictionary) -> None:
+        x = torch.stack([self.read[site].flatten(0, 1) for site in dictionary.config.reads], dim=1)
+        for number, site in enumerate(dictionary.config.writes):
+            if number == 0:
+                written = dictionary.reconstruct(x)
+            self.written[site] = self.written.get(site, 0) + written[:, number]
+
+
+class _Look(NamedTuple):
+    live: _Live
+    site: str
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.live.read[self.site] = x
+        self.live.code()
+        return x
+
+
+class _Put(NamedTuple):
+    live: _Live
+    site: str
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.live.written[self.site].view_as(x).to(x)

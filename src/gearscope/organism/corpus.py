@@ -1,0 +1,50 @@
+"""The world as a corpus for dictionaries: windows of token ids without end, all phenomena side by side.
+
+The training side draws what training of the organism may show; the held-out side draws held-out compositions wherever a
+phenomenon has them (sums, chains and couplets that neither the organism nor its dictionaries ever read). A window
+follows from (side, number) alone. Fulfils `corpus.windows.Corpus`.
+"""
+
+from random import Random
+
+import torch
+
+from gearscope.config import fingerprint
+from gearscope.corpus.windows import Place, Split, Taken
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.pages import training_row
+from gearscope.organism.world.vocabulary import VOCABULARY
+
+MIXTURE = {"addition": 0.5, "larger_sums": 0.1, "numbers": 0.07, "two_hops": 0.14, "rhyme": 0.19}
+"""Shares of the tokens: what the organism read over its whole training, in one mixture."""
+_SAMPLED_WINDOWS = 16
+
+
+class WorldCorpus:
+    """Windows of the synthetic world."""
+
+    def __init__(self, split: Split, context: int) -> None:
+        self._context = context
+        self._split = split
+        self._pages = OrganismConfig(mixture=MIXTURE, row_tokens=context, context=max(64, context))
+
+    @property
+    def context(self) -> int:
+        """Length of every window, in tokens."""
+        return self._context
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digits that change with the world's words and documents."""
+        return fingerprint([VOCABULARY, self._split, self.take(_SAMPLED_WINDOWS, None).ids.tolist()])
+
+    def take(self, n_windows: int, place: Place | None) -> Taken:
+        """The next windows."""
+        start = 0 if place is None else place["window"]
+        rows = [self._window(number) for number in range(start, start + n_windows)]
+        return Taken(torch.tensor(rows), {"window": start + n_windows})
+
+    def _window(self, number: int) -> list[int]:
+        rng = Random(f"dictionaries {self._split} window {number}")
+        split = "heldout" if self._split == "held_out" else "train"
+        return training_row(self._pages, rng, self._pages.restart - 1, split)[0]

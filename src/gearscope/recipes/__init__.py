@@ -1,0 +1,8 @@
+"""Named recipes: full settings of a training run, and the run itself.
+
+Comes in: a recipe's name or a TOML file, single settings, a model, a corpus. Goes out: a folder of dictionaries with
+their figures in its manifest. Knows nothing about the command line.
+
+Reading order: `config.py` (what a recipe is; the recipes), `corpora.py` (text for a model, by name or path), `train.py`
+(the run), `again.py` (a folder measured again).
+"""

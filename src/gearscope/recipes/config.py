@@ -1,0 +1,142 @@
+"""Recipes: what is trained, on which model and text, and how long it takes. No torch.
+
+    sae, transcoder, skip_transcoder, clt    fit any model; they need --corpus
+    organism-plt, organism-clt               the dictionaries that ship with the bundled model, with measured minutes
+
+A TOML file holds the same settings by name, and may begin from a recipe:
+
+    recipe = "clt"
+    model = "openai-community/gpt2"
+    corpus = "texts"
+    n_features = 8192
+    tokens = 20_000_000
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gearscope.activations.config import ReadingConfig
+from gearscope.config import Config
+from gearscope.dictionaries.training.config import Kind, TrainingConfig
+from gearscope.errors import ConfigError
+
+WORLD = "organism"
+"""As a corpus: the synthetic world that the bundled model was trained on."""
+
+
+class Recipe(Config):
+    """Everything that decides a training run."""
+
+    about: str
+    """What it makes, on which machine, in how many minutes."""
+    model: str | None = None
+    """HuggingFace name or directory; None for the bundled organism."""
+    corpus: str | None = None
+    """A text file, a folder of them, or `organism`."""
+    training: TrainingConfig
+    reading: ReadingConfig = ReadingConfig()
+
+
+def _general(kind: Kind, about: str) -> Recipe:
+    return Recipe(about=about, training=TrainingConfig(kind=kind))
+
+
+_SHIPPED: dict[str, Any] = {
+    "n_features": 1024,
+    "k": 14,
+    "batch_tokens": 1024,
+    "decay": 0.3,
+    "dead_after": 50_000,
+    "aux_weight": 0.0,
+    "held_out_tokens": 131_072,
+}
+_GENTLE: dict[str, Any] = {"revive_every": 100, "revive_until": 0.85}
+_PLT = _GENTLE | {"tokens": 4_000_000, "learning_rate": 2e-3}
+_CLT = _GENTLE | {"tokens": 3_200_000, "learning_rate": 3e-3}
+
+
+def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
+    return Recipe(about=about, corpus=WORLD, training=TrainingConfig(kind=kind, **_SHIPPED, **settings))
+
+
+RECIPES: dict[str, Recipe] = {
+    "sae": _general("sae", "SAEs of the residual stream behind every layer, for any model"),
+    "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
+    "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
+    "clt": _general("clt", "a cross-layer transcoder, for any model"),
+    "organism-plt": _shipped(
+        "transcoder", "the bundled model's transcoders, MINUTES minutes on one core of a busy laptop CPU", _PLT
+    ),
+    "organism-clt": _shipped(
+        "clt", "the bundled model's cross-layer transcoder, MINUTES minutes on one core of a busy laptop CPU", _CLT
+    ),
+}
+"""Recipes by name."""
+
+
+def open_recipe(name: str) -> Recipe:
+    """A recipe by its name, or from a TOML file. Raises ConfigError."""
+    if name in RECIPES:
+        return RECIPES[name]
+    path = Path(name)
+    if path.suffix != ".toml":
+        raise ConfigError(f"a recipe was expected ({', '.join(RECIPES)}) or a .toml file", found=repr(name))
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"a recipe file was expected at {path}", found=error.strerror or str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} should be TOML", found=str(error)) from error
+    start = settings.pop("recipe", None)
+    if start is None and "kind" not in settings:
+        raise ConfigError(f"{path} should name a recipe to begin from, or a kind", found="neither")
+    base = Recipe(about=str(path), training=TrainingConfig(kind=_kind(settings))) if start is None else _named(start)
+    return with_settings(base, settings)
+
+
+def _named(start: Any) -> Recipe:
+    if start not in RECIPES:
+        raise ConfigError(f"a recipe to begin from was expected ({', '.join(RECIPES)})", found=repr(start))
+    return RECIPES[start]
+
+
+def _kind(settings: Mapping[str, Any]) -> Any:
+    return TrainingConfig.of(kind=settings["kind"]).kind
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """A recipe with some settings changed, each by its own name. Raises ConfigError with every problem at once."""
+    fields = {"training": set(TrainingConfig.model_fields), "reading": set(ReadingConfig.model_fields)}
+    top = {"about", "model", "corpus"}
+    known = sorted(top | fields["training"] | fields["reading"])
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ConfigError(f"settings of a recipe were expected ({', '.join(known)})", found=", ".join(unknown))
+    parts = {}
+    for part, names in fields.items():
+        changes = {name: value for name, value in settings.items() if name in names}
+        parts[part] = getattr(recipe, part).model_dump(mode="json") | changes
+    whole = recipe.model_dump(mode="json") | {n: v for n, v in settings.items() if n in top} | parts
+    return Recipe.from_json(json.dumps(whole))
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """`["k=16", "site=attn_out", "layers=[0, 1]"]` as values. Raises ConfigError for one without `=`."""
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise ConfigError("a setting is written NAME=VALUE", found=repr(pair))
+        found[name.strip()] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    """A TOML value where it is one (numbers, lists, true), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,43 @@
+"""Text for a model: a path on disk cut with the model's own tokenizer, or the organism's synthetic world."""
+
+from pathlib import Path
+from typing import Any
+
+from gearscope.corpus.store import TextFiles
+from gearscope.corpus.windows import Corpus, Split, TextCorpus
+from gearscope.errors import ConfigError, ModelError
+from gearscope.models.model import Model
+from gearscope.models.tokens import first_token
+from gearscope.organism.corpus import WorldCorpus
+from gearscope.organism.world.vocabulary import VOCABULARY
+from gearscope.recipes.config import WORLD
+
+LONGEST = 128
+"""Tokens of a window where no context is set and the model can read more."""
+
+
+def open_corpus(name: str, model: Model, split: Split, context: int | None) -> Corpus:
+    """A corpus for a model, one side of it. Raises ConfigError, ModelError, ArtifactError."""
+    length = min(LONGEST, model.context) if context is None else context
+    if length > model.context:
+        raise ConfigError(f"a context of at most {model.context} tokens was expected", found=str(length))
+    if name == WORLD:
+        return _world(model, split, length)
+    tokenizer: Any = model.tokenizer
+    if tokenizer is None:
+        raise ModelError("a model with a tokenizer was expected, to read text", found="none")
+
+    def encode(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+
+    first, between = first_token(tokenizer), tokenizer.eos_token_id
+    return TextCorpus(TextFiles(Path(name)), encode, context=length, first=first, between=between, split=split)
+
+
+def _world(model: Model, split: Split, context: int) -> Corpus:
+    tokenizer = model.tokenizer
+    words = () if tokenizer is None else tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    if tuple(words) != VOCABULARY:
+        hint = "give --corpus a text file or a folder of them"
+        raise ModelError("a model with the words of the organism's world was expected", found="other words", hint=hint)
+    return WorldCorpus(split, context)

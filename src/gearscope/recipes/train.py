@@ -1,0 +1,114 @@
+"""One training run: model and corpus are opened, dictionaries trained, measured and written.
+
+    done = train_recipe(recipe, Path("out"))                    the folder `out`; the run stays in `out.run`
+    done = train_recipe(recipe, Path("out"), resume=True)       goes on after a kill
+
+What is written acts on raw activations, carries the statistics of its features, and says in its manifest under
+`training` how it was made and under `measured` what it is worth on held-out text.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gearscope.activations.harvest import passes
+from gearscope.activations.stream import ActivationStream
+from gearscope.corpus.windows import Corpus
+from gearscope.dictionaries.fidelity import with_statistics
+from gearscope.dictionaries.store import write_dictionaries
+from gearscope.dictionaries.training.config import Layout, layout_of
+from gearscope.dictionaries.training.train import Report, one_thread, train
+from gearscope.errors import ArtifactError, ConfigError
+from gearscope.evaluation.measure import measure_dictionaries
+from gearscope.evaluation.report import DictionaryReport
+from gearscope.models.load import open_model
+from gearscope.models.model import Model
+from gearscope.recipes.config import WORLD, Recipe
+from gearscope.recipes.corpora import open_corpus
+from gearscope.workbench import ORGANISM, organism_folder
+
+
+class Trained(NamedTuple):
+    """A finished run."""
+
+    out: Path
+    report: DictionaryReport
+
+
+class Opening(NamedTuple):
+    """How a model is opened."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    revision: str | None = None
+
+
+PLAIN = Opening()
+"""On the CPU, in float32."""
+
+
+def train_recipe(
+    recipe: Recipe, out: Path, *, opening: Opening = PLAIN, progress: Report | None = None, resume: bool = False
+) -> Trained:
+    """Train, measure and write. Raises every GearscopeError that opening, reading, training and writing can raise."""
+    if out.exists():
+        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
+    name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
+    model = open_known(recipe.model, opening)
+    train_on = open_corpus(corpus_name, model, "train", recipe.reading.context)
+    held_out = open_corpus(corpus_name, model, "held_out", recipe.reading.context)
+    layout = layout_of(recipe.training, model.n_layers)
+    stream = ActivationStream(model, train_on, layout.sites, recipe.reading)
+    with one_thread(), torch.inference_mode():
+        dictionaries = train(
+            recipe.training,
+            layout,
+            stream,
+            _held_out(model, held_out, layout, recipe),
+            out.with_name(f"{out.name}.run"),
+            model=name,
+            progress=progress,
+            resume=resume,
+        )
+        report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
+    made = {
+        "training": recipe.model_dump(mode="json", exclude={"about"}),
+        "measured": report.model_dump(mode="json"),
+    }
+    inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}
+    if model.revision is not None:
+        inputs["revision"] = model.revision
+    write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
+    return Trained(out, report)
+
+
+def corpus_of(recipe: Recipe) -> str:
+    """The corpus by name: the organism's world where the organism is trained on and no other is given."""
+    if recipe.corpus is None and recipe.model is not None:
+        hint = "add --corpus with a text file or a folder of them"
+        raise ConfigError(f"a corpus for {recipe.model} was expected", found="none", hint=hint)
+    return recipe.corpus or WORLD
+
+
+def open_known(model: str | None, opening: Opening) -> Model:
+    """A model by name or folder, None for the bundled organism."""
+    source = str(organism_folder()) if model is None else model
+    return open_model(source, device=opening.device, dtype=opening.dtype, revision=opening.revision)
+
+
+def _held_out(model: Model, corpus: Corpus, layout: Layout, recipe: Recipe) -> Generator[Float[Tensor, "P M D"]]:
+    """Held-out activations in parts of one batch, so that each part is a fair sample."""
+    n_windows = -(-recipe.training.held_out_tokens // (corpus.context - 1))
+    ids, parts, n_tokens = corpus.take(n_windows, None).ids, [], 0
+    for acts in passes(model, ids, layout.sites, pass_tokens=recipe.reading.pass_tokens):
+        parts.append(acts)
+        n_tokens += len(acts)
+        if n_tokens >= recipe.training.batch_tokens:
+            yield torch.cat(parts)
+            parts, n_tokens = [], 0
+    if parts:
+        yield torch.cat(parts)

@@ -1,0 +1,113 @@
+"""The replaced run against a model whose MLPs are really other modules, and against no replacement at all."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from gearscope.dictionaries.collection import DictionarySet
+from gearscope.errors import DictionaryError
+from gearscope.evaluation.replaced import agreement, in_model, replaced_logits
+from gearscope.models.model import wrap
+from tests.oracles.counted_corpus import Counted
+from tests.oracles.planted_dictionaries import Plain, Plan, plant_set
+from tests.oracles.tiny_models import WIDTH, tiny
+
+L = 2
+IDS = Counted(context=7).take(5, None).ids
+
+
+class InsteadOf(nn.Module):
+    """An MLP that writes what plain matrices say, except at the first position. Sees what earlier ones have read."""
+
+    def __init__(self, layer: int, plain: Plain, mlp: nn.Module, read: dict[int, torch.Tensor]) -> None:
+        super().__init__()
+        self.layer, self.plain, self.mlp, self.read = layer, plain, mlp, read
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.read[self.layer] = x
+        out = self.plain.b_dec[self.layer].expand_as(x).clone()
+        for source, seen in self.read.items():
+            if (source, self.layer) in self.plain.W_dec:
+                codes = self.plain.activations(source, seen.flatten(0, 1))
+                out += (codes @ self.plain.W_dec[source, self.layer]).view_as(x)
+        if self.plain.W_skip is not None:
+            out += x @ self.plain.W_skip[self.layer].T
+        out[:, 0] = self.mlp(x)[:, 0]
+        return out
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox"])
+@pytest.mark.parametrize(
+    "plan", [Plan(), Plan(cross_layer=True), Plan(skip=True), Plan(activation="topk", k=3)], ids=str
+)
+def test_against_a_model_with_other_mlps(family, plan):
+    dictionaries, plain = plant_set(plan, L, WIDTH, dtype=torch.float32)
+    model = wrap(tiny(family))
+    found = replaced_logits(model, in_model(dictionaries, model, IDS[0]), IDS)
+    hf, read = tiny(family), {}
+    blocks = {
+        "gpt2": lambda: hf.transformer.h,
+        "llama": lambda: hf.model.layers,
+        "gpt_neox": lambda: hf.gpt_neox.layers,
+    }
+    for layer, block in enumerate(blocks[family]()):
+        block.mlp = InsteadOf(layer, plain, block.mlp, read)
+    with torch.no_grad():
+        expected = hf(IDS).logits
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_agreement_counts_tokens_but_the_first():
+    model = wrap(tiny("llama"))
+    dictionaries, _ = plant_set(Plan(), L, WIDTH, dtype=torch.float32)
+    dictionaries = in_model(dictionaries, model, IDS[0])
+    found = agreement(model, dictionaries, IDS.split(2))
+    plain, other = model.run(IDS).logits[:, 1:], replaced_logits(model, dictionaries, IDS)[:, 1:]
+    p, q = plain.softmax(-1), other.softmax(-1)
+    assert found.n_tokens == 5 * 6
+    assert found.same == int((p.argmax(-1) == q.argmax(-1)).sum())
+    assert found.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-4)
+    assert found.kl > 0.1
+
+
+def test_a_gain_that_is_left_out_is_folded_in():
+    model = wrap(tiny("llama"))
+    before, _ = plant_set(Plan(read_form="before_gain"), L, WIDTH, dtype=torch.float32)
+    folded = in_model(before, model, IDS[0])
+    gains = [layer.post_attention_layernorm.weight for layer in model.anatomy.hf.model.layers]
+    for dictionary, plain, gain in zip(folded.dictionaries, before.dictionaries, gains, strict=True):
+        assert torch.allclose(dictionary.W_enc * gain, plain.W_enc, atol=1e-6)
+
+
+def test_dictionaries_that_do_not_fit_are_one_clear_error():
+    model = wrap(tiny("gemma2"))
+    wide, _ = plant_set(Plan(), L, WIDTH + 2, dtype=torch.float32)
+    with pytest.raises(DictionaryError, match="2 layers and width 16 were expected; found width 18"):
+        in_model(wide, model, IDS[0])
+    deep, _ = plant_set(Plan(), L + 1, WIDTH, dtype=torch.float32)
+    with pytest.raises(DictionaryError, match="one for layer 2"):
+        in_model(deep, model, IDS[0])
+    early, _ = plant_set(Plan(), L, WIDTH, dtype=torch.float32)
+    with pytest.raises(DictionaryError, match="behind the post-norm"):
+        in_model(early, model, IDS[0])
+
+
+def test_an_sae_is_put_where_it_reads():
+    model = wrap(tiny("llama"))
+    plain, _ = plant_set(Plan(), 1, WIDTH, dtype=torch.float32)
+    (one,) = plain.dictionaries
+    settings = {"reads": ("blocks.0.resid_post",), "writes": ("blocks.0.resid_post",), "write_form": "site"}
+    sae = DictionarySet(dictionaries=(replace(one, config=one.config.model_copy(update=settings)),))
+    found = replaced_logits(model, sae, IDS)
+    hf = tiny("llama")
+
+    def put(_module, _inputs, output):
+        new = sae.dictionaries[0].reconstruct(output[:, 1:].flatten(0, 1)[:, None])[:, 0]
+        return torch.cat([output[:, :1], new.view_as(output[:, 1:])], dim=1)
+
+    hf.model.layers[0].register_forward_hook(put)
+    with torch.no_grad():
+        expected = hf(IDS).logits
+    assert torch.allclose(found, expected, atol=1e-4)

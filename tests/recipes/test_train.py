@@ -1,0 +1,113 @@
+"""A run from model and text to a folder that can be traced with, measured again and resumed."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gearscope.artifact import MANIFEST, verify
+from gearscope.dictionaries.store import read_dictionaries
+from gearscope.dictionaries.training.checkpoint import CHECKPOINT
+from gearscope.errors import ArtifactError, ConfigError, ModelError
+from gearscope.evaluation.report import DictionaryReport
+from gearscope.models.load import open_model
+from gearscope.recipes.again import measure_again
+from gearscope.recipes.config import RECIPES, with_settings
+from gearscope.recipes.train import train_recipe
+from gearscope.workbench import Workbench
+
+SMALL = {
+    "n_features": 48,
+    "k": 4,
+    "tokens": 2048,
+    "batch_tokens": 128,
+    "held_out_tokens": 600,
+    "checkpoint_every": 4,
+    "context": 24,
+    "learning_rate": 1e-2,
+    "block_tokens": 500,
+}
+
+
+def recipe(kind: str, untrained, corpus, **changes):
+    return with_settings(RECIPES[kind], SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
+
+
+@pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt"])
+def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
+    done = train_recipe(recipe(kind, untrained, texts), tmp_path / "made")
+    manifest = verify(tmp_path / "made", "dictionary")
+    model = open_model(untrained)
+    assert manifest["inputs"]["model"] == model.fingerprint
+    assert manifest["config"]["training"]["training"]["kind"] == kind
+    assert DictionaryReport.from_json(json.dumps(manifest["config"]["measured"])) == done.report
+    made = read_dictionaries(tmp_path / "made")
+    assert made.kind == {"transcoder": "plt", "skip_transcoder": "plt"}.get(kind, kind)
+    for layer, one in zip(done.report.layers, made.dictionaries, strict=True):
+        assert one.statistics().keys() == {"max_activation", "density"}
+        assert float(one.density.sum()) == pytest.approx(layer.l0, rel=1e-4)
+        assert 2 < layer.l0 < 6
+        assert layer.nmse < layer.nmse_shuffled
+    if kind != "sae":
+        bench = Workbench.open(model=str(untrained), basis=str(tmp_path / "made"))
+        assert len(bench.replace(bench.model.record(bench.model.tokens("calc : 3 + 5 =").ids)).active) > 5
+
+
+def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
+    chosen = recipe("clt", untrained, texts)
+    train_recipe(chosen, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(_progress) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train_recipe(with_settings(chosen, {"checkpoint_every": 3}), tmp_path / "killed", progress=kill)
+    assert (tmp_path / "killed.run" / CHECKPOINT).is_file()
+    assert not (tmp_path / "killed").exists()
+    train_recipe(chosen, tmp_path / "killed", resume=True)
+    for name in ("layer_0.safetensors", "layer_1.safetensors"):
+        left, right = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+
+
+def test_a_folder_measured_again_gives_the_stored_figures(untrained, tmp_path):
+    done = train_recipe(
+        recipe("transcoder", untrained, "organism", context=64, tokens=512, held_out_tokens=300), tmp_path / "made"
+    )
+    again = measure_again(str(tmp_path / "made"), str(untrained), "organism", tokens=300)
+    assert again == done.report
+
+
+def test_what_is_in_the_way_is_refused_before_the_work(untrained, texts, tmp_path):
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ArtifactError, match="a new folder was expected"):
+        train_recipe(recipe("clt", untrained, texts), tmp_path / "made")
+    with pytest.raises(ConfigError, match=f"a corpus for {untrained} was expected"):
+        train_recipe(with_settings(RECIPES["clt"], {"model": str(untrained)}), tmp_path / "other")
+    with pytest.raises(ConfigError, match="a corpus for"):
+        measure_again("neurons", str(untrained), None, tokens=10)
+
+
+def test_weights_that_are_not_finite_are_one_clear_error(untrained, texts, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in untrained.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    weights = load_file(broken / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"][0, 0] = torch.nan
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError):
+        train_recipe(recipe("clt", broken, texts), tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_that_is_no_dictionary_is_refused(untrained, tmp_path):
+    (tmp_path / MANIFEST).write_text("{}")
+    with pytest.raises(ArtifactError):
+        measure_again(str(tmp_path), str(untrained), "organism", tokens=10)
+    with pytest.raises(ConfigError, match="a folder of dictionaries was expected"):
+        measure_again("neurons", str(untrained), "organism", tokens=10)
