@@ -87,7 +87,8 @@ class Workbench:
     def __init__(self, model: Model, *, name: str, basis: str | NeuronBasis | DictionaryBasis = "neurons") -> None:
         self.model = model
         self.name = name
-        check_own(basis if isinstance(basis, str) else basis.label, name)
+        if isinstance(basis, str):
+            check_own(basis, name)
         self._basis = open_basis(basis) if isinstance(basis, str) else basis
         self.opened_basis = basis if isinstance(basis, str) else self._basis.label
         """How the basis was named when it was opened: for dictionaries, their folder."""

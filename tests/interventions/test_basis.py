@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.errors import DictionaryError
 from gearscope.ids import FeatureId
 from gearscope.interventions.basis import open_features
@@ -55,15 +54,10 @@ def test_inactive_features_have_a_value_and_no_activation(traced: Callable[[str,
         assert scene.basis.n_features(layer) == plain.plan.n_features
 
 
-class Measured(Dictionary):
-    """A dictionary that knows its features' maxima and densities."""
-
-    max_activation = torch.tensor([0.0, *range(2, 13)])
-    density = torch.linspace(0, 1, 12)
-
-
 def with_statistics(dictionaries: DictionarySet) -> DictionarySet:
-    made = [Measured(**{name: getattr(d, name) for name in d.__dataclass_fields__}) for d in dictionaries.dictionaries]
+    """Dictionaries that know their features' maxima and densities."""
+    maxima, density = torch.tensor([0.0, *range(2, 13)]), torch.linspace(0, 1, 12)
+    made = [replace(one, max_activation=maxima, density=density) for one in dictionaries.dictionaries]
     return replace(dictionaries, dictionaries=tuple(made))
 
 

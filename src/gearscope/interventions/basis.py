@@ -171,11 +171,11 @@ class CodedFeatures:
 
     def density(self, layer: int) -> Float[Tensor, " F"] | None:
         """As stored with the dictionary."""
-        return _statistic(self._coders[layer], "density")
+        return self._coders[layer].density
 
     def maximum(self, feature: FeatureId) -> float:
         """As stored with the dictionary. Raises DictionaryError when it is not stored, or is 0."""
-        maxima = _statistic(self._coders[feature.layer], "max_activation")
+        maxima = self._coders[feature.layer].max_activation
         expected = f"a dictionary that knows the maximum of {feature} was expected"
         if maxima is None:
             hint = "give an absolute activation (=3.1) or a multiple of the present one (*2)"
@@ -187,11 +187,6 @@ class CodedFeatures:
 
 def _place(saes: DictionarySet, prompt: FrozenPrompt) -> str:
     return saes.check_are_saes(n_layers=prompt.n_layers, d_model=prompt.d_model)
-
-
-def _statistic(coder: Dictionary, name: str) -> Tensor | None:
-    """What is stored beside the weights; None for dictionaries (or versions of them) that have no such thing."""
-    return getattr(coder, name, None)
 
 
 def _behind_gain(coder: Dictionary, prompt: FrozenPrompt, layer: int) -> Dictionary:
