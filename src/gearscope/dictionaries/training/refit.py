@@ -27,6 +27,10 @@ _RIDGE = 1e-4
 def refit(dictionaries: DictionarySet, parts: Iterable[Readings]) -> DictionarySet:
     """The same encoders with refitted decoders and biases."""
     fits = {site: _Fit(dictionaries, site) for config in dictionaries.configs for site in config.writes}
+    # What fewer dictionaries write to needs no sums of its own: the last layer of a cross-layer transcoder has all.
+    grams = {fit.holder(fits.values()).site: fit.holder(fits.values()) for fit in fits.values()}
+    for fit in grams.values():
+        fit.gram = fit.right.new_zeros(fit.size, fit.size)
     for part in parts:
         codes = [
             dictionary.encode(torch.stack([part[site] for site in dictionary.config.reads], dim=1)).dense(
@@ -39,7 +43,7 @@ def refit(dictionaries: DictionarySet, parts: Iterable[Readings]) -> DictionaryS
     decoders = [dictionary.W_dec.clone() for dictionary in dictionaries.dictionaries]
     biases = [dictionary.b_dec.clone() for dictionary in dictionaries.dictionaries]
     for fit in fits.values():
-        fit.put(decoders, biases)
+        fit.put(fit.within(fit.holder(fits.values())), decoders, biases)
     made = [
         replace(dictionary, W_dec=W_dec, b_dec=b_dec)
         for dictionary, W_dec, b_dec in zip(dictionaries.dictionaries, decoders, biases, strict=True)
@@ -53,9 +57,21 @@ class _Fit:
     def __init__(self, dictionaries: DictionarySet, site: str) -> None:
         self.set, self.site = dictionaries.dictionaries, site
         self.writers = [i for i, config in enumerate(dictionaries.configs) if site in config.writes]
-        n = 1 + sum(self.set[i].config.n_features for i in self.writers)
-        like = self.set[0].W_enc
-        self.gram, self.right = like.new_zeros(n, n), like.new_zeros(n, dictionaries.d_model)
+        self.size = 1 + sum(self.set[i].config.n_features for i in self.writers)
+        self.right = self.set[0].W_enc.new_zeros(self.size, dictionaries.d_model)
+        self.gram: Tensor | None = None
+
+    def holder(self, fits: Iterable["_Fit"]) -> "_Fit":
+        """The site with the most writers among those that all of this site's dictionaries write to."""
+        return max((fit for fit in fits if set(fit.writers) >= set(self.writers)), key=lambda fit: fit.size)
+
+    def within(self, holder: "_Fit") -> Tensor:
+        """Sᵀ S of this site, out of the sums of another one."""
+        assert holder.gram is not None
+        sizes = [self.set[i].config.n_features for i in holder.writers]
+        kept = [torch.full((n,), i in self.writers) for i, n in zip(holder.writers, sizes, strict=True)]
+        here = torch.cat([*kept, torch.tensor([True])]).to(holder.gram.device)
+        return holder.gram[here][:, here]
 
     def _place(self, number: int) -> int:
         return self.set[number].config.writes.index(self.site)
@@ -68,15 +84,16 @@ class _Fit:
             if dictionary.W_skip is not None and dictionary.config.own_write == self._place(number):
                 y = y - part[dictionary.config.reads[0]] @ dictionary.W_skip.T
         wide = torch.cat([*(codes[number] for number in self.writers), torch.ones_like(y[:, :1])], dim=1)
-        self.gram.addmm_(wide.T, wide)
+        if self.gram is not None:
+            self.gram.addmm_(wide.T, wide)
         self.right.addmm_(wide.T, y)
 
-    def put(self, decoders: list[Tensor], biases: list[Tensor]) -> None:
+    def put(self, gram: Tensor, decoders: list[Tensor], biases: list[Tensor]) -> None:
         """Solve, and put the rows where they belong; the whole bias goes to the last dictionary that writes here."""
         old = [self.set[number].W_dec[:, self._place(number)] for number in self.writers]
         bias = sum(self.set[number].b_dec[self._place(number)] for number in self.writers)
         first = torch.cat([*old, torch.as_tensor(bias)[None]]).double()
-        gram = self.gram.double()
+        gram = gram.double()
         ridge = _RIDGE * gram.diagonal()[:-1].mean()
         gram.diagonal().add_(ridge)
         solved = torch.linalg.solve(gram, self.right.double() + ridge * first).to(self.right)
