@@ -52,6 +52,7 @@ _SHIPPED: dict[str, Any] = {
     "dead_after": 50_000,
     "aux_weight": 0.0,
     "held_out_tokens": 131_072,
+    "refit_tokens": 81_920,
 }
 _GENTLE: dict[str, Any] = {"revive_every": 100, "revive_until": 0.85}
 _PLT = _GENTLE | {"tokens": 4_000_000, "learning_rate": 2e-3}

@@ -10,5 +10,6 @@ that acts on raw activations, stored as JumpReLU. On disk while it runs, in a fo
 Reading order: `config.py` (settings; which sites are read and written), `weights.py` (the weights and how they begin),
 `strongest.py` (which features are kept), `sparse.py` (products with sparse codes), `gradient.py` (loss and gradient),
 `revive.py` (dead features begin anew), `schedule.py` (learning rate, optimiser), `finish.py` (thresholds,
-normalisation folded away), `checkpoint.py`, `train.py` (the recipe). Knows nothing about models.
+normalisation folded away), `refit.py` (decoders by least squares), `checkpoint.py`, `train.py` (the recipe). Knows
+nothing about models.
 """

@@ -57,6 +57,8 @@ class TrainingConfig(Config):
     """Steps after which dead features begin anew on tokens that are written badly; 0 for never."""
     revive_until: float = Field(default=0.7, ge=0, le=1)
     """Share of the steps after which none is begun anew."""
+    refit_tokens: int = Field(default=0, ge=0)
+    """Tokens behind the last step on which decoders are refitted by least squares; 0 for no refit."""
     held_out_tokens: int = Field(default=65_536, ge=1)
     """Held-out tokens on which thresholds and the features' statistics are measured."""
     checkpoint_every: int = Field(default=100, ge=1)

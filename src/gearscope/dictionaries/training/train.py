@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gearscope.config import fingerprint
 from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.fidelity import Readings
 from gearscope.dictionaries.training.checkpoint import (
     CHECKPOINT,
     State,
@@ -29,12 +30,15 @@ from gearscope.dictionaries.training.checkpoint import (
 from gearscope.dictionaries.training.config import Layout, TrainingConfig
 from gearscope.dictionaries.training.finish import finished, thresholds_of
 from gearscope.dictionaries.training.gradient import Measured, take_gradient
+from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
 from gearscope.dictionaries.training.weights import first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
 
 LOG_EVERY = 20
+_AFTER_THE_RUN = {"checkpoint_every", "refit_tokens"}
+"""Settings that no step depends on: a run can be resumed with other ones."""
 
 
 @runtime_checkable
@@ -99,7 +103,7 @@ def train(
     if not resume and (folder / CHECKPOINT).exists():
         hint = "go on with --resume, or remove it"
         raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
-    run = fingerprint([config.model_dump(mode="json", exclude={"checkpoint_every"}), source.fingerprint])
+    run = fingerprint([config.model_dump(mode="json", exclude=_AFTER_THE_RUN), source.fingerprint])
     with one_thread():
         state = _begin(config, layout, source)
         if resume:
@@ -116,7 +120,14 @@ def train(
                 save_checkpoint(folder, state, place=source.place(), run=run)
                 write_log(folder, log)
         thresholds = thresholds_of(state.weights, state.scaling, held_out, config.k)
-        return finished(state.weights, state.scaling, layout, thresholds, model=model)
+        made = finished(state.weights, state.scaling, layout, thresholds, model=model)
+        return refit(made, _readings(config, layout, source)) if config.refit_tokens else made
+
+
+def _readings(config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
+    """The tokens that come after the last step."""
+    for _ in range(-(-config.refit_tokens // config.batch_tokens)):
+        yield dict(zip(layout.sites, source.take(config.batch_tokens).unbind(1), strict=True))
 
 
 @contextmanager
