@@ -7,8 +7,7 @@ While it runs, the checkpoint and a log (`log.jsonl`, one line per 50 steps) are
 One thread computes, whatever the machine has: sums then run in one order, and the same seed gives the same weights.
 """
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +31,7 @@ from gearscope.organism.model import round_to_half, untrained_model
 from gearscope.organism.pages import training_page
 from gearscope.organism.schedule import learning_rate, make_optimizer, weighted_loss
 from gearscope.organism.store import table_json, write_bundle
+from gearscope.threads import one_thread
 
 LOG_EVERY = 50
 
@@ -93,17 +93,6 @@ def check_way_is_free(out: Path, run_folder: Path, *, resume: bool) -> None:
             found="one",
             hint="go on with --resume, or remove it",
         )
-
-
-@contextmanager
-def one_thread() -> Generator[None]:
-    """Compute with one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def is_due(step: int, every: int, config: OrganismConfig) -> bool:

@@ -52,11 +52,11 @@ _SHIPPED: dict[str, Any] = {
     "dead_after": 50_000,
     "aux_weight": 0.0,
     "held_out_tokens": 131_072,
-    "refit_tokens": 81_920,
 }
-_GENTLE: dict[str, Any] = {"revive_every": 100, "revive_until": 0.85}
-_PLT = _GENTLE | {"tokens": 4_000_000, "learning_rate": 2e-3}
-_CLT = _GENTLE | {"tokens": 3_200_000, "learning_rate": 3e-3}
+
+
+_PLT = {"tokens": 4_000_000, "learning_rate": 2e-3, "revive_every": 100, "revive_until": 0.85, "refit_tokens": 131_072}
+_CLT = {"tokens": 5_000_000, "learning_rate": 3e-3, "refit_tokens": 81_920}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
@@ -69,10 +69,14 @@ RECIPES: dict[str, Recipe] = {
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
     "organism-plt": _shipped(
-        "transcoder", "the bundled model's transcoders, MINUTES minutes on one core of a busy laptop CPU", _PLT
+        "transcoder",
+        "the bundled model's transcoders, 8 minutes of one CPU core",
+        _PLT,
     ),
     "organism-clt": _shipped(
-        "clt", "the bundled model's cross-layer transcoder, MINUTES minutes on one core of a busy laptop CPU", _CLT
+        "clt",
+        "the bundled model's cross-layer transcoder, 11 minutes of one CPU core",
+        _CLT,
     ),
 }
 """Recipes by name."""

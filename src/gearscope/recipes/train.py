@@ -21,7 +21,7 @@ from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
-from gearscope.dictionaries.training.train import Report, one_thread, train
+from gearscope.dictionaries.training.train import Report, train
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
@@ -29,6 +29,7 @@ from gearscope.models.load import open_model
 from gearscope.models.model import Model
 from gearscope.recipes.config import WORLD, Recipe
 from gearscope.recipes.corpora import open_corpus
+from gearscope.threads import one_thread
 from gearscope.workbench import ORGANISM, organism_folder
 
 

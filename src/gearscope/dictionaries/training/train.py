@@ -8,7 +8,6 @@ one order, and the same settings give the same weights. Knows nothing about mode
 """
 
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -35,6 +34,7 @@ from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
 from gearscope.dictionaries.training.weights import first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
+from gearscope.threads import one_thread
 
 LOG_EVERY = 20
 _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens"}
@@ -128,17 +128,6 @@ def _readings(config: TrainingConfig, layout: Layout, source: Source) -> Generat
     """The tokens that come after the last step."""
     for _ in range(-(-config.refit_tokens // config.batch_tokens)):
         yield dict(zip(layout.sites, source.take(config.batch_tokens).unbind(1), strict=True))
-
-
-@contextmanager
-def one_thread() -> Generator[None]:
-    """Compute with one thread inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _begin(config: TrainingConfig, layout: Layout, source: Source) -> State:
