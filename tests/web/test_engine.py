@@ -1,11 +1,12 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
 from gearscope.errors import PromptError
 from gearscope.web.config import EngineConfig, Limits
 from gearscope.web.engine import BusyError, Engine, StoppedError
-from gearscope.web.schemas import TraceIn
+from gearscope.web.schemas import InterveneIn, TraceIn
 from tests.web.conftest import FakeBench, small_graph
 
 ASK = TraceIn(prompt="a b c")
@@ -94,7 +95,24 @@ def test_a_page_that_is_gone_stops_its_job():
     ],
 )
 def test_whether_a_graph_was_made_here(model, basis, ours, expected):
-    from dataclasses import replace
-
     graph = replace(small_graph(), model=model, basis=basis)
     assert Engine(ours, Limits()).made(graph) is expected
+
+
+def test_the_organisms_graphs_open_their_own_basis() -> None:
+    """A circuit in `clt` is edited in `clt`, whatever the server traces in; a foreign model has no such bases."""
+    opened: dict[str, FakeBench] = {}
+
+    def opener(config: EngineConfig) -> FakeBench:
+        assert config.basis not in opened, "each basis is opened once"
+        return opened.setdefault(config.basis, FakeBench())
+
+    engine = Engine(EngineConfig(), Limits(), opener=opener)
+    clt = replace(small_graph(), model="organism", basis="clt")
+    assert engine.made(clt)
+    assert not engine.made(replace(clt, basis="clt:elsewhere"))
+    assert not Engine(EngineConfig(model="other"), Limits()).made(replace(clt, model="other"))
+    for _ in range(2):
+        engine.intervene(clt, InterveneIn(edits=["0/1@1*0"]), never)
+    assert list(opened) == ["clt"]
+    assert len(opened["clt"].asked) == 2

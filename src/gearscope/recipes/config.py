@@ -46,17 +46,17 @@ def _general(kind: Kind, about: str) -> Recipe:
 
 _SHIPPED: dict[str, Any] = {
     "n_features": 1024,
-    "k": 14,
+    "k": 16,
     "batch_tokens": 1024,
+    "learning_rate": 3e-3,
     "decay": 0.3,
     "dead_after": 50_000,
+    "revive_every": 100,
     "aux_weight": 0.0,
     "held_out_tokens": 131_072,
 }
-
-
-_PLT = {"tokens": 4_000_000, "learning_rate": 2e-3, "revive_every": 100, "revive_until": 0.85, "refit_tokens": 131_072}
-_CLT = {"tokens": 5_000_000, "learning_rate": 3e-3, "refit_tokens": 81_920}
+_PLT = {"tokens": 9_000_000, "revive_until": 0.9, "refit_tokens": 131_072}
+_CLT = {"tokens": 5_000_000, "revive_until": 0.85, "refit_tokens": 81_920}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
@@ -68,16 +68,8 @@ RECIPES: dict[str, Recipe] = {
     "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
-    "organism-plt": _shipped(
-        "transcoder",
-        "the bundled model's transcoders, 8 minutes of one CPU core",
-        _PLT,
-    ),
-    "organism-clt": _shipped(
-        "clt",
-        "the bundled model's cross-layer transcoder, 11 minutes of one CPU core",
-        _CLT,
-    ),
+    "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 14 minutes of one CPU core", _PLT),
+    "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 10 minutes of one CPU core", _CLT),
 }
 """Recipes by name."""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gearscope.workbench import Workbench
 
 ORGANISM = "organism"
+ORGANISM_BASES = ("neurons", "plt", "clt")
+"""Bases that the bundled organism brings: its graphs say their names, and each is opened when it is needed."""
 Gone = Callable[[], bool]
 """Whether whoever asked for a job is no longer there."""
 
@@ -43,7 +45,7 @@ def open_workbench(config: EngineConfig) -> "Workbench":
 
 
 class Engine:
-    """One workbench, opened late. `opener` is the seam for tests."""
+    """One workbench for each basis that is needed, opened late. `opener` is the seam for tests."""
 
     def __init__(
         self, config: EngineConfig, limits: Limits, opener: "Callable[[EngineConfig], Workbench]" = open_workbench
@@ -51,7 +53,7 @@ class Engine:
         self.config = config
         self._limits = limits
         self._opener = opener
-        self._bench: Workbench | None = None
+        self._benches: dict[str, Workbench] = {}
         self._busy, self._stopping = threading.Lock(), threading.Event()
         self.job: Job | None = None
 
@@ -63,13 +65,18 @@ class Engine:
     @property
     def loaded(self) -> bool:
         """Whether the model is in memory."""
-        return self._bench is not None
+        return bool(self._benches)
 
     def made(self, graph: AttributionGraph) -> bool:
-        """Whether a graph says that it was traced with this model and a basis of this name."""
+        """Whether a graph says that it was traced with this model and a basis that can be opened for it."""
+        return graph.model == self.model and self._basis_of(graph) is not None
+
+    def _basis_of(self, graph: AttributionGraph) -> str | None:
+        """The basis to open for a graph: the server's own if the name fits, or one of the organism's."""
         ours = self.config.basis
-        same = graph.basis == ours or graph.basis.partition(":")[2] == Path(ours).resolve().name
-        return graph.model == self.model and same
+        if graph.basis == ours or graph.basis.partition(":")[2] == Path(ours).resolve().name:
+            return ours
+        return graph.basis if self.config.model is None and graph.basis in ORGANISM_BASES else None
 
     def stop(self) -> None:
         """Tell the running job to stop at its next report."""
@@ -81,7 +88,7 @@ class Engine:
         if len(wanted.prompt) > most:
             raise PromptError(f"a prompt of at most {most} characters was expected", found=str(len(wanted.prompt)))
         with self._job("tracing", gone) as report:
-            bench = self._open(report)
+            bench = self._open(self.config.basis, report)
             return bench.trace(wanted.prompt, target=wanted.target, against=wanted.against, progress=report)
 
     def intervene(self, graph: AttributionGraph, wanted: InterveneIn, gone: Gone) -> Intervention:
@@ -95,7 +102,7 @@ class Engine:
             most = self._limits.generated_tokens
             raise ConfigError(f"at most {most} tokens to write were expected", found=str(wanted.generate))
         with self._job("intervening", gone) as report:
-            bench = self._open(report)
+            bench = self._open(self._basis_of(graph) or self.config.basis, report)
             report("running the model", 0)
             return bench.intervene(
                 graph,
@@ -106,11 +113,11 @@ class Engine:
                 seed=wanted.seed,
             )
 
-    def _open(self, report: Callable[[str, int], None]) -> "Workbench":
-        if self._bench is None:
+    def _open(self, basis: str, report: Callable[[str, int], None]) -> "Workbench":
+        if basis not in self._benches:
             report("opening the model", 0)
-            self._bench = self._opener(self.config)
-        return self._bench
+            self._benches[basis] = self._opener(self.config.model_copy(update={"basis": basis}))
+        return self._benches[basis]
 
     @contextmanager
     def _job(self, what: str, gone: Gone) -> Generator[Callable[[str, int], None]]:
