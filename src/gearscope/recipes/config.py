@@ -55,7 +55,7 @@ _SHIPPED: dict[str, Any] = {
     "aux_weight": 0.0,
     "held_out_tokens": 131_072,
 }
-_PLT = {"tokens": 9_000_000, "revive_until": 0.9, "refit_tokens": 131_072}
+_PLT = {"tokens": 9_000_000, "revive_until": 1.0, "refit_tokens": 131_072}
 _CLT = {"tokens": 5_000_000, "revive_until": 0.85, "refit_tokens": 81_920}
 
 
