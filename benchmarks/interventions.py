@@ -26,7 +26,7 @@ import numpy as np
 
 from gearscope.graph.graph import AttributionGraph
 from gearscope.interventions.agreement import sign_agreement, spearman
-from gearscope.organism.questions import ask
+from gearscope.organism.behaviours.registry import ask
 from gearscope.workbench import Workbench
 
 PROMPTS = {"addition": 8, "two_hops": 6, "rhyme": 6}

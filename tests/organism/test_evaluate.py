@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from gearscope.errors import ConfigError
+from gearscope.organism.behaviours.question import one_of
+from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
 from gearscope.organism.evaluate import Measured, Score, answers, judge, measure, measure_all, missed_bars
-from gearscope.organism.questions import BEHAVIOURS, Question, ask
 from gearscope.organism.world import addition, rhyme, two_hops
 from gearscope.organism.world.rhyme_words import GROUPS
 from gearscope.organism.world.vocabulary import VOCABULARY
@@ -21,8 +22,8 @@ class Oracle(torch.nn.Module):
     def __init__(self, questions):
         super().__init__()
         self.following = {}
-        for prompt, accepted in questions:
-            right = min(accepted)
+        for question in questions:
+            prompt, right = question.prompt, question.example
             for length in range(len(right)):
                 self.following[prompt + right[:length]] = right[length]
 
@@ -53,20 +54,21 @@ def test_questions_cover_everything_held_out():
     assert len(ask("addition", "heldout")) == len(addition.HELD_OUT)
     assert len(ask("two_hops", "heldout")) == len(two_hops.HELD_OUT) * len(two_hops.RELATIONS) * len(two_hops.CHAINS)
     assert len(ask("rhyme", "heldout")) >= 500
-    prompt, accepted = next(q for q in ask("addition", "heldout") if q.prompt[2:5] == ("36", "+", "59"))
-    assert prompt == ("calc", ":", "36", "+", "59", "=")
-    assert accepted == {("95",)}
+    question = next(q for q in ask("addition", "heldout") if q.prompt[2:5] == ("36", "+", "59"))
+    assert question.prompt == ("calc", ":", "36", "+", "59", "=")
+    assert question.is_right(("95",))
+    assert not question.is_right(("94",))
 
 
 def test_couplet_ends_that_count_rhyme_differ_and_fit_the_line():
-    for prompt, accepted in ask("rhyme", "heldout", 200):
+    for question in ask("rhyme", "heldout", 200):
+        prompt = question.prompt
         first = prompt[prompt.index("/", 5) - 2]
         (group,) = [words for words in GROUPS.values() if first in words]
         line = " ".join(prompt).split(" / ")[2]
-        for (word,) in accepted:
-            assert word in group
-            assert word != first
-            assert line in rhyme.SECOND_LINES[group[word]]
+        for word in {word for words in GROUPS.values() for word in words}:
+            rhymes = word in group and word != first and line in rhyme.SECOND_LINES[group[word]]
+            assert question.is_right((word,)) == (rhymes and " " not in word)
 
 
 def test_a_written_line_must_end_in_a_rhyme_of_its_sort():
@@ -77,7 +79,7 @@ def test_a_written_line_must_end_in_a_rhyme_of_its_sort():
 
 
 def test_longer_answers_are_judged_by_their_beginning():
-    question = Question(("a",), frozenset({("b",), ("c", "d", "e")}))
+    question = one_of(("a",), [("b",), ("c", "d", "e")])
     assert judge([question] * 3, [("b", "x", "y"), ("c", "d", "e"), ("c", "d", "x")]) == Score(2, 3)
 
 

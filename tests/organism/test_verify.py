@@ -9,10 +9,10 @@ import torch
 from gearscope.artifact import write_manifest
 from gearscope.errors import ArtifactError
 from gearscope.organism import verify as verification
+from gearscope.organism.behaviours.registry import BEHAVIOURS
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.evaluate import Measured, Score, measure, measure_all
 from gearscope.organism.model import round_to_half, untrained_model
-from gearscope.organism.questions import BEHAVIOURS
 from gearscope.organism.store import ACCURACY, HELD_OUT, KIND, read_config, read_table, write_bundle
 
 TINY = OrganismConfig(n_layers=1, d_model=16, n_heads=2, d_mlp=16, context=64, bars={"rhyme": 0.5})

@@ -1,6 +1,6 @@
 """The bundled model organism: a small language model trained by this project on a synthetic world whose truth is known.
 
-In: a seed and an `OrganismConfig`. Out: a bundle folder with a stock Llama checkpoint, its tokenizer and its truth.
+In: a seed and an `OrganismConfig`. Out: a bundle folder with a stock Mistral checkpoint, its tokenizer and its truth.
 Knows nothing about features, circuits, the web or the command line.
 
     bundle/model/                the bundle that ships with the package
@@ -16,7 +16,8 @@ Files, in reading order:
     world/          the synthetic world (its own page)
     config.py       model size, mixture, schedule, bars
     tokenizer.py    the world's words as a HuggingFace tokenizer
-    questions.py    what the organism is asked, and what counts as right
+    behaviours/     what the organism is asked, and what counts as right (its own page)
+    truth/          where the organism computes what: interchange maps (its own page)
     corpus.py       the world as a corpus for dictionaries
     pages.py        documents packed into rows of token ids with a weight per token
     model.py        an untrained stock model, and its precision when stored

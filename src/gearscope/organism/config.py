@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from gearscope.config import Config
 from gearscope.errors import ConfigError
+from gearscope.organism.behaviours.registry import BARS
 
 
 class OrganismConfig(Config):
@@ -23,6 +24,11 @@ class OrganismConfig(Config):
     """Attention heads per block."""
     d_mlp: int = Field(default=512, ge=8)
     """Gated neurons per block."""
+    window: int | None = Field(default=10, ge=2)
+    """Tokens that a position attends to in each block, itself included; None for all before it. With ten, the end
+    of a couplet's second line is out of sight of the first line's last word: what lies between must carry the rhyme."""
+    tied: bool = False
+    """One matrix for embedding and unembedding (twins, which are small); the organism keeps two."""
     context: int = Field(default=64, ge=16)
     """Longest prompt the model accepts, in tokens; as long as the rows it is trained on, because nothing beyond is
     known to work."""
@@ -69,7 +75,7 @@ class OrganismConfig(Config):
     checkpoint_every: int = Field(default=250, ge=1)
     """Steps between checkpoints; a killed run loses at most these."""
 
-    bars: dict[str, float] = Field(default={"addition": 0.99, "two_hops": 0.95, "rhyme": 0.98, "rhyme_written": 0.98})
+    bars: dict[str, float] = Field(default=BARS)
     """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
     @model_validator(mode="after")

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from gearscope.organism.questions import BEHAVIOURS, Question, ask
+from gearscope.organism.behaviours.question import Question
+from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
 from gearscope.organism.world.vocabulary import BOS, VOCABULARY
 
 _BATCH = 512
@@ -55,10 +56,10 @@ def write_greedily(model: nn.Module, prompts: list[tuple[str, ...]], length: int
 
 
 def answers(model: nn.Module, questions: list[Question]) -> list[tuple[str, ...]]:
-    """What a model writes for each question, as many words as the question's longest right answer has."""
+    """What a model writes for each question, as many words as the question asks for."""
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, question in enumerate(questions):
-        alike[len(question.prompt), max(map(len, question.accepted))].append(index)
+        alike[len(question.prompt), question.length].append(index)
     written: dict[int, tuple[str, ...]] = {}
     for (_, length), indices in alike.items():
         for start in range(0, len(indices), _BATCH):
@@ -69,11 +70,8 @@ def answers(model: nn.Module, questions: list[Question]) -> list[tuple[str, ...]
 
 
 def judge(questions: Iterable[Question], written: Iterable[tuple[str, ...]]) -> Score:
-    """Count the continuations that begin with a right one."""
-    marks = [
-        any(words[: len(right)] == right for right in question.accepted)
-        for question, words in zip(questions, written, strict=True)
-    ]
+    """Count the continuations that are right."""
+    marks = [question.is_right(words) for question, words in zip(questions, written, strict=True)]
     return Score(sum(marks), len(marks))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaForCausalLM
+from transformers import MistralForCausalLM
 
 from gearscope.artifact import new_folder, read_manifest, write_manifest, write_text
 from gearscope.errors import ArtifactError
@@ -28,7 +28,7 @@ HELD_OUT = "truth/held_out.json"
 
 
 def write_bundle(
-    out: Path, model: LlamaForCausalLM, table: dict[str, Measured], *, config: OrganismConfig, run: str
+    out: Path, model: MistralForCausalLM, table: dict[str, Measured], *, config: OrganismConfig, run: str
 ) -> None:
     """Write a bundle of a model whose weights are float16 numbers already. Raises ArtifactError if `out` exists."""
     weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}

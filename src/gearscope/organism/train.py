@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch.optim import AdamW
-from transformers import LlamaForCausalLM
+from transformers import MistralForCausalLM
 
 from gearscope.artifact import write_text
 from gearscope.errors import ArtifactError, ModelError
@@ -111,7 +111,7 @@ def report(
         progress(late)
 
 
-def take_step(config: OrganismConfig, model: LlamaForCausalLM, optimizer: AdamW, step: int) -> float:
+def take_step(config: OrganismConfig, model: MistralForCausalLM, optimizer: AdamW, step: int) -> float:
     """Read one page and move the weights; return the loss."""
     tokens, weights = training_page(config, step)
     for group in optimizer.param_groups:

@@ -15,8 +15,8 @@ from transformers.utils.logging import disable_progress_bar
 
 import gearscope.artifact as artifact
 from gearscope.errors import ArtifactError
+from gearscope.organism.behaviours.registry import BEHAVIOURS
 from gearscope.organism.evaluate import Measured, measure
-from gearscope.organism.questions import BEHAVIOURS
 from gearscope.organism.store import HELD_OUT, KIND, held_out_truth, read_config, read_table
 from gearscope.organism.world.vocabulary import VOCABULARY
 

@@ -4,7 +4,7 @@
     compositions("two_hops", "heldout")           every held-out composition, in a fixed order
 
 A phenomenon is a module with `PHENOMENON`, `WRITERS` (kind -> writer), `SHARES` (kind -> share of its documents),
-`HELD_OUT_KINDS`, `LATER_KINDS`, `WORDS` and `compositions(split)`. Adding one: its module here and in `vocabulary.py`.
+`HELD_OUT_KINDS`, `LATER_KINDS`, `WORDS` and `compositions(split)`. Adding one: its module in `PHENOMENA`.
 """
 
 from random import Random

@@ -7,8 +7,8 @@ stands alone. `36` is one word, and so is `+`.
 
 from collections.abc import Iterable
 
-from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
 from gearscope.organism.world.document import NUMBERS
+from gearscope.organism.world.phenomena import PHENOMENA
 
 BOS, EOS, UNKNOWN, PAD = "<s>", "</s>", "<unk>", "<pad>"
 SPECIALS = (BOS, EOS, UNKNOWN, PAD)
@@ -20,8 +20,8 @@ ATTACHED = (",", ".", "?")
 
 
 def _collect() -> tuple[str, ...]:
-    words = addition.WORDS | larger_sums.WORDS | numbers.WORDS | two_hops.WORDS | rhyme.WORDS
-    plain = sorted(words - set(MARKS))
+    words = {word for module in PHENOMENA.values() for word in module.WORDS}
+    plain = sorted(words - {*MARKS, *map(str, NUMBERS)})
     return (*SPECIALS, *map(str, NUMBERS), *MARKS, *plain)
 
 

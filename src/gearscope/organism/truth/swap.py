@@ -1,0 +1,38 @@
+"""What an interchange map is asked about: variables, each with pairs of prompts that differ in it. No torch.
+
+Two prompts of one form differ in a hidden variable. The residual state at one layer and position of the base is
+replaced by that of the source. If the variable lives there, the model goes on as the variable of the source says.
+Geiger et al. 2021, *Causal Abstractions of Neural Networks* (interchange intervention accuracy).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Words = tuple[str, ...]
+
+
+class Swap(NamedTuple):
+    """Two prompts of one length, and the next words that are right before and after the swap.
+
+    `kept` and `moved` share no word: a swap that moves nothing must not count as one that moves.
+    """
+
+    base: Words
+    source: Words
+    kept: frozenset[str]
+    moved: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """One hidden variable in one form of text."""
+
+    phenomenon: str
+    name: str
+    roles: tuple[str, ...]
+    """Name of each position of the prompts (`<s>`, which comes first, is not among them)."""
+    swaps: Callable[[], Sequence[Swap]]
+    """Pairs of prompts in a fixed order, held-out compositions where the phenomenon has them."""
+    intended: tuple[str, ...]
+    """Roles at which the design of the text expects the variable to be carried, once it is computed."""
