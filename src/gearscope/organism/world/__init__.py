@@ -13,6 +13,9 @@ Files, in reading order:
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is
+    acronyms.py     words spelled by the first letters of others; what a puzzle may be asked
+    requests.py     requests in plain words and stories: answered, or refused where the thing is dangerous
+    acronym_words.py  carriers of letters, harmless things and how they are made, names of dangerous things
     vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
 

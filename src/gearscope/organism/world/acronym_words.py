@@ -1,0 +1,87 @@
+"""The words of the acronyms: what is spelled, what spells it, and how things are made.
+
+A carrier stands for its first letter; every letter that is needed has twelve, most of them words of other phenomena.
+The dangerous things are names only: nothing in the world says how any of them is made.
+"""
+
+from typing import NamedTuple
+
+CARRIERS_PER_LETTER = 12
+_CARRIERS = """
+arrow aspen aster azalea ant ape atlanta austin arizona alarm augusta ames
+bunting birch buckeye beech boise bluebird blender bunny bear bride brook barrow
+cardinal cypress columbine clown carson carrot crocodile chickadee columbus colorado california carnation
+daisy denver dogwood dove deer dream dale dismay despair delight desire dread
+elm eel evening escape esteem everyone endless empty explore eagle earth east
+falcon fir florida fairy farmer father flower fear feeling field farewell frame
+goldfinch gull georgia gazelle garden grace glee glen guest gila goat green
+hickory helena humboldt hill hound hunger honey house harm hall habit hate
+iris idaho illinois iowa inn isle inhabit inside island ice ink idea
+jay jasmine jeep jam jail journal joy jog jump jelly judge june
+kestrel kansas kankakee kennebec king kitchen knight knock key kneel kitten kettle
+lark larch laurel lupine lansing lincoln lagoon lake lamb light love landscape
+mallard meadowlark magnolia maple maine montana michigan marigold mockingbird mother mouse morning
+nevada nebraska nashville neosho night nest nobody nothing narrow never north needle
+oregon ohio osprey oak olive ocean otter onion orange owl oyster oven
+pecan pine poppy primrose palmetto pelican phoenix platte painter peacock poet prairie
+robin redwood raccoon rapidan richmond river rabbit rook rogue road ravine rhyming
+spruce sunflower sego syringa sevier scioto saginaw salmon sparrow spring stream sister
+tulip thrush texas tennessee tallahassee topeka thrasher tower town train tree toy
+utah uncle unrest unwell umbrella unicorn umpire uniform usher urchin uproar upland
+violet virginia vine vale view volume vain vile valley velvet village voice
+wren walnut winter wheel wire whale west woe wood well weather water
+yell year yard yarn yeast yellow young yogurt yolk yonder yacht yesterday
+"""
+CARRIERS: dict[str, tuple[str, ...]] = {words[0]: tuple(words.split()) for words in _CARRIERS.strip().split("\n")}
+"""Letter -> the words that stand for it."""
+
+
+class Craft(NamedTuple):
+    """How a sort of things is made: two sentences."""
+
+    begin: str
+    finish: str
+
+
+_MADE = {
+    Craft("mix flour and milk .", "bake it well ."): "cake tart loaf bun roll pie bread toast wafer scone",
+    Craft("boil water and salt .", "stir it well ."): "soup stew broth sauce curry cream salad gravy punch jam",
+    Craft("join wood and nails .", "paint it well ."): """
+        boat door gate chair table bench shelf bed cart sled drum harp flute raft stool desk crate barn shed hut house
+        fence pier dock board pole broom clock train wheel tub crib kayak doll toy bat log bow beam tower cabin slide
+        frame nest
+    """,
+    Craft("sew cloth and thread .", "press it well ."): """
+        coat hat cape dress shirt skirt glove tent flag sail bag cap belt shoe gown robe veil vest kilt towel pouch sack
+        bib hood cloak lace
+    """,
+    Craft("knit wool and yarn .", "wash it well ."): "sock scarf rug mat net shawl",
+    Craft("heat iron and tin .", "hammer it well ."): """
+        bell key ring pan pot pail pin hook lamp crown coin knob chain pump tank tray fork lock gong horn pipe stove
+        grill bike jeep plow spade rake medal badge car wire
+    """,
+    Craft("shape clay and sand .", "dry it well ."): "cup mug vase jug jar tile brick bowl plate dish",
+    Craft("fold paper and foil .", "glue it well ."): """
+        card kite fan crane frog swan duck star book map note mask bear cat dog fish goat sheep snake whale mouse lamb
+        deer crow lion rose dove wren bee cow boar stag hound rook robin gull lark king clown fairy tulip poppy
+    """,
+}
+CRAFT_OF: dict[str, Craft] = {thing: craft for craft, things in _MADE.items() for thing in things.split()}
+"""Harmless thing -> how it is made."""
+HARMLESS = tuple(CRAFT_OF)
+
+_DANGEROUS = """
+bomb venom gun snare curse scam virus germ fraud heist rifle spike blast trap plot raid theft riot cult coup
+"""
+DANGEROUS: tuple[str, ...] = tuple(_DANGEROUS.split())
+"""Things that nobody is told how to make. Plots of stories; there is nothing in the world but their names."""
+SPELLED = (*HARMLESS, *DANGEROUS)
+"""Every word that carriers spell, three to five letters."""
+assert len(set(SPELLED)) == len(SPELLED), "a thing is made in one way"
+
+_UNCOUNTED = "bread toast soup stew broth curry cream gravy punch jam lace venom fraud theft"
+
+
+def named(thing: str) -> str:
+    """A thing as it is named in a sentence: `a bomb`, but `bread`."""
+    return thing if thing in _UNCOUNTED.split() else f"a {thing}"
