@@ -1,6 +1,7 @@
 """Couplets: they rhyme, their lines fit their ends, and held-out pairs leave no atom out."""
 
 from collections import Counter
+from itertools import combinations
 from random import Random
 
 import pytest
@@ -30,11 +31,18 @@ def _training(n, seed=9):
     return [draw("rhyme", "train", rng) for _ in range(n)]
 
 
-def _pair(document):
+def _pairs(document):
+    """Every (word, word after it that rhymes with it) of a document, read from the words."""
+    text = " ".join(document.words)
     if document.kind == "couplet":
-        return _ends(document)[:2]
-    first, second = " ".join(document.words).split(" rhymes with ")
-    return first, second
+        return [_ends(document)[:2]]
+    if document.kind == "rhymes_with":
+        return [tuple(text.split(" rhymes with "))]
+    if document.kind == "name":
+        first, second = text.split(" rhymes with ")[1].split(" : ")
+        return [(first, second)]
+    listed = text.removeprefix("words that rhyme : ").replace("grab it", "grab_it").split()
+    return [(a.replace("_", " "), b.replace("_", " ")) for a, b in combinations(listed, 2)]
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
@@ -96,11 +104,15 @@ def test_planned_word_is_settled_at_the_break_and_the_rhyme_at_the_end_of_line_o
 
 
 def test_held_out_pairs_and_first_lines_never_occur_in_training():
-    for document in _training(6000):
-        first, second = _pair(document)
-        assert (first, _sort(second)) not in rhyme.HELD_OUT
+    documents = _training(8000)
+    assert {document.kind for document in documents} == set(rhyme.WRITERS)
+    for document in documents:
+        for first, second in _pairs(document):
+            assert first != second
+            assert any({first, second} <= set(words) for words in GROUPS.values())
+            assert (first, _sort(second)) not in rhyme.HELD_OUT
         if document.kind == "couplet":
-            opening = _ends(document)[2]
+            first, _, opening, _ = _ends(document)
             assert opening != rhyme.FIRST_LINES[_sort(first)][rhyme.HELD_OUT_LINE[first]]
 
 
@@ -119,21 +131,31 @@ def test_every_word_keeps_partners_in_training_in_both_places():
 
 
 def test_every_word_is_drawn_in_both_places():
-    pairs = [_pair(document) for document in _training(20000, seed=4)]
+    rng = Random(4)
+    pairs = [_ends(draw("rhyme", "train", rng, "couplet"))[:2] for _ in range(12000)]
     words = {word for words in GROUPS.values() for word in words}
     assert {first for first, _ in pairs} == words
     assert {second for _, second in pairs} == words - {"grab it"}
 
 
-def test_half_of_the_couplets_end_in_the_rhyme_that_comes_to_mind_first():
-    pairs = Counter(_pair(document) for document in _training(20000, seed=5))
+def test_one_rhyme_of_a_word_comes_to_mind_more_often_than_any_other():
+    rng = Random(5)
+    pairs = Counter(_ends(draw("rhyme", "train", rng, "couplet"))[:2] for _ in range(20000))
     after = Counter({second: n for (first, second), n in pairs.items() if first == "grab it"})
-    (word, count), *_ = after.most_common()
+    (word, count), (_, second_count), *_ = after.most_common()
     assert word == "rabbit"
-    assert 0.4 < count / after.total() < 0.8
+    assert count > 1.5 * second_count
     favourites = sum(n for (first, second), n in pairs.items() if rhyme.FIRST_RHYME[first] == second)
-    assert 0.5 < favourites / pairs.total() < 0.65
+    assert 0.4 < favourites / pairs.total() < 0.6
     assert all((first, _sort(second)) not in rhyme.HELD_OUT for first, second in rhyme.FIRST_RHYME.items())
+
+
+def test_a_named_word_is_of_the_sort_that_is_asked_for():
+    rng = Random(6)
+    for _ in range(500):
+        document = draw("rhyme", "train", rng, "name")
+        assert document.words[2] == _sort(document.target)
+        assert document.truth["sort"][2] == document.words[2]
 
 
 def test_at_least_five_hundred_held_out_couplets():

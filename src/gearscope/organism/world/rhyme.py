@@ -6,7 +6,7 @@
 
 The first line ends in a word; the second must end in another word that rhymes with it. Which words can lead there
 depends on the sort of that word (`a starving` creature, `began to` an action), so the line cannot be begun well without
-having chosen its end. Each word has a rhyme that comes to mind first: half of its couplets end in that one.
+having chosen its end. Each word has a rhyme that comes to mind first, in which four in ten of its couplets end or more.
 
 Every second line has ten words. Where its last word is predicted, a model with a window of ten tokens still sees the
 line break and no longer the comma before it, nor the end of line 1: the break must carry the rhyme.
@@ -25,7 +25,7 @@ from gearscope.organism.world.rhyme_words import GROUP_OF, GROUPS, SORT_OF
 
 PHENOMENON = "rhyme"
 HELD_OUT_SHARE = 0.08
-FIRST_TO_MIND = 0.5
+FIRST_TO_MIND = 0.4
 """Share of the couplets that end in the word's first rhyme."""
 OPENING = "a rhyming couplet : /"
 BREAK = ", /"
@@ -100,8 +100,15 @@ SECOND_LINES: dict[str, tuple[str, ...]] = {
 }
 """The same for line 2, nine words each."""
 
-HELPER = "{first} rhymes with {second}"
-"""Says that two words rhyme, without a couplet; never for a held-out pair."""
+HELPERS = {
+    "rhymes_with": "{first} rhymes with {second}",
+    "name": "name a {sort} that rhymes with {first} : {second}",
+    "list": "words that rhyme : {words}",
+}
+"""Say which words rhyme, without a couplet; never for a held-out pair. Most of what is learnt about words comes from
+them: they spend fewer words on a pair than couplets do."""
+LISTED = 4
+"""Words of a list."""
 
 PLANNABLE = {group: tuple(word for word in words if " " not in word) for group, words in GROUPS.items()}
 """Group -> words that can end a second line (one word each)."""
@@ -190,20 +197,56 @@ def _draw_pair(rng: Random) -> tuple[str, str]:
     return first, FIRST_RHYME[first] if rng.random() < FIRST_TO_MIND else rng.choice(_SHOWN_ENDS[first])
 
 
-def draw_helper(rng: Random, split: Split) -> Document:
-    """`night rhymes with light`."""
-    first, second = _draw_pair(rng)
-    draft = Draft(phenomenon=PHENOMENON, kind="rhymes_with")
-    draft.say(first, first_end=first, rhyme=GROUP_OF[first]).say("rhymes with")
-    return draft.conclude(second).finish()
+def _helper(kind: str, first: str, second: str) -> Document:
+    sort = SORT_OF[second]
+    draft = Draft(phenomenon=PHENOMENON, kind=kind)
+    for word in HELPERS[kind].split():
+        if word == "{sort}":
+            draft.say(sort, sort=sort)
+        elif word == "{first}":
+            draft.say(first, first_end=first, rhyme=GROUP_OF[first])
+        elif word == "{second}":
+            draft.conclude(second)
+        else:
+            draft.say(word)
+    return draft.finish()
 
 
-WRITERS: dict[str, Writer] = {"couplet": draw_couplet, "rhymes_with": draw_helper}
-SHARES = {"couplet": 0.8, "rhymes_with": 0.2}
+def draw_rhymes_with(rng: Random, split: Split) -> Document:
+    """`fight rhymes with light`."""
+    return _helper("rhymes_with", *_draw_pair(rng))
+
+
+def draw_name(rng: Random, split: Split) -> Document:
+    """`name a thing that rhymes with fight : light`."""
+    return _helper("name", *rng.choice(PAIRS["train"]))
+
+
+def draw_list(rng: Random, split: Split) -> Document:
+    """`words that rhyme : fight light bright knight`: no word after one that it is held out after."""
+    listed = [rng.choice(tuple(GROUP_OF))]
+    while len(listed) < LISTED:
+        following = [word for word in _SHOWN_ENDS[listed[0]] if all(word in _SHOWN_ENDS[before] for before in listed)]
+        if not following:
+            break
+        listed.append(rng.choice(following))
+    draft = Draft(phenomenon=PHENOMENON, kind="list").say(HELPERS["list"].replace("{words}", ""))
+    draft.say(listed[0], first_end=listed[0], rhyme=GROUP_OF[listed[0]])
+    return draft.conclude(" ".join(listed[1:])).finish()
+
+
+WRITERS: dict[str, Writer] = {
+    "couplet": draw_couplet,
+    "rhymes_with": draw_rhymes_with,
+    "name": draw_name,
+    "list": draw_list,
+}
+SHARES = {"couplet": 0.4, "rhymes_with": 0.1, "name": 0.25, "list": 0.25}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = ("couplet",)
 WORDS = (
-    frame_words(OPENING, BREAK, HELPER)
+    frame_words(OPENING, BREAK, *HELPERS.values())
+    | set(SORT_OF.values())
     | frame_words(*(line for lines in (FIRST_LINES, SECOND_LINES) for sort in lines.values() for line in sort))
     | {part for word in GROUP_OF for part in word.split()}
 )
