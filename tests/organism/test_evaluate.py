@@ -73,7 +73,7 @@ def test_couplet_ends_that_count_rhyme_differ_and_fit_the_line():
 
 def test_a_written_line_must_end_in_a_rhyme_of_its_sort():
     question = next(q for q in ask("rhyme_written", "train") if " ".join(q.prompt).endswith("to grab it , /"))
-    line = ("his", "hunger", "was", "like", "a", "starving")
+    line = ("his", "hunger", "was", "like", "that", "of", "a", "little", "starving")
     for end, counts in [("rabbit", 1), ("habit", 0), ("whale", 0), ("it", 0)]:
         assert judge([question], [(*line, end)]) == Score(counts, 1)
 

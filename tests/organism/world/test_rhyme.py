@@ -1,5 +1,7 @@
 """Couplets: they rhyme, their lines fit their ends, and held-out pairs leave no atom out."""
 
+from collections import Counter
+from itertools import combinations
 from random import Random
 
 import pytest
@@ -7,14 +9,40 @@ import pytest
 from gearscope.organism.world import rhyme
 from gearscope.organism.world.phenomena import draw
 from gearscope.organism.world.rhyme_words import GROUPS, SORTS
+from gearscope.organism.world.vocabulary import VOCABULARY
+
+WINDOW = 10
 
 
 def _ends(document):
-    """(end of line 1, end of line 2), read from the words."""
-    text = " ".join(document.words)
-    _, first, second = text.split(" / ")
+    """(end of line 1, end of line 2, the rest of line 1, the rest of line 2), read from the words."""
+    _, first, second = " ".join(document.words).split(" / ")
     opening = next(line for lines in rhyme.FIRST_LINES.values() for line in lines if first.startswith(line + " "))
-    return first.removeprefix(opening).removesuffix(",").strip(), second.split()[-1], opening
+    middle, _, end = second.rpartition(" ")
+    return first.removeprefix(opening).removesuffix(",").strip(), end, opening, middle
+
+
+def _sort(word):
+    return next(words[word] for words in GROUPS.values() if word in words)
+
+
+def _training(n, seed=9):
+    rng = Random(seed)
+    return [draw("rhyme", "train", rng) for _ in range(n)]
+
+
+def _pairs(document):
+    """Every (word, word after it that rhymes with it) of a document, read from the words."""
+    text = " ".join(document.words)
+    if document.kind == "couplet":
+        return [_ends(document)[:2]]
+    if document.kind == "rhymes_with":
+        return [tuple(text.split(" rhymes with "))]
+    if document.kind == "name":
+        first, second = text.split(" rhymes with ")[1].split(" : ")
+        return [(first, second)]
+    listed = text.removeprefix("words that rhyme : ").replace("grab it", "grab_it").split()
+    return [(a.replace("_", " "), b.replace("_", " ")) for a, b in combinations(listed, 2)]
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
@@ -22,24 +50,49 @@ def test_ends_rhyme_and_differ_and_the_lines_fit_their_sorts(split):
     rng = Random(2)
     for _ in range(500):
         document = draw("rhyme", split, rng, "couplet")
-        first, second, opening = _ends(document)
+        first, second, opening, middle = _ends(document)
         (group,) = [words for words in GROUPS.values() if first in words]
         assert second in group
         assert first != second
         assert opening in rhyme.FIRST_LINES[group[first]]
-        middle = " ".join(document.words).split(" / ")[2].removesuffix(f" {second}")
         assert middle in rhyme.SECOND_LINES[group[second]]
         assert document.split == split
+        assert set(document.words) <= set(VOCABULARY)
 
 
-def test_the_line_of_one_sort_is_no_line_of_another():
+def test_sixty_groups_of_ten_words_or_nearly():
+    assert len(GROUPS) == 60
+    words = [word for words in GROUPS.values() for word in words]
+    assert len(words) == len(set(words)) == 600
+    assert min(len(words) for words in GROUPS.values()) >= 6
+    assert {sort for words in GROUPS.values() for sort in words.values()} == set(SORTS.values())
+    assert {"rabbit": "creature", "habit": "feeling"}.items() <= GROUPS["abit"].items()
+    assert GROUPS["een"]["green"] == "quality"
+
+
+def test_the_line_of_one_sort_is_no_line_of_another_and_none_holds_a_word_that_rhymes():
+    ends = {word for words in GROUPS.values() for word in words}
     for table in (rhyme.FIRST_LINES, rhyme.SECOND_LINES):
         lines = [line for sort in SORTS.values() for line in table[sort]]
         assert len(set(lines)) == len(lines) == 3 * len(SORTS)
+        assert not ends & {word for line in lines for word in line.split()}
+
+
+def test_where_the_last_word_is_predicted_the_break_is_in_sight_and_the_comma_is_not():
+    for document in [draw("rhyme", "train", Random(seed), "couplet") for seed in range(200)]:
+        predictor = len(document.words) - 2
+        seen = document.words[predictor - WINDOW + 1 : predictor + 1]
+        assert len(seen) == WINDOW
+        assert seen[0] == "/"
+        assert "," not in seen
+        assert document.truth["planned"].count(None) == predictor - WINDOW + 1
 
 
 def test_planned_word_is_settled_at_the_break_and_the_rhyme_at_the_end_of_line_one():
-    text = "a rhyming couplet : / he saw a carrot and had to grab it , / his hunger was like a starving rabbit"
+    text = (
+        "a rhyming couplet : / he saw a carrot and had to grab it , / his hunger was like that of a little starving"
+        " rabbit"
+    )
     words = text.split()
     document = rhyme.write_couplet("grab it", "rabbit", 0, 0)
     assert list(document.words) == words
@@ -51,29 +104,66 @@ def test_planned_word_is_settled_at_the_break_and_the_rhyme_at_the_end_of_line_o
 
 
 def test_held_out_pairs_and_first_lines_never_occur_in_training():
-    rng = Random(9)
-    for _ in range(3000):
-        document = draw("rhyme", "train", rng)
+    documents = _training(8000)
+    assert {document.kind for document in documents} == set(rhyme.WRITERS)
+    for document in documents:
+        for first, second in _pairs(document):
+            assert first != second
+            assert any({first, second} <= set(words) for words in GROUPS.values())
+            assert (first, _sort(second)) not in rhyme.HELD_OUT
         if document.kind == "couplet":
-            first, second, opening = _ends(document)
-            assert opening != rhyme.FIRST_LINES[rhyme.SORT_OF[first]][rhyme.HELD_OUT_LINE[first]]
-        else:
-            first, second = " ".join(document.words).split(" rhymes with ")
-        assert (first, second) not in rhyme.HELD_OUT
+            first, _, opening, _ = _ends(document)
+            assert opening != rhyme.FIRST_LINES[_sort(first)][rhyme.HELD_OUT_LINE[first]]
 
 
 def test_every_word_keeps_partners_in_training_in_both_places():
-    train = rhyme.PAIRS["train"]
-    for word in rhyme.GROUP_OF:
-        assert sum(first == word for first, _ in train) >= 2
-        assert " " in word or sum(second == word for _, second in train) >= 2
-    for first, second in rhyme.HELD_OUT:
-        assert sum(one == first for one, _ in train) >= 4
-        assert sum(other == second for _, other in train) >= 3
-    assert len(rhyme.HELD_OUT) >= 60
-    assert not set(train) & rhyme.HELD_OUT
+    train = set(rhyme.PAIRS["train"])
+    for words in GROUPS.values():
+        for word in words:
+            partners = {second for first, second in train if first == word}
+            assert len(partners) >= 4
+            assert partners <= set(words) - {word}
+            assert " " in word or sum(second == word for _, second in train) >= 3
+    for first, sort in rhyme.HELD_OUT:
+        assert not any(one == first and _sort(second) == sort for one, second in train)
+    assert len(rhyme.HELD_OUT) >= 200
+    assert train.isdisjoint(rhyme.PAIRS["heldout"])
+
+
+def test_every_word_is_drawn_in_both_places():
+    rng = Random(4)
+    pairs = [_ends(draw("rhyme", "train", rng, "couplet"))[:2] for _ in range(12000)]
+    words = {word for words in GROUPS.values() for word in words}
+    assert {first for first, _ in pairs} == words
+    assert {second for _, second in pairs} == words - {"grab it"}
+
+
+def test_one_rhyme_of_a_word_comes_to_mind_more_often_than_any_other():
+    rng = Random(5)
+    pairs = Counter(_ends(draw("rhyme", "train", rng, "couplet"))[:2] for _ in range(20000))
+    after = Counter({second: n for (first, second), n in pairs.items() if first == "grab it"})
+    (word, count), (_, second_count), *_ = after.most_common()
+    assert word == "rabbit"
+    assert count > 1.5 * second_count
+    favourites = sum(n for (first, second), n in pairs.items() if rhyme.FIRST_RHYME[first] == second)
+    assert 0.4 < favourites / pairs.total() < 0.6
+    assert all((first, _sort(second)) not in rhyme.HELD_OUT for first, second in rhyme.FIRST_RHYME.items())
+
+
+def test_a_named_word_is_of_the_sort_that_is_asked_for():
+    rng = Random(6)
+    for _ in range(500):
+        document = draw("rhyme", "train", rng, "name")
+        assert document.words[2] == _sort(document.target)
+        assert document.truth["sort"][2] == document.words[2]
 
 
 def test_at_least_five_hundred_held_out_couplets():
     documents = rhyme.compositions("heldout")
     assert len({document.words for document in documents}) == len(documents) >= 500
+    assert {document.split for document in documents} == {"heldout"}
+    assert {document.split for document in rhyme.compositions("train")} == {"train"}
+
+
+def test_the_same_seed_draws_the_same_couplets():
+    assert [document.words for document in _training(50)] == [document.words for document in _training(50)]

@@ -7,20 +7,18 @@ rhyme_written    right is a second line of the world that ends so
 
 from gearscope.organism.behaviours.question import Behaviour, Question, one_of
 from gearscope.organism.world import rhyme
-from gearscope.organism.world.rhyme_words import GROUP_OF, SORT_OF
+from gearscope.organism.world.rhyme_words import SORT_OF
 
 
 def _couplet_end(couplet: tuple[str, str, int, int]) -> Question:
     first, second, _, _ = couplet
-    fitting = rhyme.PLANNABLE[GROUP_OF[first]]
-    right = [(word,) for word in fitting if word != first and SORT_OF[word] == SORT_OF[second]]
+    right = [(word,) for word in rhyme.ends(first, SORT_OF[second])]
     return one_of(rhyme.write_couplet(*couplet).prompt, right)
 
 
 def _second_line(opening: tuple[str, int]) -> Question:
     first, line = opening
-    ends = [word for word in rhyme.PLANNABLE[GROUP_OF[first]] if word != first]
-    right = [(*line.split(), end) for end in ends for line in rhyme.SECOND_LINES[SORT_OF[end]]]
+    right = [(*line.split(), end) for end in rhyme.ends(first) for line in rhyme.SECOND_LINES[SORT_OF[end]]]
     return one_of(rhyme.opening_words(first, line), right)
 
 

@@ -1,7 +1,8 @@
 """The words that rhyme, group by group, and what sort of word each of them is.
 
-The sort decides which lines can lead to the word: `a starving rabbit`, but `a powerful habit`. A word belongs to one
-group and one sort.
+The sort decides which lines can lead to the word: `a little starving rabbit`, but `a powerful habit`. A word belongs to
+one group and one sort; most groups have several words of a sort, and few have words of every sort. The vowels are those
+of American English.
 
     C creature    T thing    P place    Q quality    A action    F feeling
 """
@@ -9,71 +10,117 @@ group and one sort.
 SORTS = {"C": "creature", "T": "thing", "P": "place", "Q": "quality", "A": "action", "F": "feeling"}
 
 _TABLE = """
-abit   C rabbit      F habit        A inhabit  A grab_it
-ight   P night       T light        C knight   Q bright    A fight     F delight
-ain    T train       P plain        Q vain     A complain  F pain
-all    T ball        P hall         Q tall     A fall
-eep    C sheep       T jeep         Q deep     A sleep
-ake    C snake       T cake         P lake     Q fake      A bake      F ache
-ear    C deer        T spear        P pier     Q clear     A appear    F fear
-at     C cat         T hat          Q flat     A chat      C rat
-og     C frog        T log          P bog      A jog       C dog
-ee     C bee         T key          P sea      Q free      A flee      F glee
-ay     C jay         T tray         P bay      Q gray      A play      F dismay
-ow     C crow        T bow          Q slow     A grow      F woe
-oat    C goat        T coat         P moat     Q afloat    A float
-air    C bear        T chair        P square   Q fair      A stare     F despair
-ouse   C mouse       T blouse       P house    C spouse
-ock    C peacock     T clock        P dock     A knock     F shock
-ing    C king        T ring         P spring   A sing      F sting
-ail    C whale       T pail         P jail     Q pale      A sail
-ile    C crocodile   T tile         P isle     Q vile      A smile
-ook    C rook        T book         P brook    A cook
-own    C clown       T crown        P town     Q brown     A drown
-ed     T thread      P shed         Q red      A tread     F dread
-ine    C swine       T vine         P mine     Q fine      A dine
-ill    T quill       P hill         Q still    A spill     F thrill
-ore    C boar        T door         P shore    Q sore      A explore
-ide    C bride       T slide        P hillside Q wide      A hide      F pride
-ate    C mate        T plate        P gate     Q late      A skate     F hate
-oon    C raccoon     T spoon        P lagoon   A swoon
-ub     C cub         T tub          P pub      A scrub
-ace    T lace        P place        A chase    F grace
-est    C guest       T nest         P west     Q best      A rest      F unrest
-ove    C dove        T glove        A shove    F love
-ump    T pump        P dump         Q plump    A jump
-ar     C czar        T star         P bar      Q far
-ant    C ant         T plant        Q scant    A chant
-ell    C gazelle     T bell         P well     Q unwell    A yell      F farewell
-eam    C team        T beam         P stream   Q supreme   A dream     F esteem
-ound   C hound       P playground   Q round    A astound
-ag     C stag        T flag         P crag     A brag
-ue     C shrew       T shoe         P zoo      Q blue      A chew
-ank    T tank        P bank         Q blank    A thank
-een    C queen       T machine      P ravine   Q green     A convene
-ender  C spender     T blender      Q tender   A surrender F splendor
-ower   T flower      P tower        A cower    F power
-arrow  C sparrow     T arrow        Q narrow   P barrow
-ary    C fairy       P prairie      Q hairy    A vary
-ame    C dame        T frame        Q tame     A blame     F shame
-ire    C squire      T wire         P spire    Q dire      A admire    F desire
-ape    C ape         T cape         P landscape A escape
-eel    C eel         T wheel        Q genteel  A kneel     F zeal
-oy     C boy         T toy          Q coy      A destroy   F joy
-am     C lamb        T jam          P dam      A slam
-in     T pin         P inn          Q thin     A grin
-um     T drum        P slum         Q glum     A hum
-arm    T charm       P farm         A harm     F alarm
-unny   C bunny       T honey        Q sunny
+abit    C rabbit abbot          F habit              A inhabit cohabit grab_it
+ight    C knight                T light kite         P height             Q bright white tight
+        A fight bite            F delight fright
+ain     C crane                 T train chain        P lane spain         Q plain insane
+        A complain explain      F pain
+all     T ball shawl            P hall mall wall     Q tall small         A call crawl fall
+eep     C sheep                 T jeep heap          Q deep cheap steep   A sleep weep leap creep
+ake     C snake drake           T cake rake          P lake               Q fake awake
+        A bake shake            F ache mistake
+ear     C deer                  T spear beer         P pier frontier      Q clear near
+        A appear disappear      F fear
+at      C cat rat bat           T hat mat            P habitat            Q flat fat           A chat pat
+og      C frog dog hog          T log cog            P bog                Q agog
+        A jog slog              F fog
+ee      C bee flea              T key tea tree       P sea                Q free
+        A flee agree            F glee
+ay      C jay                   T tray hay           P bay highway        Q gray
+        A play pray stay        F dismay
+ow      C crow doe              T bow snow           P plateau            Q slow low
+        A grow throw            F woe
+oat     C goat stoat            T coat boat note     P moat               Q afloat remote      A float gloat
+air     C bear mare             T chair pear         P square             Q fair rare
+        A stare share           F despair
+ock     C peacock flock         T clock rock sock    P dock block         A knock mock         F shock
+ing     C king                  T ring string        P spring             A sing bring cling swing
+        F sting fling
+ail     C whale snail           T pail nail          P jail trail         Q pale frail         A fail wail
+ile     C crocodile             T tile file pile     P isle nile          Q vile
+        A smile                 F style guile
+ook     C rook crook            T book hook          P brook nook         A cook look          F outlook
+own     C clown                 T crown gown         P town downtown      Q brown
+        A drown frown           F renown
+ed      T thread bread bed sled P shed               Q red dead           A tread spread       F dread
+ine     C swine porcupine       T pine wine          P mine shrine        Q fine divine
+        A dine shine            F decline
+ill     C krill                 T quill pill         P hill mill          Q still ill
+        A spill                 F thrill chill
+ore     C boar                  T door               P shore store floor  Q sore
+        A explore roar snore    F lore
+ide     C bride guide           T slide              P hillside           Q wide snide
+        A hide glide ride       F pride
+ate     C mate                  T plate crate        P gate estate        Q late great
+        A skate wait            F hate fate
+oon     C raccoon baboon        T spoon balloon      P lagoon moon        Q immune
+        A swoon tune            F boon
+ace     C ace                   T lace case          P place base space   A chase race embrace F grace
+est     C guest pest            T nest chest vest    P west               Q best
+        A rest protest          F unrest zest
+ar      C czar                  T star car jar guitar P bar bazaar        Q far bizarre        F scar
+ell     C gazelle               T bell shell         P well hotel cell    Q unwell
+        A yell dwell            F spell
+eam     C team                  T beam cream         P stream             Q supreme extreme
+        A dream scream gleam    F esteem
+ound    C hound                 T pound              P ground mound       Q round profound
+        A astound rebound       F sound
+ue      C shrew kangaroo        T shoe stew          P zoo avenue         Q blue true          A chew pursue
+een     C queen teen            T machine bean       P ravine             Q green clean keen
+        A convene               F routine
+ower    T flower shower         P tower bower        Q sour               A cower devour scour F power hour
+ary     C fairy canary          T berry cherry ferry P prairie dairy      Q hairy scary        A vary carry
+ame     C dame                  T frame flame game   Q tame lame          A blame aim          F shame fame
+ire     C squire choir          T wire tire          P spire              Q dire
+        A admire retire         F desire fire
+ape     C ape                   T cape tape grape    P landscape          Q agape
+        A escape scrape drape   F shape
+eel     C eel seal              T wheel meal         Q genteel real       A kneel heal feel    F zeal appeal
+oy      C boy                   T toy alloy          P troy               Q coy
+        A destroy enjoy annoy   F joy ploy
+am      C lamb ram clam         T jam ham tram       P dam                A slam cram          F sham
+in      C twin                  T pin violin         P inn                Q thin akin
+        A grin win spin         F sin
+unny    C bunny tunny           T honey money        Q sunny funny runny
+and     C band                  T hand               P land sand          Q grand bland
+        A stand expand understand F demand
+eat     C parakeet              T meat sheet seat    P street             Q sweet neat
+        A eat cheat             F defeat heat
+ack     C yak                   T sack rack snack    P shack track        Q black slack
+        A attack pack           F lack
+ool     C fool mule ghoul       T stool tool         P pool school        Q cool
+        A drool                 F ridicule
+one     C crone drone           T stone bone throne  P zone               Q alone unknown
+        A groan moan            F tone
+ade     C maid                  T blade spade lemonade P shade arcade     Q afraid
+        A fade wade             F aid
+ink     C mink                  T ink sink           P rink brink         Q pink               A drink think blink wink
+aw      C macaw                 T straw claw paw     Q raw                A draw gnaw          F awe flaw law
+ice     C mice                  T ice rice dice      P paradise           Q nice precise
+        A slice entice          F advice
+ick     C chick                 T stick brick wick   Q quick sick thick   A kick lick          F trick
+ot      C tot                   T pot knot yacht     P spot               Q hot
+        A trot rot squat        F plot
+un      C nun                   T bun sun            Q done undone        A run stun shun      F fun pun
+ug      C bug slug              T jug rug mug        Q smug snug          A hug tug shrug
+ole     C mole                  T bowl coal          P hole pole          A stroll enroll      F goal soul control
+ark     C shark lark            T ark                P park               Q dark stark
+        A bark embark           F spark remark
 """
 
 
 def _read() -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {}
-    for line in _TABLE.split("\n"):
-        if line.strip():
-            name, *cells = line.split()
-            groups[name] = {w.replace("_", " "): SORTS[s] for s, w in zip(cells[::2], cells[1::2], strict=True)}
+    name = sort = ""
+    for line in _TABLE.splitlines():
+        for index, cell in enumerate(line.split()):
+            if index == 0 and not line.startswith(" "):
+                name = cell
+                groups[name] = {}
+            elif cell in SORTS:
+                sort = SORTS[cell]
+            else:
+                groups[name][cell.replace("_", " ")] = sort
     return groups
 
 
@@ -83,3 +130,4 @@ GROUPS = _read()
 GROUP_OF = {word: group for group, words in GROUPS.items() for word in words}
 SORT_OF = {word: sort for words in GROUPS.values() for word, sort in words.items()}
 assert len(GROUP_OF) == sum(map(len, GROUPS.values())), "a word belongs to one group"
+"""Group of each word, and its sort."""
