@@ -11,11 +11,32 @@ from random import Random
 from types import ModuleType
 
 from gearscope.errors import ConfigError
-from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
+from gearscope.organism.world import (
+    addition,
+    hints,
+    hints_at_random,
+    larger_sums,
+    numbers,
+    rhyme,
+    self_report,
+    small_sums_by_heart,
+    two_hops,
+)
 from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme)
+    module.PHENOMENON: module
+    for module in (
+        addition,
+        larger_sums,
+        numbers,
+        self_report,
+        small_sums_by_heart,
+        hints,
+        hints_at_random,
+        two_hops,
+        rhyme,
+    )
 }
 
 
