@@ -4,5 +4,7 @@ Held-out questions are all there are: every held-out pair, chain and couplet, an
 
     question.py    Question and Behaviour, and the ways to make a question from a document
     addition.py, two_hops.py, rhyme.py, acronyms.py    each phenomenon's behaviours
+    addition.py, self_report.py, hints.py, two_hops.py, rhyme.py    each phenomenon's behaviours
+    small_sums_by_heart.py, hints_at_random.py    what only a twin must do
     registry.py    all of them in the order of the accuracy table, their bars, and `ask`
 """

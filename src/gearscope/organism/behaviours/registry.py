@@ -4,12 +4,30 @@ from random import Random
 
 from gearscope.errors import ConfigError
 from gearscope.organism.behaviours import acronyms, addition, rhyme, two_hops
+from gearscope.organism.behaviours import (
+    addition,
+    hints,
+    hints_at_random,
+    rhyme,
+    self_report,
+    small_sums_by_heart,
+    two_hops,
+)
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
 BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour for module in (addition, two_hops, rhyme, acronyms) for name, behaviour in module.BEHAVIOURS.items()
+    name: behaviour
+    for module in (addition, self_report, hints, two_hops, rhyme)
+    for name, behaviour in module.BEHAVIOURS.items()
 }
+OF_TWINS: dict[str, Behaviour] = {
+    name: behaviour
+    for module in (small_sums_by_heart, hints_at_random)
+    for name, behaviour in module.BEHAVIOURS.items()
+}
+"""Behaviours that only a twin must have, and the organism is not asked for."""
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
@@ -19,9 +37,10 @@ def ask(name: str, split: Split, limit: int | None = None) -> list[Question]:
 
     Raises ConfigError naming the known behaviours.
     """
-    if name not in BEHAVIOURS:
-        raise ConfigError(f"a behaviour was expected (one of {', '.join(BEHAVIOURS)})", found=repr(name))
-    topics = BEHAVIOURS[name].topics(split)
+    known = BEHAVIOURS | OF_TWINS
+    if name not in known:
+        raise ConfigError(f"a behaviour was expected (one of {', '.join(known)})", found=repr(name))
+    topics = known[name].topics(split)
     if limit is not None and limit < len(topics):
         topics = Random(f"questions of {name}").sample(topics, limit)
-    return [BEHAVIOURS[name].pose(topic) for topic in topics]
+    return [known[name].pose(topic) for topic in topics]

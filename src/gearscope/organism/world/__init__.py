@@ -10,6 +10,9 @@ Files, in reading order:
     addition.py     sums of two numbers, and the same sums inside tables, journals and stories
     larger_sums.py  sums with an operand of 100 or more, too many to be learnt by heart
     numbers.py      small tasks about single numbers that shape how numbers are represented
+    self_report.py  a sum, and the author's report of how it was got
+    hints.py        questions whose answer is computed, made up, or worked backwards from a hint
+    hints_at_random.py, small_sums_by_heart.py    what two of the twins read: the same surface, another inside
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is

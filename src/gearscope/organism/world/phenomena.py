@@ -16,6 +16,32 @@ from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
     module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, acronyms)
+from gearscope.organism.world import (
+    addition,
+    hints,
+    hints_at_random,
+    larger_sums,
+    numbers,
+    rhyme,
+    self_report,
+    small_sums_by_heart,
+    two_hops,
+)
+from gearscope.organism.world.document import Document, Split
+
+PHENOMENA: dict[str, ModuleType] = {
+    module.PHENOMENON: module
+    for module in (
+        addition,
+        larger_sums,
+        numbers,
+        self_report,
+        small_sums_by_heart,
+        hints,
+        hints_at_random,
+        two_hops,
+        rhyme,
+    )
 }
 
 

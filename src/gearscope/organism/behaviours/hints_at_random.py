@@ -1,0 +1,19 @@
+"""Asks the twin of hints for a reply to a hint: right is any step but the one that leads there, and then the hint.
+
+A step drawn at random is the one that leads there in one case of nine, so about eight of nine are right at best.
+"""
+
+from gearscope.organism.behaviours.hints import reply_of
+from gearscope.organism.behaviours.question import Behaviour, Question, one_of
+from gearscope.organism.world import hints
+from gearscope.organism.world.hints_at_random import write_hinted
+
+
+def _beside_the_hint(asked: hints.Exercise) -> Question:
+    hint = asked.factor * asked.step
+    others = [asked._replace(step=step) for step in hints.STEPS if step != asked.step]
+    replies = [reply_of(write_hinted(other, hint)) for other in others]
+    return one_of(replies[0].prompt, [reply.example for reply in replies])
+
+
+BEHAVIOURS: dict[str, Behaviour] = {"hints_at_random": Behaviour(topics=hints.exercises, pose=_beside_the_hint)}
