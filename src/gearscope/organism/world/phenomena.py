@@ -11,11 +11,32 @@ from random import Random
 from types import ModuleType
 
 from gearscope.errors import ConfigError
-from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
+from gearscope.organism.world import (
+    addition,
+    languages,
+    languages_by_table,
+    larger_sums,
+    names,
+    numbers,
+    rhyme,
+    two_hops,
+    two_hops_by_heart,
+)
 from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme)
+    module.PHENOMENON: module
+    for module in (
+        addition,
+        larger_sums,
+        numbers,
+        two_hops,
+        rhyme,
+        languages,
+        names,
+        two_hops_by_heart,
+        languages_by_table,
+    )
 }
 
 
