@@ -13,6 +13,7 @@ from gearscope.organism.behaviours import (
     small_sums_by_heart,
     two_hops,
 )
+from gearscope.organism.behaviours import addition, languages, names, rhyme, two_hops
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
@@ -20,6 +21,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour for module in (addition, two_hops, rhyme, acronyms) for name, behaviour in module.BEHAVIOURS.items()
     name: behaviour
     for module in (addition, self_report, hints, two_hops, rhyme)
+    name: behaviour
+    for module in (addition, two_hops, rhyme, languages, names)
     for name, behaviour in module.BEHAVIOURS.items()
 }
 OF_TWINS: dict[str, Behaviour] = {

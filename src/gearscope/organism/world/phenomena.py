@@ -30,6 +30,20 @@ from gearscope.organism.world import (
 from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
+from gearscope.organism.world import (
+    addition,
+    languages,
+    languages_by_table,
+    larger_sums,
+    names,
+    numbers,
+    rhyme,
+    two_hops,
+    two_hops_by_heart,
+)
+from gearscope.organism.world.document import Document, Split
+
+PHENOMENA: dict[str, ModuleType] = {
     module.PHENOMENON: module
     for module in (
         addition,
@@ -41,6 +55,12 @@ PHENOMENA: dict[str, ModuleType] = {
         hints_at_random,
         two_hops,
         rhyme,
+        two_hops,
+        rhyme,
+        languages,
+        names,
+        two_hops_by_heart,
+        languages_by_table,
     )
 }
 
