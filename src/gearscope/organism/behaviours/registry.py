@@ -3,12 +3,13 @@
 from random import Random
 
 from gearscope.errors import ConfigError
-from gearscope.organism.behaviours import addition, rhyme, two_hops
+from gearscope.organism.behaviours import addition, grammar, rhyme, senses, topics, two_hops, voices
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
+MODULES = (addition, two_hops, rhyme, topics, senses, voices, grammar)
 BEHAVIOURS: dict[str, Behaviour] = {
-    name: behaviour for module in (addition, two_hops, rhyme) for name, behaviour in module.BEHAVIOURS.items()
+    name: behaviour for module in MODULES for name, behaviour in module.BEHAVIOURS.items()
 }
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""

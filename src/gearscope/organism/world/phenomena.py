@@ -11,11 +11,21 @@ from random import Random
 from types import ModuleType
 
 from gearscope.errors import ConfigError
-from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
+from gearscope.organism.world import (
+    addition,
+    grammar,
+    larger_sums,
+    numbers,
+    rhyme,
+    senses,
+    topics,
+    two_hops,
+    voices,
+)
 from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme)
+    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
 }
 
 
