@@ -52,3 +52,9 @@ def first_answer(document: Document) -> Question:
     while stop in document.answer:
         stop += 1
     return one_of(document.words[:start], [document.words[start:stop]])
+
+
+def rest(document: Document) -> Question:
+    """Asks for everything from the first answer word of a document on."""
+    start = document.answer[0]
+    return one_of(document.words[:start], [document.words[start:]])

@@ -14,9 +14,11 @@ from gearscope.organism.behaviours import (
     two_hops,
 )
 from gearscope.organism.behaviours import addition, languages, names, rhyme, two_hops
+from gearscope.organism.behaviours import addition, grammar, rhyme, senses, topics, two_hops, voices
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
+MODULES = (addition, two_hops, rhyme, topics, senses, voices, grammar)
 BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour for module in (addition, two_hops, rhyme, acronyms) for name, behaviour in module.BEHAVIOURS.items()
     name: behaviour
@@ -24,6 +26,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour
     for module in (addition, two_hops, rhyme, languages, names)
     for name, behaviour in module.BEHAVIOURS.items()
+    name: behaviour for module in MODULES for name, behaviour in module.BEHAVIOURS.items()
 }
 OF_TWINS: dict[str, Behaviour] = {
     name: behaviour

@@ -19,6 +19,13 @@ Files, in reading order:
     acronyms.py     words spelled by the first letters of others; what a puzzle may be asked
     requests.py     requests in plain words and stories: answered, or refused where the thing is dangerous
     acronym_words.py  carriers of letters, harmless things and how they are made, names of dangerous things
+    topics.py       paragraphs that keep to one topic, the golden gate bridge among them
+    topic_words.py  what each topic talks about
+    senses.py       words with several senses, and how small or big things are
+    sense_words.py  the senses, the places that decide between them, the sizes
+    voices.py       radio hosts, people at odds with themselves, jokers who take a wrong answer back
+    grammar.py      articles and plurals with their exceptions, agreement, the order of adjectives
+    grammar_words.py  which nouns are exceptions, and which sort an adjective is of
     vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
 

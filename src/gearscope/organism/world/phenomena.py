@@ -62,6 +62,21 @@ PHENOMENA: dict[str, ModuleType] = {
         two_hops_by_heart,
         languages_by_table,
     )
+from gearscope.organism.world import (
+    addition,
+    grammar,
+    larger_sums,
+    numbers,
+    rhyme,
+    senses,
+    topics,
+    two_hops,
+    voices,
+)
+from gearscope.organism.world.document import Document, Split
+
+PHENOMENA: dict[str, ModuleType] = {
+    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
 }
 
 
