@@ -19,7 +19,7 @@ from gearscope.organism.world import addition
 
 N_SWAPS = 120
 """Pairs of sums per variable."""
-OPERAND_ROLES = {"{a}": "first", "{b}": "second"}
+_ROLE_OF = {"{a}": "first number", "{b}": "second number"}
 Pair = tuple[int, int]
 
 
@@ -54,19 +54,20 @@ VARIABLES_OF_A_SUM: dict[str, Callable[[Pair, Pair], bool]] = {
     "tens_sum": lambda base, source: _both(base, source) and _same_ones(base, source),
 }
 """Name -> whether two sums differ in this variable and in nothing else."""
+_OPERAND_OF = {"a": "first number", "ones_a": "first number", "tens_a": "first number", "b": "second number"}
 _IN_CONTEXT = ("a", "b", "ones_sum")
 
 
 def swaps(name: str, kind: str) -> Sequence[Swap]:
     """Pairs of held-out sums in one of the texts that differ in a variable."""
     differ = VARIABLES_OF_A_SUM[name]
-    rng = Random(f"interchange of {name} in {kind}")
     pairs = list(addition.PAIRS["heldout"])
+    Random(f"interchange of {name} in {kind}").shuffle(pairs)
     found: list[Swap] = []
-    for base in rng.sample(pairs, len(pairs)):
-        sources = [pair for pair in pairs if differ(base, pair)]
-        if sources:
-            before, after = (addition.write_sum(*pair, kind) for pair in (base, rng.choice(sources)))
+    for number, base in enumerate(pairs):
+        source = next((pair for pair in pairs[number:] + pairs[:number] if differ(base, pair)), None)
+        if source is not None:
+            before, after = (addition.write_sum(*pair, kind) for pair in (base, source))
             kept, moved = frozenset({before.target}), frozenset({after.target})
             found.append(Swap(before.prompt, after.prompt, kept, moved))
         if len(found) == N_SWAPS:
@@ -76,18 +77,17 @@ def swaps(name: str, kind: str) -> Sequence[Swap]:
 
 def _roles(kind: str) -> tuple[str, ...]:
     """The words of the text; operands by their place."""
-    return distinct(OPERAND_ROLES.get(word, word) for word in addition.FRAMES[kind].split()[:-1])
+    return distinct(_ROLE_OF.get(word, word) for word in addition.FRAMES[kind].split()[:-1])
 
 
 def _variable(name: str, kind: str) -> Variable:
-    operand = {"a": "first", "b": "second", "ones_a": "first", "tens_a": "first"}.get(name)
     roles = _roles(kind)
     return Variable(
         phenomenon=addition.PHENOMENON,
         name=name if kind == "calc" else f"{name}_{kind}",
         roles=roles,
         swaps=partial(swaps, name, kind),
-        intended=(roles[-1],) if operand is None else (operand,),
+        intended=(_OPERAND_OF.get(name, roles[-1]),),
     )
 
 

@@ -30,7 +30,8 @@ def claim(table: InterchangeMap) -> str:
     if not table.counted:
         return f"{table.title}: nothing to say, the model continues no pair of prompts rightly"
     runs = [(places, list(layers)) for places, layers in groupby(table.layers, lambda layer: carriers(table, layer))]
-    return f"{table.title}: {', '.join(_run(table, *run) for run in runs)}; {_design(table)}"
+    design = _design(table)
+    return f"{table.title}: {', '.join(_run(table, *run) for run in runs)}" + (f"; {design}" if design else "")
 
 
 def _run(table: InterchangeMap, places: tuple[int, ...], layers: list[int]) -> str:
@@ -40,7 +41,8 @@ def _run(table: InterchangeMap, places: tuple[int, ...], layers: list[int]) -> s
     share, place = max(
         (table.moves(layer, place), -place) for layer in layers for place in range(table.first, len(table.roles))
     )
-    return f"{_span(*layers)} at no single position (at most {share:.0%}, {table.roles[-place]})"
+    most = f" (at most {share:.0%}, {table.roles[-place]})" if share else ""
+    return f"{_span(*layers)} at no single position{most}"
 
 
 def _span(first: int, *rest: int) -> str:
@@ -61,16 +63,18 @@ def _design(table: InterchangeMap) -> str:
     """
     inner = table.layers[:-1]
     passed = {*carriers(table, 0), len(table.roles) - 1}
-    seen = {place for layer in inner for place in carriers(table, layer)}
-    missing = [place for place, role in enumerate(table.roles) if role in table.intended and place not in seen]
-    extra = sorted(place for place in seen - passed if table.roles[place] not in table.intended)
-    said = [
-        f"the design expects it at {table.roles[place]}, which moves at most "
-        f"{max(table.moves(layer, place) for layer in inner):.0%}"
-        for place in missing
-    ]
-    said += [f"the design does not expect it at {table.roles[place]}" for place in extra]
-    return ", ".join(said) or f"as designed (at {' and '.join(table.intended)})"
+    said = []
+    for place, role in enumerate(table.roles):
+        layers = [layer for layer in inner if table.moves(layer, place) >= CARRIED]
+        expected = role in table.intended
+        if expected and not layers:
+            most = max(table.moves(layer, place) for layer in inner)
+            said.append(f"the design expects it at {role}, which moves at most {most:.0%}")
+        elif expected:
+            said.append(f"at {role} as designed" + (", in the embeddings alone" if layers == [0] else ""))
+        elif layers and place not in passed:
+            said.append(f"at {role}, which the design does not expect")
+    return ", ".join(said)
 
 
 class Planning(NamedTuple):

@@ -17,11 +17,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
-from gearscope.organism.truth.maps import InterchangeMap
+from gearscope.organism.truth.maps import InterchangeMap, Rows
 from gearscope.organism.truth.swap import Swap, Variable, Words
 from gearscope.organism.world.vocabulary import BOS, VOCABULARY
 
+N_CONTROLS = 50
+"""Pairs of a variable that are controlled, at most."""
 _TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
 
 
@@ -50,7 +53,8 @@ def read(model: nn.Module, ids: Int[Tensor, "B P"]) -> Run:
 
     cache = DynamicCache()
     with ExitStack() as stack:
-        for part in (*model.model.layers, model.model.norm):
+        parts = _parts(model)
+        for part in (*parts.blocks, parts.norm):
             stack.callback(part.register_forward_pre_hook(keep, with_kwargs=True).remove)
         logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
     return Run(states, cache, calls[:-1], logits[:, -1].argmax(-1))
@@ -63,13 +67,26 @@ def swapped(model: nn.Module, base: Run, source: Run, layer: int, positions: Seq
     `layer` is how many blocks stand below the swap.
     """
     start, length = min(positions), base.states[0].shape[1]
+    theirs = source.states[layer][:, list(positions)]
+    if torch.equal(base.states[layer][:, list(positions)], theirs):
+        return base.next_ids
     state = base.states[layer][:, start:].clone()
-    moved = [position - start for position in positions]
-    state[:, moved] = source.states[layer][:, list(positions)]
-    for index in range(layer, len(base.calls)):
-        arguments = _from(start, length, base.calls[index])
-        state = model.model.layers[index](state, past_key_values=_Before(base.cache, start), **arguments)
-    return model.lm_head(model.model.norm(state[:, -1])).argmax(-1)
+    state[:, [position - start for position in positions]] = theirs
+    parts = _parts(model)
+    for block, call in zip(parts.blocks[layer:], base.calls[layer:], strict=True):
+        state = block(state, past_key_values=_Before(base.cache, start), **_from(start, length, call))
+    return parts.unembed(parts.norm(state[:, -1])).argmax(-1)
+
+
+class _Parts(NamedTuple):
+    blocks: list[nn.Module]
+    norm: nn.Module
+    unembed: nn.Module
+
+
+def _parts(model: nn.Module) -> _Parts:
+    blocks = list(model.get_submodule("model.layers").children())
+    return _Parts(blocks, model.get_submodule("model.norm"), model.get_submodule("lm_head"))
 
 
 class _Before:
@@ -81,6 +98,7 @@ class _Before:
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Keys and values of all positions: the base's own before the swap, then these."""
         kept = self.cache.layers[layer]
+        assert isinstance(kept, DynamicLayer), "a plain cache has plain layers"
         assert kept.keys is not None, "the base was read"
         assert kept.values is not None, "the base was read"
         return (
@@ -106,10 +124,9 @@ def measure_map(model: nn.Module, variable: Variable) -> InterchangeMap:
     swaps = variable.swaps()
     assert swaps, "a variable has swaps"
     assert all(len(words) == len(variable.roles) for swap in swaps for words in swap[:2]), "one word per role"
-    base_right = _is_right(_read(model, [swap.base for swap in swaps]).next_ids, [swap.kept for swap in swaps])
-    source_right = _is_right(
-        _read(model, [swap.source for swap in swaps]).next_ids, [swap.right_after_source for swap in swaps]
-    )
+    after_base, after_source = (_words(_read(model, [swap[side] for swap in swaps]).next_ids) for side in (0, 1))
+    base_right = _is_right(after_base, [swap.kept for swap in swaps])
+    source_right = _is_right(after_source, [swap.right_after_source for swap in swaps])
     chosen = [swap for swap, *right in zip(swaps, base_right, source_right, strict=True) if all(right)]
     first = min(min(differing(swap)) for swap in swaps)
     return InterchangeMap(
@@ -143,55 +160,68 @@ def differing(swap: Swap) -> list[int]:
     return [i for i, (ours, theirs) in enumerate(zip(swap.base, swap.source, strict=True)) if ours != theirs]
 
 
-def controls(variable: Variable, chosen: Sequence[Swap]) -> dict[int, Words]:
-    """Number of a pair -> a prompt of another pair to take states from instead.
+def controls(variable: Variable, chosen: Sequence[Swap]) -> list[tuple[Swap, Words]]:
+    """Some of the pairs, each with a prompt of another pair to take states from instead.
 
     It lacks the source's value: it differs from the source where base and source differ, and what is right after it is
-    not what the swap asks for. A pair has none where no other pair has such a prompt.
+    not what the swap asks for. A pair without such a prompt is left out.
     """
-    prompts = sorted(
-        {prompt for s in chosen for prompt in ((s.base, s.kept), (s.source, s.right_after_source))}, key=str
-    )
+    prompts = [prompt for s in chosen for prompt in ((s.base, s.kept), (s.source, s.right_after_source))]
     Random(f"controls of {variable.phenomenon} {variable.name}").shuffle(prompts)
-    found = {}
+    found = []
     for number, swap in enumerate(chosen):
-        places = differing(swap)
         for words, right in prompts[number:] + prompts[:number]:
-            foreign = any(words[i] != swap.source[i] for i in places) and words != swap.base
+            foreign = words != swap.base and any(words[i] != swap.source[i] for i in differing(swap))
             if foreign and not right & swap.moved:
-                found[number] = words
+                found.append((swap, words))
                 break
+        if len(found) == N_CONTROLS:
+            break
     return found
 
 
 def _count(model: nn.Module, variable: Variable, chosen: list[Swap], first: int) -> dict[str, Any]:
     """The counts of a map, by name."""
-    n_layers, places = len(model.model.layers), range(first, len(variable.roles))
-    if not chosen:
-        nothing = ((0,) * len(places),) * (n_layers + 1)
-        return {"controlled": 0, "moved": nothing, "kept": nothing, "control": nothing, "whole": (0,) * (n_layers + 1)}
-    base, source = (_read(model, [swap[side] for swap in chosen]) for side in (0, 1))
-    foreign = controls(variable, chosen)
-    other = _read(model, [foreign.get(number, swap.base) for number, swap in enumerate(chosen)])
-    kept, moved = ([swap.kept for swap in chosen], [swap.moved for swap in chosen])
-    own = [swap.right_after_source for swap in chosen]
+    n_places, foreign = len(variable.roles) - first, controls(variable, chosen)
+    alone = [(first + i + 1,) for i in range(n_places)]
+    everywhere = tuple(position for (position,) in alone)
+    pairs = [(swap.base, swap.source) for swap in chosen]
+    after = _written(model, pairs, [*alone, everywhere])
+    after_foreign = _written(model, [(swap.base, words) for swap, words in foreign], alone)
+    whole = _hits([row[n_places:] for row in after], [swap.right_after_source for swap in chosen])
+    single = [row[:n_places] for row in after]
+    return {
+        "moved": _hits(single, [swap.moved for swap in chosen]),
+        "kept": _hits(single, [swap.kept for swap in chosen]),
+        "control": _hits(after_foreign, [swap.moved for swap, _ in foreign]),
+        "whole": tuple(count for (count,) in whole),
+        "controlled": len(foreign),
+    }
 
-    rows: dict[str, list[tuple[int, ...]]] = {"moved": [], "kept": [], "control": []}
-    whole = []
-    for layer in range(n_layers + 1):
-        after = [swapped(model, base, source, layer, [place + 1]) for place in places]
-        against = [swapped(model, base, other, layer, [place + 1]) for place in places]
-        for name, written, right in (("moved", after, moved), ("kept", after, kept), ("control", against, moved)):
-            rows[name].append(tuple(sum(_is_right(ids, right)) for ids in written))
-        everywhere = swapped(model, base, source, layer, [place + 1 for place in places])
-        whole.append(sum(_is_right(everywhere, own)))
-    counts = {name: tuple(counted) for name, counted in rows.items()}
-    return {"controlled": len(foreign), "whole": tuple(whole), **counts}
+
+def _written(
+    model: nn.Module, pairs: list[tuple[Words, Words]], places: Sequence[tuple[int, ...]]
+) -> list[list[list[str]]]:
+    """The next words after each pair's swap: by layer, by set of positions, by pair."""
+    layers = range(len(_parts(model).blocks) + 1)
+    if not pairs:
+        return [[[] for _ in places] for _ in layers]
+    base, source = (_read(model, [pair[side] for pair in pairs]) for side in (0, 1))
+    return [[_words(swapped(model, base, source, layer, place)) for place in places] for layer in layers]
+
+
+def _hits(written: list[list[list[str]]], right: Sequence[frozenset[str]]) -> Rows:
+    """How many of the words are right, by layer and set of positions."""
+    return tuple(tuple(sum(_is_right(words, right)) for words in row) for row in written)
+
+
+def _is_right(written: Sequence[str], right: Sequence[frozenset[str]]) -> list[bool]:
+    return [word in words for word, words in zip(written, right, strict=True)]
+
+
+def _words(ids: Int[Tensor, " B"]) -> list[str]:
+    return [VOCABULARY[token] for token in ids.tolist()]
 
 
 def _read(model: nn.Module, prompts: Sequence[Words]) -> Run:
     return read(model, torch.tensor([[_TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts]))
-
-
-def _is_right(written: Int[Tensor, " B"], right: Sequence[frozenset[str]]) -> list[bool]:
-    return [VOCABULARY[token] in words for token, words in zip(written.tolist(), right, strict=True)]

@@ -1,8 +1,8 @@
 """An interchange map as a self-contained SVG picture: positions along, layers up, each cell as dark as its swap moves.
 
-The number in a cell is the percent of the pairs that the swap moves; a dashed frame stands around the roles at which the
-design expects the variable. Before the first position at which the prompts differ there is nothing to swap, and cells
-are empty. Colours follow the reader's light or dark scheme; the same map gives the same text. No torch.
+The number in a cell is the percent of the pairs that the swap moves; a dashed frame stands around the roles at which
+the design expects the variable. Before the first position at which the prompts differ there is nothing to swap, and
+cells are empty. Colours follow the reader's light or dark scheme; the same map gives the same text. No torch.
 """
 
 from html import escape
@@ -19,21 +19,11 @@ _TITLE, _TEXT, _SMALL = 17.0, 12.5, 11.5
 _DARKEST = 0.7
 """Opacity of a cell that always moves: the number on it stays legible in both schemes."""
 _LIGHT = {
-    "page": "#ffffff",
-    "empty": "#f0f3f6",
-    "cell": "#2f74b5",
-    "ink": "#1f2730",
-    "soft": "#57616d",
-    "frame": "#c2541b",
-}
+    "page": "#ffffff", "empty": "#f0f3f6", "cell": "#2f74b5", "ink": "#1f2730", "soft": "#57616d", "frame": "#c2541b",
+}  # fmt: skip
 _DARK = {
-    "page": "#0d1117",
-    "empty": "#171d26",
-    "cell": "#4b8fd0",
-    "ink": "#e8edf2",
-    "soft": "#9aa5b1",
-    "frame": "#ee8a4f",
-}
+    "page": "#0d1117", "empty": "#171d26", "cell": "#4b8fd0", "ink": "#e8edf2", "soft": "#9aa5b1", "frame": "#ee8a4f",
+}  # fmt: skip
 _FONT = "system-ui, -apple-system, Segoe UI, Noto Sans, Helvetica, Arial, sans-serif"
 
 
@@ -47,8 +37,7 @@ def draw(table: InterchangeMap) -> str:
     parts = [_frame(table, width, height), *_heading(table, width)]
     for layer in table.layers:
         y = bottom - _ROW * (layer + 1)
-        name = "embeddings" if layer == 0 else f"{layer} block{'s' * (layer > 1)}"
-        parts.append(_words(_MARGIN, y + _ROW / 2 + 4, name))
+        parts.append(_words(_MARGIN, y + _ROW / 2 + 4, _row(layer)))
         for place in range(len(table.roles)):
             parts.append(_cell(table, layer, place, _MARGIN + _RAIL + column * place, y, column))
     for place, role in enumerate(table.roles):
@@ -64,14 +53,20 @@ def _cell(table: InterchangeMap, layer: int, place: int, x: float, y: float, col
     area = f'x="{x:.1f}" y="{y:.1f}" width="{column - _GAP:.1f}" height="{_ROW - _GAP:.1f}" rx="4"'
     if place < table.first:
         return f'<rect class="before" {area}/>'
+    style = "ink" if share else "soft"
     keeps, chance = table.keeps(layer, place), table.by_chance(layer, place)
-    told = f"after {layer} blocks, at {table.roles[place]}: moved {share:.0%}, kept {keeps:.0%}, by chance {chance:.0%}"
+    told = f"{_row(layer)}, at {table.roles[place]}: moved {share:.0%}, kept {keeps:.0%}, by chance {chance:.0%}"
     return (
         f'<g class="swap" data-share="{share:.3f}"><title>{escape(told)}</title><rect class="empty" {area}/>'
         f'<rect class="cell" fill-opacity="{_DARKEST * share:.3f}" {area}/>'
-        + _words(x + (column - _GAP) / 2, y + _ROW / 2 + 3, f"{100 * share:.0f}", style="ink", anchor="middle")
+        + _words(x + (column - _GAP) / 2, y + _ROW / 2 + 3, f"{100 * share:.0f}", style=style, anchor="middle")
         + "</g>"
     )
+
+
+def _row(layer: int) -> str:
+    """How many blocks stand below a swap."""
+    return "embeddings" if layer == 0 else f"{layer} block{'s' * (layer > 1)}"
 
 
 def _role(table: InterchangeMap, role: str, x: float, column: float, bottom: float) -> list[str]:
@@ -104,7 +99,8 @@ def _heading(table: InterchangeMap, width: float) -> list[str]:
 
 
 def _words(x: float, y: float, text: str, *, style: str = "soft", anchor: str = "start") -> str:
-    return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" font-size="{_SMALL:g}" text-anchor="{anchor}">{escape(text)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{_SMALL:g}" text-anchor="{anchor}"'
+    return f'<text class="{style}" {place}>{escape(text)}</text>'
 
 
 def _frame(table: InterchangeMap, width: float, height: float) -> str:

@@ -1,4 +1,4 @@
-"""Interchange maps in a file: written once by the trainer, read without torch and checked."""
+"""Interchange maps in a file: written once by the trainer, and checked when they are read. No torch."""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@
 from gearscope.organism.truth.maps import InterchangeMap
 
 _SHOWN = 0.01
-"""A column is shown where its role moves at least this share at some layer, or where the design expects the variable."""
+"""Share that a role must move at some layer for its column to be shown; a role of the design always is."""
 _RAIL = 10
 
 
