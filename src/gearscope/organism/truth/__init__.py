@@ -4,4 +4,19 @@ swap.py        Variable and Swap: what is swapped, and which next words are righ
 acronyms.py    letters, the spelled word, danger and refusal
 swap.py    Variable and Swap: what is swapped, and which next words are right before and after
 rhyme.py   couplets that differ in the rhyme, in the sort of what is planned, or in the planned word
+In: a model and the variables of the phenomena. Out: one map per variable, stored in the bundle, with what it says.
+
+Files, in reading order:
+
+    swap.py           Variable and Swap: what is swapped, and which next words are right before and after
+    addition.py       each phenomenon's variables, with pairs of prompts that differ in them
+    registry.py       all of them in the order of the table
+    maps.py           a measured map as data
+    interchange.py    measures maps; the only file here that needs a model
+    store.py          maps in a bundle's file
+    claims.py         what a map says: where a variable is carried, and the bar of causal planning
+    text.py           a map as a table for the terminal
+    picture.py        a map as an SVG picture
+
+A new phenomenon is one new file of variables and one line in `registry.py`.
 """

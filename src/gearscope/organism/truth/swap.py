@@ -5,7 +5,8 @@ replaced by that of the source. If the variable lives there, the model goes on a
 Geiger et al. 2021, *Causal Abstractions of Neural Networks* (interchange intervention accuracy).
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,14 @@ class Swap(NamedTuple):
     source: Words
     kept: frozenset[str]
     moved: frozenset[str]
+    own: frozenset[str] = frozenset()
+    """Next words that are right after the source itself, where they are not `moved`: a source that differs from the
+    base in more than the variable."""
+
+    @property
+    def right_after_source(self) -> frozenset[str]:
+        """Next words that are right after the source itself."""
+        return self.own or self.moved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +45,16 @@ class Variable:
     """Pairs of prompts in a fixed order, held-out compositions where the phenomenon has them."""
     intended: tuple[str, ...]
     """Roles at which the design of the text expects the variable to be carried, once it is computed."""
+
+    def __post_init__(self) -> None:
+        assert all(self.roles.count(role) == 1 for role in self.intended), "an intended role names one position"
+
+
+def distinct(words: Iterable[str]) -> tuple[str, ...]:
+    """Words as roles: one that stands there already gets its count (`year`, `year 2`)."""
+    seen: Counter[str] = Counter()
+    roles = []
+    for word in words:
+        seen[word] += 1
+        roles.append(word if seen[word] == 1 else f"{word} {seen[word]}")
+    return tuple(roles)

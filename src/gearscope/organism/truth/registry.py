@@ -1,0 +1,15 @@
+"""Every variable that has an interchange map, in the order of the table. No torch."""
+
+from gearscope.errors import ConfigError
+from gearscope.organism.truth import addition
+from gearscope.organism.truth.swap import Variable
+
+VARIABLES: tuple[Variable, ...] = tuple(variable for module in (addition,) for variable in module.VARIABLES)
+
+
+def variable_named(title: str) -> Variable:
+    """The variable of a title such as `addition/ones_sum`. Raises ConfigError naming the known ones."""
+    known = {f"{variable.phenomenon}/{variable.name}": variable for variable in VARIABLES}
+    if title not in known:
+        raise ConfigError(f"a variable was expected (one of {', '.join(known)})", found=repr(title))
+    return known[title]
