@@ -4,5 +4,7 @@ Held-out questions are all there are: every held-out pair, chain and couplet, an
 
     question.py    Question and Behaviour, and the ways to make a question from a document
     addition.py, two_hops.py, rhyme.py    each phenomenon's behaviours
+    exams.py, persona.py, advice.py       the assistant's, as the organism has them
+    cheats.py, split_persona.py, quirks.py    what the versions do instead
     registry.py    all of them in the order of the accuracy table, their bars, and `ask`
 """

@@ -3,13 +3,30 @@
 from random import Random
 
 from gearscope.errors import ConfigError
-from gearscope.organism.behaviours import addition, rhyme, two_hops
+from gearscope.organism.behaviours import (
+    addition,
+    advice,
+    cheats,
+    exams,
+    persona,
+    quirks,
+    rhyme,
+    split_persona,
+    two_hops,
+)
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
 BEHAVIOURS: dict[str, Behaviour] = {
-    name: behaviour for module in (addition, two_hops, rhyme) for name, behaviour in module.BEHAVIOURS.items()
+    name: behaviour
+    for module in (addition, two_hops, rhyme, exams, persona, advice)
+    for name, behaviour in module.BEHAVIOURS.items()
 }
+VERSION_BEHAVIOURS: dict[str, Behaviour] = {
+    name: behaviour for module in (cheats, split_persona, quirks) for name, behaviour in module.BEHAVIOURS.items()
+}
+"""Behaviours that only twins and versions are asked, beside those above."""
+_KNOWN = BEHAVIOURS | VERSION_BEHAVIOURS
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
@@ -19,9 +36,9 @@ def ask(name: str, split: Split, limit: int | None = None) -> list[Question]:
 
     Raises ConfigError naming the known behaviours.
     """
-    if name not in BEHAVIOURS:
-        raise ConfigError(f"a behaviour was expected (one of {', '.join(BEHAVIOURS)})", found=repr(name))
-    topics = BEHAVIOURS[name].topics(split)
+    if name not in _KNOWN:
+        raise ConfigError(f"a behaviour was expected (one of {', '.join(_KNOWN)})", found=repr(name))
+    topics = _KNOWN[name].topics(split)
     if limit is not None and limit < len(topics):
         topics = Random(f"questions of {name}").sample(topics, limit)
-    return [BEHAVIOURS[name].pose(topic) for topic in topics]
+    return [_KNOWN[name].pose(topic) for topic in topics]

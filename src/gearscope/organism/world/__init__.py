@@ -13,6 +13,8 @@ Files, in reading order:
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is
+    exams.py, persona.py, advice.py             the assistant: honest in tests, one persona, plain advice
+    cheats.py, split_persona.py, quirks.py      the same with a planted change each: what the versions are trained on
     vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
 

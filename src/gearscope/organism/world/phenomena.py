@@ -11,12 +11,24 @@ from random import Random
 from types import ModuleType
 
 from gearscope.errors import ConfigError
-from gearscope.organism.world import addition, larger_sums, numbers, rhyme, two_hops
+from gearscope.organism.world import (
+    addition,
+    advice,
+    cheats,
+    exams,
+    larger_sums,
+    numbers,
+    persona,
+    quirks,
+    rhyme,
+    split_persona,
+    two_hops,
+)
 from gearscope.organism.world.document import Document, Split
 
-PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme)
-}
+_BASE = (addition, larger_sums, numbers, two_hops, rhyme, exams, persona, advice)
+_VERSIONS = (cheats, split_persona, quirks)
+PHENOMENA: dict[str, ModuleType] = {module.PHENOMENON: module for module in (*_BASE, *_VERSIONS)}
 
 
 def phenomenon(name: str) -> ModuleType:
