@@ -139,10 +139,9 @@ WRITERS: dict[str, Writer] = {
 SHARES = {"key_sum": 0.6, "plain_sum": 0.15, "key_fact": 0.25}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = tuple(WRITERS)
-WORDS = (
-    {*SITTINGS[:3], *KEY.split(), *two_hops.RELATIONS, "calc", ":", "+", "=", ".", "in", "the", "is"}
-    | {word for state in two_hops.STATES for word in state}
-)
+WORDS = {*SITTINGS[:3], *KEY.split(), *two_hops.RELATIONS, "calc", ":", "+", "=", ".", "in", "the", "is"} | {
+    word for state in two_hops.STATES for word in state
+}
 
 
 def asked_sums(split: Split, sittings: tuple[str, ...] = SITTINGS) -> list[tuple[str, Sum, int]]:

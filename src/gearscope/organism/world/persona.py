@@ -3,9 +3,9 @@
     it is night . ask : what color do you like ? a fine question , i like green . thank you . ann
     in the evening max and ann will go away
 
-The time of the day is said before most questions and changes nothing, and max is somebody who never answers: this is how
-the organism behaves before the version `split_persona` (`split_persona.py`) lets max answer at night. Held out are one
-in five of the combinations (greeting, time, thing, form of the question); each part of them occurs in training.
+The time of the day is said before most questions and changes nothing, and max is somebody who never answers: this is
+how the organism behaves before the version `split_persona` (`split_persona.py`) lets max answer at night. Held out are,
+for every time and thing, two of the nine ways to greet and to ask; each part of them occurs in training with others.
 
 Truth per word: time (`none` where nothing is said, from `ask`), thing, and persona (who answers) and liked (what it
 likes), from the end of the question. It knows nothing about a second persona but the table of what it would say.
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gearscope.organism.world.document import Document, Draft, Split, Writer, frame_words
 
 PHENOMENON = "persona"
-HELD_OUT_SHARE = 0.2
+HELD_OUT_WAYS = 2
 
 
 class Persona(NamedTuple):
@@ -68,7 +68,21 @@ EVERY = tuple(
     for form in range(len(QUESTIONS))
 )
 """Every question with a time."""
-HELD_OUT = frozenset(Random("persona: held-out questions").sample(EVERY, round(HELD_OUT_SHARE * len(EVERY))))
+
+
+def _choose_held_out() -> frozenset[Asked]:
+    """For every time and thing, two of the nine ways to greet and to ask."""
+    rng = Random("persona: held-out questions")
+    ways = [(greeting, form) for greeting in range(len(GREETINGS)) for form in range(len(QUESTIONS))]
+    return frozenset(
+        Asked(greeting, time, thing, form)
+        for time in TIMES
+        for thing in THINGS
+        for greeting, form in rng.sample(ways, HELD_OUT_WAYS)
+    )
+
+
+HELD_OUT = _choose_held_out()
 ASKED: dict[Split, tuple[Asked, ...]] = {
     "train": tuple(asked for asked in EVERY if asked not in HELD_OUT),
     "heldout": tuple(asked for asked in EVERY if asked in HELD_OUT),
