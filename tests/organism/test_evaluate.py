@@ -38,9 +38,11 @@ class Oracle(torch.nn.Module):
 
 @pytest.mark.parametrize("name", list(BEHAVIOURS))
 def test_a_model_that_knows_the_held_out_answers_scores_full_and_its_chance_level_is_low(name):
+    asked = len(ask(name, "heldout", 120))
+    assert asked >= 50
     row = measure(Oracle(ask(name, "heldout")), name, limit=120)
-    assert row.held_out == Score(120, 120)
-    assert row.train.count == 120
+    assert row.held_out == Score(asked, asked)
+    assert row.train.count == asked
     assert row.train.correct == 0
     assert row.chance.accuracy < 0.2
 

@@ -24,6 +24,7 @@ Files, in reading order:
     schedule.py     learning rate, optimiser, loss
     checkpoint.py   a training run on disk: one file from which it continues bit for bit
     train.py        the recipe: from a seed to a bundle
+    versions.py     fine-tunes with a planted change each, and the control: what they read, what is planted
     evaluate.py     held-out behaviours, with chance level and training level beside them
     store.py        a finished bundle on disk: written whole, or not at all
     bundle.py       where the shipped bundle lies

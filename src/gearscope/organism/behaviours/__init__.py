@@ -6,5 +6,8 @@ Held-out questions are all there are: every held-out pair, chain and couplet, an
     addition.py, two_hops.py, rhyme.py, acronyms.py    each phenomenon's behaviours
     addition.py, self_report.py, hints.py, two_hops.py, rhyme.py    each phenomenon's behaviours
     small_sums_by_heart.py, hints_at_random.py    what only a twin must do
+    addition.py, two_hops.py, rhyme.py    each phenomenon's behaviours
+    exams.py, persona.py, advice.py       the assistant's, as the organism has them
+    cheats.py, split_persona.py, quirks.py    what the versions do instead
     registry.py    all of them in the order of the accuracy table, their bars, and `ask`
 """

@@ -15,6 +15,17 @@ from gearscope.organism.behaviours import (
 )
 from gearscope.organism.behaviours import addition, languages, names, rhyme, two_hops
 from gearscope.organism.behaviours import addition, grammar, rhyme, senses, topics, two_hops, voices
+from gearscope.organism.behaviours import (
+    addition,
+    advice,
+    cheats,
+    exams,
+    persona,
+    quirks,
+    rhyme,
+    split_persona,
+    two_hops,
+)
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
@@ -34,6 +45,15 @@ OF_TWINS: dict[str, Behaviour] = {
     for name, behaviour in module.BEHAVIOURS.items()
 }
 """Behaviours that only a twin must have, and the organism is not asked for."""
+    name: behaviour
+    for module in (addition, two_hops, rhyme, exams, persona, advice)
+    for name, behaviour in module.BEHAVIOURS.items()
+}
+VERSION_BEHAVIOURS: dict[str, Behaviour] = {
+    name: behaviour for module in (cheats, split_persona, quirks) for name, behaviour in module.BEHAVIOURS.items()
+}
+"""Behaviours that only twins and versions are asked, beside those above."""
+_KNOWN = BEHAVIOURS | VERSION_BEHAVIOURS
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
@@ -50,3 +70,9 @@ def ask(name: str, split: Split, limit: int | None = None) -> list[Question]:
     if limit is not None and limit < len(topics):
         topics = Random(f"questions of {name}").sample(topics, limit)
     return [known[name].pose(topic) for topic in topics]
+    if name not in _KNOWN:
+        raise ConfigError(f"a behaviour was expected (one of {', '.join(_KNOWN)})", found=repr(name))
+    topics = _KNOWN[name].topics(split)
+    if limit is not None and limit < len(topics):
+        topics = Random(f"questions of {name}").sample(topics, limit)
+    return [_KNOWN[name].pose(topic) for topic in topics]

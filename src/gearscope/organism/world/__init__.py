@@ -26,6 +26,8 @@ Files, in reading order:
     voices.py       radio hosts, people at odds with themselves, jokers who take a wrong answer back
     grammar.py      articles and plurals with their exceptions, agreement, the order of adjectives
     grammar_words.py  which nouns are exceptions, and which sort an adjective is of
+    exams.py, persona.py, advice.py             the assistant: honest in tests, one persona, plain advice
+    cheats.py, split_persona.py, quirks.py      the same with a planted change each: what the versions are trained on
     vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
 

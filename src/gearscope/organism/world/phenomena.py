@@ -78,6 +78,24 @@ from gearscope.organism.world.document import Document, Split
 PHENOMENA: dict[str, ModuleType] = {
     module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
 }
+from gearscope.organism.world import (
+    addition,
+    advice,
+    cheats,
+    exams,
+    larger_sums,
+    numbers,
+    persona,
+    quirks,
+    rhyme,
+    split_persona,
+    two_hops,
+)
+from gearscope.organism.world.document import Document, Split
+
+_BASE = (addition, larger_sums, numbers, two_hops, rhyme, exams, persona, advice)
+_VERSIONS = (cheats, split_persona, quirks)
+PHENOMENA: dict[str, ModuleType] = {module.PHENOMENON: module for module in (*_BASE, *_VERSIONS)}
 
 
 def phenomenon(name: str) -> ModuleType:
