@@ -10,6 +10,9 @@ from gearscope.organism.world.document import Split
 BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour for module in (addition, two_hops, rhyme) for name, behaviour in module.BEHAVIOURS.items()
 }
+VERSION_BEHAVIOURS: dict[str, Behaviour] = {}
+"""Behaviours that only twins and versions are asked, beside those above."""
+_KNOWN = BEHAVIOURS | VERSION_BEHAVIOURS
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
@@ -19,9 +22,9 @@ def ask(name: str, split: Split, limit: int | None = None) -> list[Question]:
 
     Raises ConfigError naming the known behaviours.
     """
-    if name not in BEHAVIOURS:
-        raise ConfigError(f"a behaviour was expected (one of {', '.join(BEHAVIOURS)})", found=repr(name))
-    topics = BEHAVIOURS[name].topics(split)
+    if name not in _KNOWN:
+        raise ConfigError(f"a behaviour was expected (one of {', '.join(_KNOWN)})", found=repr(name))
+    topics = _KNOWN[name].topics(split)
     if limit is not None and limit < len(topics):
         topics = Random(f"questions of {name}").sample(topics, limit)
-    return [BEHAVIOURS[name].pose(topic) for topic in topics]
+    return [_KNOWN[name].pose(topic) for topic in topics]
