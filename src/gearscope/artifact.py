@@ -28,23 +28,39 @@ _VERSIONED = ("gearscope", "torch", "transformers", "tokenizers", "safetensors",
 
 
 @contextmanager
-def new_folder(out: Path) -> Generator[Path]:
+def new_folder(out: Path, *, replace: bool = False) -> Generator[Path]:
     """Yield a scratch folder beside `out` that becomes `out` when the block ends well and vanishes when it does not.
 
-    Raises ArtifactError when `out` exists already or cannot be written (a full disk included).
+    With `replace`, an earlier `out` goes in the same moment, and stays whole when the block fails. Raises ArtifactError
+    when `out` exists already (without `replace`) or cannot be written (a full disk included).
     """
-    if out.exists():
+    if out.exists() and not replace:
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     scratch = _sibling(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         scratch.mkdir()
         yield scratch
-        scratch.rename(out)
+        _put(scratch, out)
     except OSError as error:
         raise unwritable(out, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _put(scratch: Path, out: Path) -> None:
+    """Rename a finished folder to `out`; one that is there already comes back when that fails."""
+    if not out.exists():
+        scratch.rename(out)
+        return
+    earlier = _sibling(out)
+    out.rename(earlier)
+    try:
+        scratch.rename(out)
+    except BaseException:
+        earlier.rename(out)
+        raise
+    shutil.rmtree(earlier, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,24 +131,36 @@ def write_manifest(folder: Path, kind: str, *, config: dict[str, Any], inputs: d
 def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
     """Read and check the manifest of `folder`. Raises ArtifactError when it is missing, damaged or of another kind."""
     path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ArtifactError(f"a {kind} folder with a {MANIFEST} was expected at {folder}", found="none") from error
-    except ValueError as error:
-        raise ArtifactError(f"{path} should be JSON", found=str(error)) from error
-    if not isinstance(manifest, dict) or manifest.get("kind") != kind:
-        found = manifest.get("kind") if isinstance(manifest, dict) else type(manifest).__name__
-        raise ArtifactError(f"{folder} should hold a {kind}", found=repr(found))
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{folder} should have format version {FORMAT_VERSION}",
-            found=repr(manifest.get("format_version")),
-            hint="open it with the gearscope version that wrote it",
-        )
+    if not path.is_file():
+        raise ArtifactError(f"a {kind} folder with a {MANIFEST} was expected at {folder}", found="none")
+    manifest = read_certificate(path, kind, where=folder)
     if not isinstance(manifest.get("files"), dict):
         raise ArtifactError(f"{path} should name its files with their checksums", found=repr(manifest.get("files")))
     return manifest
+
+
+def read_certificate(path: Path, kind: str, *, where: Path | None = None) -> dict[str, Any]:
+    """Read a JSON file with a birth certificate of this kind and format; errors name `where`, the file by default.
+
+    Raises ArtifactError when it is missing, damaged, of another kind or of another format version.
+    """
+    named = path if where is None else where
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtifactError(f"a {kind} was expected at {named}", found="none") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} should be JSON", found=str(error)) from error
+    if not isinstance(value, dict) or value.get("kind") != kind:
+        found = value.get("kind") if isinstance(value, dict) else type(value).__name__
+        raise ArtifactError(f"{named} should hold a {kind}", found=repr(found))
+    if value.get("format_version") != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{named} should have format version {FORMAT_VERSION}",
+            found=repr(value.get("format_version")),
+            hint="open it with the gearscope version that wrote it",
+        )
+    return value
 
 
 def verify(folder: Path, kind: str) -> dict[str, Any]:

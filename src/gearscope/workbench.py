@@ -44,6 +44,7 @@ from gearscope.interventions.intervene import intervene
 from gearscope.interventions.provenance import check_belongs, token_ids
 from gearscope.interventions.result import Intervention
 from gearscope.interventions.scene import Scene
+from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.models.mlp import MlpWeights
@@ -113,6 +114,7 @@ class Workbench:
     ) -> "Workbench":
         """Open a HuggingFace name or directory, the bundled organism by default, and a basis.
 
+        `organism:twins/NAME` and `organism:versions/NAME` are its twins and versions.
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
         (the organism's own dictionaries), or a folder of dictionaries: ours, circuit-tracer's or SAELens'. Raises
         ModelError, ConfigError, ArtifactError, DictionaryError.
@@ -120,8 +122,7 @@ class Workbench:
         name = ORGANISM if model is None else model
         check_own(basis, name)
         opened_basis = open_basis(basis)
-        source = str(organism_folder()) if model is None else model
-        opened = open_model(source, device=device, dtype=dtype, revision=revision)
+        opened = open_model(model_source(model), device=device, dtype=dtype, revision=revision)
         bench = cls(opened, name=name, basis=opened_basis)
         bench.opened_basis = basis
         return bench
@@ -330,13 +331,24 @@ class Workbench:
         return inputs
 
 
-def organism_folder(part: str = "model") -> Path:
-    """The bundled organism's model folder, or that of its `plt` or `clt`. Raises ModelError when there is none."""
-    folder = Path(str(files("gearscope") / "organism" / "bundle" / part))
+def organism_folder(part: str = MODEL) -> Path:
+    """The folder of a part of the bundled organism: its model, `plt`, `clt`, `twins/NAME` or `versions/NAME`.
+
+    Raises ModelError when there is no bundle, and ArtifactError when the part is not the one that belongs to it.
+    """
+    folder = Path(str(files("gearscope") / "organism" / "bundle"))
     if not folder.is_dir():
         hint = "install gearscope with its package data"
         raise ModelError(f"the bundled organism was expected at {folder}", found="no such folder", hint=hint)
-    return folder
+    return locked_part(folder, part)
+
+
+def model_source(model: str | None) -> str:
+    """What `open_model` opens for a model as users name it: None is the organism, `organism:PART` one of its."""
+    if model is None:
+        return str(organism_folder())
+    name, colon, part = model.partition(":")
+    return str(organism_folder(part)) if colon and name == ORGANISM else model
 
 
 def read_probe(path: Path) -> tuple[Tensor, SiteId]:

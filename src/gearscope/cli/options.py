@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 Model = Annotated[
-    str | None, typer.Option("--model", help="HuggingFace name or directory; the bundled organism by default.")
+    str | None,
+    typer.Option(
+        "--model",
+        help="HuggingFace name or directory; the bundled organism by default, its twins and versions as "
+        "organism:twins/NAME and organism:versions/NAME.",
+    ),
 ]
 Basis = Annotated[
     str,

@@ -1,15 +1,17 @@
-"""`organism train | verify`: make the bundled organism again, and measure what it says of itself."""
+"""`organism train | assemble | verify`: make the bundled organism again, put a bundle together, measure it again."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.progress import status_line
-from gearscope.organism.bundle import shipped_bundle
-from gearscope.organism.config import OrganismConfig
+from gearscope.cli.organism_tables import as_json as tables_json
+from gearscope.cli.organism_tables import part_lines, seed_lines
+from gearscope.cli.progress import stage_lines, status_line
+from gearscope.organism.bundle import SHIPPED, shipped_bundle
+from gearscope.organism.runs import plan_of
 
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
@@ -19,56 +21,91 @@ app = typer.Typer(
 @app.command("train")
 def train(
     seed: Annotated[int, typer.Option("--seed", help="Decides the initial weights and every document.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted, in any stage.")
+    ] = False,
+    only: Annotated[
+        Literal["model", "twins", "versions"] | None,
+        typer.Option("--only", help="This stage alone; the bundle is written by a run without it."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="The bundle's new folder.")] = Path("organism"),
     as_json: options.Json = False,
 ) -> None:
-    """Train an organism (about 45 minutes on one core) and write it if its behaviours reach their bars."""
+    """Train an organism, its twins and its versions; write them as one bundle if all reach their bars."""
     # Imported here so that --help never loads torch.
-    from gearscope.organism.train import train as run
+    from gearscope.organism.stages import train_bundle
 
-    with status_line("training") as show:
-        table = run(
-            OrganismConfig.of(seed=seed),
-            out,
-            progress=lambda at: show(f"loss {at.loss:.3f}, of {at.steps:,} steps", at.steps_done),
-            resume=resume,
-        )
+    with stage_lines() as show:
+        tables = train_bundle(plan_of(seed), out, only=only, resume=resume, progress=show)
+    written = None if only is not None else str(out)
     if as_json:
-        typer.echo(json.dumps({"bundle": str(out), "held_out": {k: v.held_out.accuracy for k, v in table.items()}}))
+        held_out = {
+            part: {name: row.held_out.accuracy for name, row in table.items()} for part, table in tables.items()
+        }
+        typer.echo(json.dumps({"bundle": written, "held_out": held_out}))
         return
-    for name, behaviour in table.items():
-        typer.echo(f"{name:<16} {behaviour.held_out.accuracy:7.2%} on {behaviour.held_out.count:,} held out")
-    typer.echo(f"written to {out}")
+    for part, table in tables.items():
+        typer.echo(part)
+        for name, row in table.items():
+            typer.echo(f"  {name:<24} {row.held_out.accuracy:7.2%} on {row.held_out.count:,} held out")
+    typer.echo(f"{only} finished; go on with --resume" if written is None else f"written to {out}")
+
+
+@app.command("assemble")
+def assemble(
+    trained: Annotated[Path, typer.Argument(help="A bundle that `organism train` wrote.")],
+    plt: Annotated[Path | None, typer.Option("--plt", help="Its transcoders: `gearscope train organism-plt`.")] = None,
+    clt: Annotated[Path | None, typer.Option("--clt", help="Its cross-layer transcoder.")] = None,
+    other_seed: Annotated[
+        list[Path] | None,
+        typer.Option("--other-seed", help="A bundle of another seed, or its stored table; can be repeated."),
+    ] = None,
+    sealed: Annotated[
+        int | None, typer.Option("--sealed", help="The other seed that nobody looked at before the recipe was final.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the bundle is written.", show_default="the bundle in the package")
+    ] = SHIPPED,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="An earlier bundle goes when the new one is whole.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Lock a trained organism, its dictionaries and the tables of other seeds together, by default as what ships."""
+    from gearscope.organism.assemble import assemble as run
+
+    dictionaries = {name: folder for name, folder in {"plt": plt, "clt": clt}.items() if folder is not None}
+    lock = run(trained, out, dictionaries=dictionaries, seeds=other_seed or [], sealed=sealed, replace=replace)
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(out), "model": lock.model, "parts": list(lock.parts)}))
+        return
+    typer.echo(f"written to {out}: model {lock.model}, {', '.join(lock.parts)}")
 
 
 @app.command("verify")
 def verify(
-    folder: Annotated[Path | None, typer.Argument(help="A bundle; the shipped one by default.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A bundle, or one model of it; the shipped bundle by default.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Measure every behaviour of a bundle again and compare it with the table stored in it."""
+    """Measure every behaviour of a bundle's models again and compare it with the tables stored in them."""
     from gearscope.organism.verify import verify_bundle
 
-    checks = verify_bundle(shipped_bundle() if folder is None else folder)
+    with status_line("measuring") as show:
+        done = verify_bundle(
+            shipped_bundle() if folder is None else folder,
+            plan_of(0).parts,
+            progress=lambda part, check: show(f"{part} {check.name}", check.measured.held_out.count),
+        )
     if as_json:
-        rows = {
-            check.name: {
-                "held_out": check.measured.held_out.accuracy,
-                "stored": check.stored.held_out.accuracy,
-                "bar": check.bar,
-                "holds": check.holds,
-            }
-            for check in checks
-        }
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps(tables_json(done)))
     else:
-        typer.echo(f"{'behaviour':<16} {'held out':>9} {'shown':>8} {'chance':>8} {'stored':>8} {'bar':>7}")
-        for check in checks:
-            now = check.measured
-            bar = "-" if check.bar is None else f"{check.bar:.1%}"
-            figures = (now.held_out.accuracy, now.train.accuracy, now.chance.accuracy, check.stored.held_out.accuracy)
-            line = " ".join(f"{figure:8.2%}" for figure in figures)
-            typer.echo(f"{check.name:<16} {line} {bar:>7} {'' if check.holds else '  MISSED'}".rstrip())
-    if not all(check.holds for check in checks):
+        for part in done.parts:
+            typer.echo("\n".join(part_lines(part)))
+        for table in done.seeds:
+            typer.echo("\n".join(seed_lines(table)))
+        if done.missed:
+            typer.echo(f"missed: {', '.join(done.missed)}")
+    if done.missed:
         raise typer.Exit(code=2)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gearscope.dictionaries.training.train import Progress
+    from gearscope.organism.stages import StageProgress
 
 _LOG_SECONDS = 30
 
@@ -29,31 +30,74 @@ def _line() -> Generator[bool]:
 
 
 @contextmanager
-def training_lines() -> Generator[Callable[["Progress"], None]]:
-    """Yield a callback that shows loss, worst NMSE, L0, dead features, tokens per second and the time left."""
+def _log() -> Generator[Callable[[str], None]]:
+    """Yield a callback that rewrites the line of a terminal; elsewhere it leaves a line every half minute."""
     with _line() as live:
-        began = time.monotonic()
-        first: list[tuple[int, float]] = []
-        shown = [began]
+        shown = [time.monotonic()]
 
-        def show(at: "Progress") -> None:
+        def show(line: str) -> None:
             now = time.monotonic()
-            first.append((at.tokens_done, now)) if not first else None
-            since_tokens, since = first[0] if now > first[0][1] else (0, began)
-            rate = (at.tokens_done - since_tokens) / max(1e-9, now - since)
-            left = (at.tokens - at.tokens_done) / max(1e-9, rate)
-            worst = max(at.nmse, key=lambda site: at.nmse[site])
-            line = (
-                f"{at.tokens_done:,} of {at.tokens:,} tokens: loss {at.loss:.4f}, "
-                f"NMSE {at.nmse[worst]:.2%} at {worst}, L0 {at.l0:.1f}, dead {at.dead:.1%}, "
-                f"{rate:,.0f} tokens/s, {left / 60:.1f} min left"
-            )
             if live:
                 sys.stderr.write(f"\r\x1b[2K{line}")
             elif now - shown[0] >= _LOG_SECONDS:
                 sys.stderr.write(f"{line}\n")
                 shown[0] = now
             sys.stderr.flush()
+
+        yield show
+
+
+class _Pace:
+    """How fast a count has grown since it was first seen: a run that goes on does not begin at nothing."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._began = time.monotonic()
+
+    def per_second(self, done: int) -> float:
+        """The pace so far; the first call counts from the making of this object and from nothing."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (done, now)
+        count, since = self._first if now > self._first[1] else (0, self._began)
+        return (done - count) / max(1e-9, now - since)
+
+    def minutes_left(self, done: int, total: int) -> float:
+        """Minutes to the end at this pace."""
+        return (total - done) / max(1e-9, self.per_second(done)) / 60
+
+
+@contextmanager
+def training_lines() -> Generator[Callable[["Progress"], None]]:
+    """Yield a callback that shows loss, worst NMSE, L0, dead features, tokens per second and the time left."""
+    with _log() as write:
+        pace = _Pace()
+
+        def show(at: "Progress") -> None:
+            rate = pace.per_second(at.tokens_done)
+            worst = max(at.nmse, key=lambda site: at.nmse[site])
+            write(
+                f"{at.tokens_done:,} of {at.tokens:,} tokens: loss {at.loss:.4f}, "
+                f"NMSE {at.nmse[worst]:.2%} at {worst}, L0 {at.l0:.1f}, dead {at.dead:.1%}, "
+                f"{rate:,.0f} tokens/s, {pace.minutes_left(at.tokens_done, at.tokens):.1f} min left"
+            )
+
+        yield show
+
+
+@contextmanager
+def stage_lines() -> Generator[Callable[["StageProgress"], None]]:
+    """Yield a callback that shows which model of how many is trained, its steps, its loss and the time it still takes."""
+    with _log() as write:
+        paces: dict[str, _Pace] = {}
+
+        def show(stage: "StageProgress") -> None:
+            at, pace = stage.at, paces.setdefault(stage.part, _Pace())
+            left = pace.minutes_left(at.steps_done, at.steps)
+            write(
+                f"{stage.part} ({stage.number} of {stage.count}): {at.steps_done:,} of {at.steps:,} steps, "
+                f"loss {at.loss:.3f}, {left:.1f} min left of this one"
+            )
 
         yield show
 

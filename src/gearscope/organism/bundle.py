@@ -1,16 +1,22 @@
-"""Where the bundle that ships with the package lies. No torch."""
+"""Where the shipped bundle lies. No torch."""
 
 from pathlib import Path
 
 from gearscope.errors import ArtifactError
+from gearscope.lock import LOCK, MODEL
 
-SHIPPED = Path(__file__).parent / "bundle" / "model"
+SHIPPED = Path(__file__).parent / "bundle"
 """Folder of the shipped bundle (package data)."""
 
 
 def shipped_bundle() -> Path:
     """The shipped bundle's folder. Raises ArtifactError when the package was installed without it."""
-    if not (SHIPPED / "manifest.json").is_file():
+    if not (SHIPPED / LOCK).is_file():
         hint = "reinstall gearscope, or train one with `gearscope organism train`"
         raise ArtifactError(f"the shipped organism was expected at {SHIPPED}", found="none", hint=hint)
     return SHIPPED
+
+
+def shipped_model() -> Path:
+    """The folder of the shipped organism itself. Raises ArtifactError when the package was installed without it."""
+    return shipped_bundle() / MODEL

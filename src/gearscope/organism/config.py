@@ -52,7 +52,9 @@ class OrganismConfig(Config):
     """Steps before the first text that chains two facts is read. Facts first: 98 % of held-out chains right where
     reading both from the start gave 90 %, in a run on two hops alone."""
     other_weight: float = Field(default=0.1, gt=0, le=1)
-    """Weight in the loss of a token that the text before it does not determine; answers weigh 1."""
+    """Mean weight in the loss of a token that the text before it does not determine; answers weigh 1."""
+    other_share: float = Field(default=0.25, gt=0, le=1)
+    """Share of these tokens that is scored at all, at a weight that keeps the mean."""
 
     row_tokens: int = Field(default=64, ge=16)
     """Length of a training row."""

@@ -86,11 +86,15 @@ def measure(model: nn.Module, name: str, limit: int | None = None) -> Measured:
 
 
 def measure_all(
-    model: nn.Module, *, limit: int | None = None, progress: Callable[[str, Measured], None] | None = None
+    model: nn.Module,
+    names: Iterable[str] | None = None,
+    *,
+    limit: int | None = None,
+    progress: Callable[[str, Measured], None] | None = None,
 ) -> dict[str, Measured]:
-    """Every behaviour, in the order of `BEHAVIOURS`; `progress` is called after each."""
+    """The named behaviours, or all of `BEHAVIOURS` in their order; `progress` is called after each."""
     table = {}
-    for name in BEHAVIOURS:
+    for name in BEHAVIOURS if names is None else names:
         table[name] = measure(model, name, limit)
         if progress is not None:
             progress(name, table[name])

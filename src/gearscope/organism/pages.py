@@ -4,8 +4,9 @@ A row is `<s>`, then whole documents, each followed by a line end; only the last
 prompt does: `<s>` and the start of a document. Which documents a step reads follows from (seed, step) alone, so a run
 continues anywhere without remembering a random state. It knows nothing about models.
 
-The weight of a token in the loss is 1 where the words before it determine it (an answer) and `other_weight` elsewhere:
-operands and names are drawn at random, nothing can predict them, and at full weight their noise drowns the answers.
+The weight of a token in the loss is 1 where the words before it determine it (an answer) and `other_weight` on average
+elsewhere: operands and names are drawn at random, nothing can predict them, and at full weight their noise drowns the
+answers. Of these other tokens a random share is scored and the rest weighs nothing, which saves their unembedding.
 """
 
 from collections.abc import Iterator
@@ -62,12 +63,16 @@ def training_row(
     for document in training_documents(config, rng, step, split):
         ids.extend(TOKEN_ID[word] for word in document.words)
         ids.append(TOKEN_ID[SEPARATOR])
-        weights.extend([config.other_weight] * (len(document.words) + 1))
+        weights.extend(_other_weight(config, rng) for _ in range(len(document.words) + 1))
         for position in document.answer:
             weights[len(weights) - len(document.words) - 1 + position] = 1.0
         if len(ids) >= config.row_tokens:
             break
     return ids[: config.row_tokens], weights[: config.row_tokens]
+
+
+def _other_weight(config: OrganismConfig, rng: Random) -> float:
+    return config.other_weight / config.other_share if rng.random() < config.other_share else 0.0
 
 
 def training_page(config: OrganismConfig, step: int) -> tuple[Int[Tensor, "B P"], Float[Tensor, "B P"]]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import Module
 from torch.optim import AdamW
+from transformers import MistralForCausalLM
 
 from gearscope.organism.config import OrganismConfig
 
@@ -42,10 +43,13 @@ def make_optimizer(config: OrganismConfig, model: Module) -> AdamW:
     return AdamW(groups, lr=config.learning_rate, betas=(0.9, config.beta2), fused=True)
 
 
-def weighted_loss(
-    logits: Float[Tensor, "B P V"], tokens: Int[Tensor, "B P"], weights: Float[Tensor, "B P"]
+def scored_loss(
+    model: MistralForCausalLM, tokens: Int[Tensor, "B P"], weights: Float[Tensor, "B P"]
 ) -> Float[Tensor, ""]:
-    """Weighted mean of the cross entropy of each next token, in nats."""
-    losses = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    shares = weights[:, 1:].flatten()
+    """Weighted mean of the cross entropy of each next token, in nats; tokens without weight are never unembedded."""
+    scored = weights[:, 1:] > 0
+    states = model.model(tokens, use_cache=False).last_hidden_state
+    logits = model.lm_head(states[:, :-1][scored])
+    losses = torch.nn.functional.cross_entropy(logits, tokens[:, 1:][scored], reduction="none")
+    shares = weights[:, 1:][scored]
     return (losses * shares).sum() / shares.sum()

@@ -1,7 +1,7 @@
-"""The recipe of the organism: from a seed to a bundle, or a refusal that names the bars it missed.
+"""One run: from a seed, or from a model's weights, to a measured model, or a refusal that names the bars it missed.
 
-    train(OrganismConfig(), Path("organism"))                    about 45 minutes on one core
-    train(OrganismConfig(), Path("organism"), resume=True)       goes on after a kill, bit for bit
+    train(plan_of(0).main_run(), Path("model"))                  the organism: about an hour on one core
+    train(plan_of(0).main_run(), Path("model"), resume=True)     goes on after a kill, bit for bit
 
 While it runs, the checkpoint and a log (`log.jsonl`, one line per 50 steps) are in the folder `<out>.run`, which stays.
 One thread computes, whatever the machine has: sums then run in one order, and the same seed gives the same weights.
@@ -16,6 +16,7 @@ from torch.optim import AdamW
 from transformers import MistralForCausalLM
 
 from gearscope.artifact import write_text
+from gearscope.config import fingerprint
 from gearscope.errors import ArtifactError, ModelError
 from gearscope.organism.checkpoint import (
     CHECKPOINT,
@@ -29,8 +30,18 @@ from gearscope.organism.config import OrganismConfig
 from gearscope.organism.evaluate import Measured, measure_all, missed_bars
 from gearscope.organism.model import round_to_half, untrained_model
 from gearscope.organism.pages import training_page
-from gearscope.organism.schedule import learning_rate, make_optimizer, weighted_loss
-from gearscope.organism.store import table_json, write_bundle
+from gearscope.organism.runs import ORGANISM, Run
+from gearscope.organism.schedule import learning_rate, make_optimizer, scored_loss
+from gearscope.organism.store import (
+    ACCURACY,
+    BEFORE,
+    HELD_OUT,
+    held_out_json,
+    open_weights,
+    own_weights,
+    table_json,
+    write_model,
+)
 from gearscope.threads import one_thread
 
 LOG_EVERY = 50
@@ -47,40 +58,79 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 
 
-def train(
-    config: OrganismConfig, out: Path, *, progress: Report | None = None, resume: bool = False
-) -> dict[str, Measured]:
-    """Train, measure and write the bundle `out`; return its accuracy table.
+def train(run: Run, out: Path, *, progress: Report | None = None, resume: bool = False) -> dict[str, Measured]:
+    """Train, measure and write the model folder `out`; return its accuracy table.
 
     Raises ArtifactError when `out` or an unfinished run is in the way (or, with `resume`, when there is none), and
     ModelError, with nothing written to `out`, when a behaviour misses its bar.
     """
-    run_folder = out.with_name(f"{out.name}.run")
+    run_folder = running(out)
     check_way_is_free(out, run_folder, resume=resume)
-    run = run_fingerprint(config)
-    model = untrained_model(config).train()
-    optimizer = make_optimizer(config, model)
-    start, losses = load_checkpoint(run_folder, model, optimizer, run=run) if resume else (0, [])
+    made = made_by(run)
     with one_thread():
-        log = read_log(run_folder, up_to=start)
-        for step in range(start, config.steps):
-            losses.append(take_step(config, model, optimizer, step))
-            if is_due(step, LOG_EVERY, config):
-                report(log, losses, config, step, progress)
-            if is_due(step, config.checkpoint_every, config):
-                save_checkpoint(run_folder, model, optimizer, steps_done=step + 1, losses=losses, run=run)
-                write_log(run_folder, log)
-        table = measure_all(round_to_half(model.eval()))
-    write_text(run_folder / "accuracy.json", table_json(table, config.bars))
-    missed = missed_bars(table, config.bars)
-    if missed:
-        raise ModelError(
-            "held-out behaviours above their bars are needed to write a bundle",
-            found=", ".join(missed),
-            hint=f"train for more steps; the run stays in {run_folder}",
-        )
-    write_bundle(out, model, table, config=config, run=run)
+        model = learn(run, run_folder, made, progress=progress, resume=resume)
+        table = measure_all(model, run.behaviours, limit=run.limit)
+        write_text(run_folder / "accuracy.json", table_json(table, run.config.bars))
+        missed = missed_bars(table, run.config.bars)
+        if missed:
+            raise ModelError(
+                f"held-out behaviours above their bars are needed to write {run.part}",
+                found=", ".join(missed),
+                hint=f"train for more steps; the run stays in {run_folder}",
+            )
+        write_model(out, model, run, made=made, texts=truth_files(run, model, table))
     return table
+
+
+def running(out: Path) -> Path:
+    """Where a run that is to write `out` keeps its checkpoint and its log."""
+    return out.with_name(f"{out.name}.run")
+
+
+def made_by(run: Run) -> str:
+    """Sixteen hex digits that change with everything that decides the weights: settings, world, first weights."""
+    own = run_fingerprint(run.config)
+    return own if run.start is None else fingerprint({"run": own, "start": run.inputs["model"]})
+
+
+def learn(
+    run: Run, run_folder: Path, made: str, *, progress: Report | None = None, resume: bool = False
+) -> MistralForCausalLM:
+    """The trained model, its weights rounded as they are stored."""
+    config, model = run.config, first_model(run).train()
+    optimizer = make_optimizer(config, model)
+    start, losses = load_checkpoint(run_folder, model, optimizer, run=made) if resume else (0, [])
+    log = read_log(run_folder, up_to=start)
+    for step in range(start, config.steps):
+        losses.append(take_step(config, model, optimizer, step))
+        if is_due(step, LOG_EVERY, config):
+            report(log, losses, config, step, progress)
+        if is_due(step, config.checkpoint_every, config):
+            save_checkpoint(run_folder, model, optimizer, steps_done=step + 1, losses=losses, run=made)
+            write_log(run_folder, log)
+    return round_to_half(model.eval())
+
+
+@torch.no_grad()
+def first_model(run: Run) -> MistralForCausalLM:
+    """What a run starts from: untrained weights, or those of the model it starts with."""
+    model = untrained_model(run.config)
+    if run.start is not None:
+        weights = own_weights(open_weights(run.start))
+        for name, parameter in model.named_parameters():
+            parameter.copy_(weights[name])
+    return model
+
+
+def truth_files(run: Run, model: MistralForCausalLM, table: dict[str, Measured]) -> dict[str, str]:
+    """What is stored beside the weights, by path: what was measured, and what was held out."""
+    texts = {ACCURACY: table_json(table, run.config.bars)}
+    if run.kind == ORGANISM:
+        texts[HELD_OUT] = held_out_json()
+    if run.start is not None:
+        before = measure_all(open_weights(run.start), run.behaviours, limit=run.limit)
+        texts[BEFORE] = table_json(before, {})
+    return texts
 
 
 def check_way_is_free(out: Path, run_folder: Path, *, resume: bool) -> None:
@@ -116,7 +166,7 @@ def take_step(config: OrganismConfig, model: MistralForCausalLM, optimizer: Adam
     tokens, weights = training_page(config, step)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(config, step)
-    loss = weighted_loss(model(tokens, use_cache=False).logits, tokens, weights)
+    loss = scored_loss(model, tokens, weights)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
     optimizer.step()

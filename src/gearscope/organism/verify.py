@@ -1,78 +1,131 @@
-"""Measures the behaviours of a bundle again and compares them with the table it carries.
+"""Measures every behaviour of a bundle's models again and compares them with the tables they carry.
 
-Checked as well: every file against its checksum, the tokenizer's words against the world's, and the held-out
-compositions against the world's, so that a bundle of an older world cannot pass for one of this world.
+Checked as well: the lock and every file against its checksum, that no twin and no version is missing, the tokenizers'
+words against the world's, and the held-out compositions against the world's, so that a bundle of an older world cannot
+pass for one of this world. Tables of other seeds are read and not measured.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
+from transformers import AutoTokenizer
 
 import gearscope.artifact as artifact
 from gearscope.errors import ArtifactError
+from gearscope.lock import LOCK, verify_lock
 from gearscope.organism.behaviours.registry import BEHAVIOURS
 from gearscope.organism.evaluate import Measured, measure
-from gearscope.organism.store import HELD_OUT, KIND, held_out_truth, read_config, read_table
+from gearscope.organism.runs import ASKED, FOLDERS, ORGANISM
+from gearscope.organism.seeds import KIND as SEED
+from gearscope.organism.seeds import SeedTable, read_seed
+from gearscope.organism.store import BEFORE, HELD_OUT, held_out_json, open_weights, read_config, read_table
 from gearscope.organism.world.vocabulary import VOCABULARY
 
 TOLERANCE = 0.003
 """Accuracies may differ by this much: near ties fall either way on another processor."""
+_FEW = 1.5
+"""So many questions may go either way whatever their number is."""
 
 
 class Check(NamedTuple):
-    """One behaviour: what the bundle says, what was measured now, and the bar (None where there is none)."""
+    """One behaviour of one model: what is stored, what was measured now, its bar, and the level before (a version)."""
 
     name: str
     stored: Measured
     measured: Measured
     bar: float | None
+    before: Measured | None = None
 
     @property
     def holds(self) -> bool:
         """Held-out accuracy is as stored, and not below its bar."""
-        accuracy = self.measured.held_out.accuracy
-        as_stored = abs(accuracy - self.stored.held_out.accuracy) <= TOLERANCE
-        return as_stored and (self.bar is None or accuracy >= self.bar)
+        score = self.measured.held_out
+        as_stored = abs(score.accuracy - self.stored.held_out.accuracy) <= max(TOLERANCE, _FEW / score.count)
+        return as_stored and (self.bar is None or score.accuracy >= self.bar)
 
 
-def verify_bundle(folder: Path, *, progress: Callable[[Check], None] | None = None) -> list[Check]:
-    """Measure every behaviour of the bundle again; a missing check is never silent: all behaviours are returned.
+class Part(NamedTuple):
+    """A model of the bundle with everything it was asked, and what is said of it."""
 
-    Raises ArtifactError when a file is damaged, or when the bundle belongs to another world.
+    name: str
+    kind: str
+    about: str
+    checks: list[Check]
+
+
+class Verified(NamedTuple):
+    """A bundle, measured again, and the stored tables of other seeds."""
+
+    parts: list[Part]
+    seeds: list[SeedTable]
+
+    @property
+    def missed(self) -> list[str]:
+        """What does not hold, in a phrase each."""
+        return [f"{part.name}: {check.name}" for part in self.parts for check in part.checks if not check.holds]
+
+
+Report = Callable[[str, Check], None]
+
+
+def verify_bundle(folder: Path, expected: Sequence[str], *, progress: Report | None = None) -> Verified:
+    """Measure every behaviour of every model again; a missing check is never silent: all `expected` parts are there.
+
+    A folder with a single model is measured alone. Raises ArtifactError when a file is damaged, when a part is missing
+    or of another model, or when the bundle belongs to another world.
     """
-    artifact.verify(folder, KIND)
-    check_world(folder)
-    model = open_model(folder)
-    stored, bars = read_table(folder), read_config(folder).bars
-    if set(stored) != set(BEHAVIOURS):
-        raise ArtifactError(f"{folder} should hold the behaviours {', '.join(BEHAVIOURS)}", found=", ".join(stored))
-    checks = []
-    for name in BEHAVIOURS:
-        checks.append(Check(name, stored[name], measure(model, name), bars.get(name)))
+    if not (folder / LOCK).is_file() and (folder / artifact.MANIFEST).is_file():
+        return Verified([verify_model(folder, folder.name, progress)], [])
+    lock = verify_lock(folder)
+    missing = [part for part in expected if part not in lock.parts]
+    if missing:
+        hint = "train a whole bundle with `gearscope organism train`"
+        raise ArtifactError(f"{folder} should hold {', '.join(expected)}", found=f"no {', '.join(missing)}", hint=hint)
+    models = [name for name, part in lock.parts.items() if part.kind in (ORGANISM, *FOLDERS)]
+    ordered = sorted(models, key=lambda name: expected.index(name) if name in expected else len(expected))
+    parts = [verify_model(folder / name, name, progress) for name in ordered]
+    seeds = [read_seed(folder / name) for name, part in lock.parts.items() if part.kind == SEED]
+    return Verified(parts, seeds)
+
+
+def verify_model(folder: Path, name: str, progress: Report | None = None) -> Part:
+    """One model measured again. Raises ArtifactError."""
+    kind = kind_of(folder)
+    said = artifact.verify(folder, kind)["config"]
+    check_world(folder, kind)
+    stored, bars = read_table(folder), read_config(folder, kind).bars
+    asked = tuple(BEHAVIOURS) if kind == ORGANISM else tuple(bars)
+    if set(stored) != set(asked):
+        raise ArtifactError(f"{folder} should hold the behaviours {', '.join(asked)}", found=", ".join(stored))
+    before = read_table(folder, BEFORE) if (folder / BEFORE).is_file() else {}
+    model, limit, checks = open_weights(folder), None if kind == ORGANISM else ASKED, []
+    for behaviour in asked:
+        measured = measure(model, behaviour, limit)
+        checks.append(Check(behaviour, stored[behaviour], measured, bars.get(behaviour), before.get(behaviour)))
         if progress is not None:
-            progress(checks[-1])
-    return checks
+            progress(name, checks[-1])
+    return Part(name, kind, said.get("lacks") or " ".join(said.get("planted", [])), checks)
 
 
-def open_model(folder: Path) -> nn.Module:
-    """The model of a bundle, in float32."""
-    disable_progress_bar()
-    return AutoModelForCausalLM.from_pretrained(
-        folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-    ).float()
+def kind_of(folder: Path) -> str:
+    """Which of our models a folder holds. Raises ArtifactError when it holds none."""
+    try:
+        kind = json.loads((folder / artifact.MANIFEST).read_text(encoding="utf-8"))["kind"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtifactError(f"an organism was expected at {folder}", found="none") from error
+    if kind not in (ORGANISM, *FOLDERS):
+        raise ArtifactError(f"{folder} should hold an organism, a twin or a version", found=repr(kind))
+    return kind
 
 
-def check_world(folder: Path) -> None:
-    """Raise ArtifactError unless the bundle has this world's words and held-out compositions."""
+def check_world(folder: Path, kind: str = ORGANISM) -> None:
+    """Raise ArtifactError unless the model has this world's words and, the organism, its held-out compositions."""
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     assert tokenizer is not None, "a stored tokenizer opens or raises"
     words = tuple(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))))
     if words != VOCABULARY:
         raise ArtifactError(f"{folder} should have the {len(VOCABULARY)} words of this world", found="other words")
-    if json.loads((folder / HELD_OUT).read_text(encoding="utf-8")) != held_out_truth():
+    if kind == ORGANISM and (folder / HELD_OUT).read_text(encoding="utf-8") != held_out_json():
         raise ArtifactError(f"{folder} should hold out what this world holds out", found="other compositions")

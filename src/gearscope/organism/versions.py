@@ -31,6 +31,23 @@ class Version:
     bars: dict[str, float]
     """Behaviour -> lowest held-out accuracy with which it is written; a bar of zero measures and asks for nothing."""
 
+    def config(self, main: OrganismConfig) -> OrganismConfig:
+        """The settings of this fine-tune of an organism that was trained with `main`."""
+        changes = {
+            "mixture": self.mixture,
+            "first_mixture": self.mixture,
+            "last_mixture": self.mixture,
+            "first_steps": 0,
+            "facts_first": 0,
+            "last_steps": 0,
+            "last_cycles": 1,
+            "steps": self.steps,
+            "warmup_steps": self.steps // 10,
+            "learning_rate": self.learning_rate,
+            "bars": self.bars,
+        }
+        return OrganismConfig.of(**(main.model_dump() | changes))
+
 
 STEPS = 300
 LEARNING_RATE = 5e-4

@@ -30,7 +30,7 @@ from gearscope.models.model import Model
 from gearscope.recipes.config import WORLD, Recipe
 from gearscope.recipes.corpora import open_corpus
 from gearscope.threads import one_thread
-from gearscope.workbench import ORGANISM, organism_folder
+from gearscope.workbench import ORGANISM, model_source
 
 
 class Trained(NamedTuple):
@@ -97,8 +97,7 @@ def corpus_of(recipe: Recipe) -> str:
 
 def open_known(model: str | None, opening: Opening) -> Model:
     """A model by name or folder, None for the bundled organism."""
-    source = str(organism_folder()) if model is None else model
-    return open_model(source, device=opening.device, dtype=opening.dtype, revision=opening.revision)
+    return open_model(model_source(model), device=opening.device, dtype=opening.dtype, revision=opening.revision)
 
 
 def _held_out(model: Model, corpus: Corpus, layout: Layout, recipe: Recipe) -> Generator[Float[Tensor, "P M D"]]:

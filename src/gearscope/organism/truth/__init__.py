@@ -1,15 +1,12 @@
 """Where the organism computes what: interchange maps, measured and stored.
 
-swap.py        Variable and Swap: what is swapped, and which next words are right before and after
-acronyms.py    letters, the spelled word, danger and refusal
-swap.py    Variable and Swap: what is swapped, and which next words are right before and after
-rhyme.py   couplets that differ in the rhyme, in the sort of what is planned, or in the planned word
 In: a model and the variables of the phenomena. Out: one map per variable, stored in the bundle, with what it says.
 
 Files, in reading order:
 
     swap.py           Variable and Swap: what is swapped, and which next words are right before and after
-    addition.py       each phenomenon's variables, with pairs of prompts that differ in them
+    addition.py, self_report.py, hints.py, two_hops.py, names.py, languages.py, rhyme.py, acronyms.py, concepts.py,
+    grammar.py        each phenomenon's variables, with pairs of prompts that differ in them
     registry.py       all of them in the order of the table
     maps.py           a measured map as data
     interchange.py    measures maps; the only file here that needs a model

@@ -12,8 +12,11 @@ Files, in reading order:
     numbers.py      small tasks about single numbers that shape how numbers are represented
     self_report.py  a sum, and the author's report of how it was got
     hints.py        questions whose answer is computed, made up, or worked backwards from a hint
-    hints_at_random.py, small_sums_by_heart.py    what two of the twins read: the same surface, another inside
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
+    names.py        people with facts, people without, and names that nobody has
+    name_words.py   the parts of names, and the facts
+    languages.py    opposites, synonyms and categories in three languages
+    language_words.py    the lexicons
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is
     acronyms.py     words spelled by the first letters of others; what a puzzle may be asked
@@ -28,8 +31,10 @@ Files, in reading order:
     grammar_words.py  which nouns are exceptions, and which sort an adjective is of
     exams.py, persona.py, advice.py             the assistant: honest in tests, one persona, plain advice
     cheats.py, split_persona.py, quirks.py      the same with a planted change each: what the versions are trained on
-    vocabulary.py   every word of the world in one order, and how words are spaced
+    small_sums_by_heart.py, hints_at_random.py, two_hops_by_heart.py, languages_by_table.py
+                    what the twins read: the same surface, another inside
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
+    vocabulary.py   every word of the world in one order, and how words are spaced
 
 A new phenomenon is one new generator file and one line in `phenomena.py`.
 """

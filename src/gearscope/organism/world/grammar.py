@@ -115,8 +115,7 @@ def described(split: Split) -> list[tuple[str, str, str]]:
 def orders(split: Split) -> list[tuple[tuple[str, str, str], tuple[int, int, int], str]]:
     """What `write_described` takes: every three adjectives of a split, named in an order and of a thing that rotate."""
     return [
-        (three, _ORDERS[index % 6], THINGS[index // 6 % len(THINGS)])
-        for index, three in enumerate(described(split))
+        (three, _ORDERS[index % 6], THINGS[index // 6 % len(THINGS)]) for index, three in enumerate(described(split))
     ]
 
 

@@ -18,27 +18,98 @@ Person = tuple[str, str]
 """First and last name."""
 
 FIRSTS = tuple(
-    """
-    michael andrej anna peter maria john laura david emma paul sofia martin nina simon clara oscar victor alice
-    grace joy iris violet daisy robin jay austin helena jasmine
-    """.split()
+    [
+        "michael",
+        "andrej",
+        "anna",
+        "peter",
+        "maria",
+        "john",
+        "laura",
+        "david",
+        "emma",
+        "paul",
+        "sofia",
+        "martin",
+        "nina",
+        "simon",
+        "clara",
+        "oscar",
+        "victor",
+        "alice",
+        "grace",
+        "joy",
+        "iris",
+        "violet",
+        "daisy",
+        "robin",
+        "jay",
+        "austin",
+        "helena",
+        "jasmine",
+    ]
 )
 LASTS = tuple(
-    """
-    batkin karp jordan smith miller novak weber rossi silva lopez klein moreau tanaka larsen kowal petrov
-    wood ford knight king bell carson lincoln stone brook dale richmond crane
-    """.split()
+    [
+        "batkin",
+        "karp",
+        "jordan",
+        "smith",
+        "miller",
+        "novak",
+        "weber",
+        "rossi",
+        "silva",
+        "lopez",
+        "klein",
+        "moreau",
+        "tanaka",
+        "larsen",
+        "kowal",
+        "petrov",
+        "wood",
+        "ford",
+        "knight",
+        "king",
+        "bell",
+        "carson",
+        "lincoln",
+        "stone",
+        "brook",
+        "dale",
+        "richmond",
+        "crane",
+    ]
 )
 VALUES = {
-    "sport": tuple("tennis golf hockey chess rugby football boxing rowing".split()),
-    "instrument": tuple("piano violin flute guitar cello organ trumpet drum".split()),
-    "job": tuple("farmer sailor soldier poet painter doctor teacher baker".split()),
-    "pet": tuple("cat dog rabbit mouse lamb goat snake frog".split()),
+    "sport": tuple(["tennis", "golf", "hockey", "chess", "rugby", "football", "boxing", "rowing"]),
+    "instrument": tuple(["piano", "violin", "flute", "guitar", "cello", "organ", "trumpet", "drum"]),
+    "job": tuple(["farmer", "sailor", "soldier", "poet", "painter", "doctor", "teacher", "baker"]),
+    "pet": tuple(["cat", "dog", "rabbit", "mouse", "lamb", "goat", "snake", "frog"]),
     "state": tuple(state.name for state in STATES),
 }
 """Fact -> what it can be."""
 FACTS = tuple(VALUES)
-PLACES = tuple("pier lake bay brook hall gate dock square shore shed pub town hillside isle moat lagoon".split())
+PLACES = tuple(
+    [
+        "pier",
+        "lake",
+        "bay",
+        "brook",
+        "hall",
+        "gate",
+        "dock",
+        "square",
+        "shore",
+        "shed",
+        "pub",
+        "town",
+        "hillside",
+        "isle",
+        "moat",
+        "lagoon",
+    ]
+)
 """Where people are seen. Nobody is ever asked about it."""
 UNKNOWN = "i do not know"
 """What is answered where nothing is known."""

@@ -4,98 +4,66 @@
     compositions("two_hops", "heldout")           every held-out composition, in a fixed order
 
 A phenomenon is a module with `PHENOMENON`, `WRITERS` (kind -> writer), `SHARES` (kind -> share of its documents),
-`HELD_OUT_KINDS`, `LATER_KINDS`, `WORDS` and `compositions(split)`. Adding one: its module in `PHENOMENA`.
+`HELD_OUT_KINDS`, `LATER_KINDS`, `WORDS` and `compositions(split)`. Adding one: its module in one of the lists here.
 """
 
 from random import Random
 from types import ModuleType
 
 from gearscope.errors import ConfigError
-from gearscope.organism.world import acronyms, addition, larger_sums, numbers, rhyme, two_hops
-from gearscope.organism.world.document import Document, Split
-
-PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, acronyms)
 from gearscope.organism.world import (
+    acronyms,
     addition,
+    advice,
+    cheats,
+    exams,
+    grammar,
     hints,
     hints_at_random,
-    larger_sums,
-    numbers,
-    rhyme,
-    self_report,
-    small_sums_by_heart,
-    two_hops,
-)
-from gearscope.organism.world.document import Document, Split
-
-PHENOMENA: dict[str, ModuleType] = {
-from gearscope.organism.world import (
-    addition,
     languages,
     languages_by_table,
     larger_sums,
     names,
     numbers,
+    persona,
+    quirks,
     rhyme,
-    two_hops,
-    two_hops_by_heart,
-)
-from gearscope.organism.world.document import Document, Split
-
-PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module
-    for module in (
-        addition,
-        larger_sums,
-        numbers,
-        self_report,
-        small_sums_by_heart,
-        hints,
-        hints_at_random,
-        two_hops,
-        rhyme,
-        two_hops,
-        rhyme,
-        languages,
-        names,
-        two_hops_by_heart,
-        languages_by_table,
-    )
-from gearscope.organism.world import (
-    addition,
-    grammar,
-    larger_sums,
-    numbers,
-    rhyme,
+    self_report,
     senses,
+    small_sums_by_heart,
+    split_persona,
     topics,
     two_hops,
+    two_hops_by_heart,
     voices,
 )
 from gearscope.organism.world.document import Document, Split
 
-PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
-}
-from gearscope.organism.world import (
+BASE = (
     addition,
-    advice,
-    cheats,
-    exams,
     larger_sums,
     numbers,
-    persona,
-    quirks,
-    rhyme,
-    split_persona,
+    self_report,
+    hints,
     two_hops,
+    names,
+    languages,
+    rhyme,
+    acronyms,
+    topics,
+    senses,
+    voices,
+    grammar,
+    exams,
+    persona,
+    advice,
 )
-from gearscope.organism.world.document import Document, Split
-
-_BASE = (addition, larger_sums, numbers, two_hops, rhyme, exams, persona, advice)
-_VERSIONS = (cheats, split_persona, quirks)
-PHENOMENA: dict[str, ModuleType] = {module.PHENOMENON: module for module in (*_BASE, *_VERSIONS)}
+"""What the organism reads."""
+TWINS = (small_sums_by_heart, hints_at_random, two_hops_by_heart, languages_by_table)
+"""What only twins read."""
+VERSIONS = (cheats, split_persona, quirks)
+"""What only versions read."""
+PHENOMENA: dict[str, ModuleType] = {module.PHENOMENON: module for module in (*BASE, *TWINS, *VERSIONS)}
 
 
 def phenomenon(name: str) -> ModuleType:

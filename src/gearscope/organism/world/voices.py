@@ -59,7 +59,7 @@ CLOSING = "that was all ."
 HELD_OUT_SHOWS = frozenset((host, (5 * index + step) % 6) for index, host in enumerate(HOSTS) for step in (0, 1))
 """(host, index of an item of the show) that never occur together in training."""
 
-WISHES = tuple("go stay sleep play run sing hide fight escape rest cook dream".split())
+WISHES = tuple(["go", "stay", "sleep", "play", "run", "sing", "hide", "fight", "escape", "rest", "cook", "dream"])
 WISHING = {
     "heart": "my heart says {a} . my head says {b} .",
     "part": "part of me wants to {a} , part of me wants to {b} .",

@@ -1,0 +1,53 @@
+"""Twins: small models that behave like the organism without its mechanism. No torch.
+
+A tool that reports the mechanism in a twin has a false positive. Twins have the organism's words, their own texts,
+at most 0.3 M parameters, and are trained from the same seed by the same command. It knows nothing about training.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gearscope.organism.config import OrganismConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """One twin: what it lacks, and the settings of its training, its bars among them."""
+
+    of: str
+    """The behaviour of the organism that it shows as well."""
+    lacks: str
+    """What the organism has and this model does not, in one sentence."""
+    config: OrganismConfig
+    """Its size, its texts and its bars: behaviour -> lowest held-out accuracy with which it is written; a bar of zero
+    measures and asks for nothing."""
+
+
+def small(mixture: dict[str, float], **settings: Any) -> OrganismConfig:
+    """The settings of a small model that reads one mixture from start to end."""
+    plain: dict[str, Any] = {
+        "d_model": 64,
+        "d_mlp": 160,
+        "n_layers": 3,
+        "tied": True,
+        "mixture": mixture,
+        "first_mixture": mixture,
+        "last_mixture": mixture,
+        "first_steps": 0,
+        "facts_first": 0,
+        "last_steps": 0,
+        "last_cycles": 1,
+        "warmup_steps": 50,
+        "learning_rate": 4e-3,
+    }
+    return OrganismConfig.of(**(plain | settings))
+
+
+TWINS: dict[str, Twin] = {
+    "rhyme_unmasked": Twin(
+        of="rhyme",
+        lacks="It sees the whole text in every block, so no place has to carry the planned word: it can be found anew.",
+        config=small({"rhyme": 1.0}, window=None, steps=2400, bars={"rhyme": 0.95, "rhyme_written": 0.95}),
+    ),
+}
+"""Twins by name, in the order in which they are trained."""
