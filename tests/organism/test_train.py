@@ -1,7 +1,6 @@
 """A tiny run: the same when killed and resumed, logged, refused below its bars, written above them."""
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,7 @@ from gearscope.organism import train as recipe
 from gearscope.organism.checkpoint import CHECKPOINT, LOG
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.model import untrained_model
-from gearscope.organism.schedule import learning_rate, weighted_loss
+from gearscope.organism.schedule import learning_rate, scored_loss
 from gearscope.organism.store import BEFORE, HELD_OUT, read_table
 from tests.organism.conftest import PLAN, TINY, KilledError, killed_at
 
@@ -160,10 +159,11 @@ def test_learning_rate_rises_and_falls_to_nothing_and_does_so_again_for_the_last
 
 
 def test_loss_is_the_weighted_mean_of_next_token_surprise():
-    probabilities = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [1 / 3] * 3]])
-    tokens, weights = torch.tensor([[2, 0, 1]]), torch.tensor([[9.0, 1.0, 3.0]])
-    expected = (1 * -math.log(0.5) + 3 * -math.log(0.8)) / 4
-    assert weighted_loss(probabilities.log(), tokens, weights).item() == pytest.approx(expected)
+    model = untrained_model(TINY)
+    tokens, weights = torch.tensor([[2, 0, 1, 5]]), torch.tensor([[9.0, 1.0, 0.0, 3.0]])
+    surprise = -model(tokens).logits[0].log_softmax(-1)
+    expected = (1 * surprise[0, 0] + 3 * surprise[2, 5]) / 4
+    assert scored_loss(model, tokens, weights).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_every_last_cycle_starts_again():

@@ -47,7 +47,9 @@ _OWN = (
 )
 _OTHERS = (small_sums_by_heart, hints_at_random, cheats, split_persona, quirks)
 
-BEHAVIOURS: dict[str, Behaviour] = {name: behaviour for module in _OWN for name, behaviour in module.BEHAVIOURS.items()}
+BEHAVIOURS: dict[str, Behaviour] = {
+    name: behaviour for module in (*_KNOWING, *_TALKING) for name, behaviour in module.BEHAVIOURS.items()
+}
 """What the organism is asked."""
 VERSION_BEHAVIOURS: dict[str, Behaviour] = {
     name: behaviour for module in _OTHERS for name, behaviour in module.BEHAVIOURS.items()
