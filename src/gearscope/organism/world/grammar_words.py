@@ -2,12 +2,12 @@
 
 ARTICLES = {
     "an": {
-        "vowel": "owl uncle island eagle egg umbrella arrow inn elm ant".split(),
-        "consonant": "hour heir honor herb".split(),
+        "vowel": ["owl", "uncle", "island", "eagle", "egg", "umbrella", "arrow", "inn", "elm", "ant"],
+        "consonant": ["hour", "heir", "honor", "herb"],
     },
     "a": {
-        "vowel": "unicorn uniform union ukulele eulogy".split(),
-        "consonant": "hat house horse cup tower cat king yard hill book".split(),
+        "vowel": ["unicorn", "uniform", "union", "ukulele", "eulogy"],
+        "consonant": ["hat", "house", "horse", "cup", "tower", "cat", "king", "yard", "hill", "book"],
     },
 }
 """Article -> letter the noun begins with -> nouns."""
@@ -16,7 +16,7 @@ ARTICLE_OF = {noun: article for article, letters in ARTICLES.items() for nouns i
 BY_LETTER = {"vowel": "an", "consonant": "a"}
 """The rule."""
 
-REGULAR = tuple("cat dog king queen boy friend robot rabbit".split())
+REGULAR = ("cat", "dog", "king", "queen", "boy", "friend", "robot", "rabbit")
 IRREGULAR = {"mouse": "mice", "child": "children", "man": "men", "woman": "women", "goose": "geese", "ox": "oxen"}
 PLURAL_OF = {**{noun: f"{noun}s" for noun in REGULAR}, **IRREGULAR}
 

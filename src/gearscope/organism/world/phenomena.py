@@ -25,7 +25,8 @@ from gearscope.organism.world import (
 from gearscope.organism.world.document import Document, Split
 
 PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
+    module.PHENOMENON: module
+    for module in (addition, larger_sums, numbers, two_hops, rhyme, topics, senses, voices, grammar)
 }
 
 
