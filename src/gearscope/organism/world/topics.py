@@ -98,7 +98,7 @@ def write_paragraph(topic: str, opener: str, sentences: Sequence[tuple[int, str]
 
 
 def _draw(rng: Random, split: Split, kind: str, opener: str) -> Document:
-    """Three to five sentences, one of them shared at least, and as many as fit; without a name the first is own."""
+    """Four or five sentences as far as they fit, one of them shared at least; without a name the first is own."""
     topic = rng.choice(list(TOPICS))
     own = rng.sample(TOPICS[topic].sentences, 3)
     shared = [(index, rng.choice(TOPICS[topic].things)) for index in rng.sample(shared_of(topic, split), 2)]
@@ -107,7 +107,7 @@ def _draw(rng: Random, split: Split, kind: str, opener: str) -> Document:
         rng.shuffle(start)
     end: list[tuple[int, str] | str] = [shared[1], *own[1:]]
     rng.shuffle(end)
-    sentences = [*start, *end][: rng.choice((3, 4, 5))]
+    sentences = [*start, *end][: rng.choice((4, 5))]
     document = write_paragraph(topic, opener, sentences, kind)
     while len(document.words) > LONGEST:
         sentences.pop()
