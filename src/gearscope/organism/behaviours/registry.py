@@ -28,23 +28,8 @@ from gearscope.organism.behaviours import (
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
-_OWN = (
-    addition,
-    self_report,
-    hints,
-    two_hops,
-    names,
-    languages,
-    rhyme,
-    acronyms,
-    topics,
-    senses,
-    voices,
-    grammar,
-    exams,
-    persona,
-    advice,
-)
+_KNOWING = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms)
+_TALKING = (topics, senses, voices, grammar, exams, persona, advice)
 _OTHERS = (small_sums_by_heart, hints_at_random, cheats, split_persona, quirks)
 
 BEHAVIOURS: dict[str, Behaviour] = {

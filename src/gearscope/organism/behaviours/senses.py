@@ -22,9 +22,9 @@ def _size(pair: tuple[str, str]) -> Question:
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
-    "sense": Behaviour(topics=_sense_lines, pose=lambda line: rest(senses.write_sense(*line))),
-    "smallness": Behaviour(topics=senses.sizes, pose=_size),
+    "sense": Behaviour(topics=_sense_lines, pose=lambda line: rest(senses.write_sense(*line)), bar=0.9),
+    "smallness": Behaviour(topics=senses.sizes, pose=_size, bar=0.9),
     "size_compared": Behaviour(
-        topics=senses.comparisons, pose=lambda compared: rest(senses.write_comparison(*compared))
+        topics=senses.comparisons, pose=lambda compared: rest(senses.write_comparison(*compared)), bar=0.95
     ),
 }

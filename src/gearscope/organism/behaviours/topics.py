@@ -49,6 +49,6 @@ def _continuation(document: Document) -> Question:
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
-    "topic_word": Behaviour(topics=_beginnings, pose=_next_word),
-    "topic_kept": Behaviour(topics=topics.compositions, pose=_continuation),
+    "topic_word": Behaviour(topics=_beginnings, pose=_next_word, bar=0.95),
+    "topic_kept": Behaviour(topics=topics.compositions, pose=_continuation, bar=0.8),
 }

@@ -40,7 +40,9 @@ def _answer(asked: tuple[int, int, str]) -> Question:
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
-    "host_sign_off": Behaviour(topics=_shows, pose=_sign_off),
-    "inner_conflict": Behaviour(topics=voices.conflicts, pose=lambda wishes: rest(voices.write_conflict(*wishes))),
+    "host_sign_off": Behaviour(topics=_shows, pose=_sign_off, bar=0.9),
+    "inner_conflict": Behaviour(
+        topics=voices.conflicts, pose=lambda wishes: rest(voices.write_conflict(*wishes)), bar=0.85
+    ),
     "just_kidding": Behaviour(topics=_sums, pose=_answer),
 }

@@ -1,10 +1,23 @@
 """Every variable that has an interchange map, in the order of the table. No torch."""
 
 from gearscope.errors import ConfigError
-from gearscope.organism.truth import acronyms, addition, hints, languages, names, rhyme, self_report, two_hops
+from gearscope.organism.truth import (
+    acronyms,
+    addition,
+    concepts,
+    grammar,
+    hints,
+    languages,
+    names,
+    rhyme,
+    self_report,
+    two_hops,
+)
 from gearscope.organism.truth.swap import Variable
 
 _MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms)
+_MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms, concepts, grammar)
+_MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms, concepts, grammar)
 VARIABLES: tuple[Variable, ...] = tuple(variable for module in _MODULES for variable in module.VARIABLES)
 
 

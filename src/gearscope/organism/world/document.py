@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 Split = Literal["train", "heldout"]
 Value = str | int
-SPLITS: tuple[str, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = get_args(Split)
 NUMBERS = range(199)
 """Every number that is a word of the world: two operands of at most 99 and their sum."""
 

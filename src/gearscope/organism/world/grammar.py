@@ -5,11 +5,11 @@
     the box is red , old and small . what a small old red box .
 
 Articles go by the letter, plurals add an s, and a few nouns do otherwise. A verb agrees with its subject and not with
-the noun that stands nearer. Adjectives come in the order opinion, size, age, colour, material. Held out are pairs (noun,
-frame), pairs of two nouns in one sentence, and pairs of adjectives of two sorts.
+the noun that stands nearer. Adjectives come in the order opinion, size, age, colour, material. Held out are pairs
+(noun, frame), pairs of two nouns in one sentence, and pairs of adjectives of two sorts.
 
-Truth per word: noun, exception (1 or 0, from the noun); head, number and other (of agreement); first_sort, second_sort and third_sort (of the
-adjectives as they are named). It knows nothing about spelling: a word is one token.
+Truth per word: noun, exception (1 or 0, from the noun); head, number and other (of agreement); first_sort, second_sort
+and third_sort (of the adjectives as they are named). It knows nothing about spelling: a word is one token.
 """
 
 from itertools import combinations, permutations
@@ -28,7 +28,7 @@ from gearscope.organism.world.grammar_words import (
 )
 
 PHENOMENON = "grammar"
-LETTER = "the word {noun} begins with a"
+LETTER = "the first letter of {noun} is a"
 """Tells every noun's letter; shown for all."""
 ARTICLE_FRAMES = {
     "write": "the word {noun} begins with a {letter} , {so} we write {article} {noun} .",
@@ -92,14 +92,15 @@ def framed(split: Split) -> list[tuple[str, str]]:
     return [pair for pair in every if (pair in HELD_OUT_FRAMES) == (split == "heldout")]
 
 
-def subjects(split: Split) -> list[tuple[str, str, bool, str]]:
-    """(head, other noun of the other number, is the head a plural, word between) of a split."""
+def subjects(split: Split) -> list[tuple[str, str, bool, bool, str]]:
+    """(head, nearer noun, is the head a plural, is the nearer noun, word between) of a split."""
     return [
-        (head, other, plural, near)
+        (head, other, plural, other_plural, near)
         for head in PLURAL_OF
         for other in PLURAL_OF
         if head != other and ({head, other} in HELD_OUT_NOUNS) == (split == "heldout")
         for plural in (False, True)
+        for other_plural in (False, True)
         for near in NEAR
     ]
 
@@ -124,7 +125,7 @@ def _draft(kind: str, *, held_out: bool) -> Draft:
 
 
 def write_letter(noun: str) -> Document:
-    """`the word owl begins with a vowel`."""
+    """`the first letter of owl is a vowel`."""
     draft = _draft("letter", held_out=False)
     before, after = LETTER.split("{noun}")
     draft.say(before).say(noun, noun=noun, exception=exception_of(noun, "letter")).say(after)
@@ -152,12 +153,12 @@ def write_framed(noun: str, frame: str) -> Document:
     return draft.say(VERDICT).conclude(VERDICTS[exception]).say(".").finish()
 
 
-def write_subject(head: str, other: str, plural: bool, near: str) -> Document:
-    """`the mice near the king are lost . we must find the mice .`; the nearer noun has the other number."""
-    subject, attractor = (PLURAL_OF[head], other) if plural else (head, PLURAL_OF[other])
+def write_subject(head: str, other: str, plural: bool, other_plural: bool, near: str) -> Document:
+    """`the mice near the king are lost . we must find the mice .`; the number of the nearer noun says nothing."""
+    subject = PLURAL_OF[head] if plural else head
     draft = _draft("agreement", held_out={head, other} in HELD_OUT_NOUNS)
     draft.say("the").say(subject, head=head, number="plural" if plural else "singular").say(near)
-    draft.say("the").say(attractor, other=other)
+    draft.say("the").say(PLURAL_OF[other] if other_plural else other, other=other)
     return draft.conclude(LOST.format(verb="are" if plural else "is", head=subject)).finish()
 
 

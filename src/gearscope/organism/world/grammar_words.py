@@ -16,7 +16,7 @@ ARTICLE_OF = {noun: article for article, letters in ARTICLES.items() for nouns i
 BY_LETTER = {"vowel": "an", "consonant": "a"}
 """The rule."""
 
-REGULAR = tuple(["cat", "dog", "king", "queen", "boy", "friend", "robot", "rabbit"])
+REGULAR = ("cat", "dog", "king", "queen", "boy", "friend", "robot", "rabbit")
 IRREGULAR = {"mouse": "mice", "child": "children", "man": "men", "woman": "women", "goose": "geese", "ox": "oxen"}
 PLURAL_OF = {**{noun: f"{noun}s" for noun in REGULAR}, **IRREGULAR}
 

@@ -40,23 +40,8 @@ from gearscope.organism.world import (
 from gearscope.organism.world.document import Document, Split
 
 BASE = (
-    addition,
-    larger_sums,
-    numbers,
-    self_report,
-    hints,
-    two_hops,
-    names,
-    languages,
-    rhyme,
-    acronyms,
-    topics,
-    senses,
-    voices,
-    grammar,
-    exams,
-    persona,
-    advice,
+    *(addition, larger_sums, numbers, self_report, hints, two_hops, names, languages, rhyme, acronyms),
+    *(topics, senses, voices, grammar, exams, persona, advice),
 )
 """What the organism reads."""
 TWINS = (small_sums_by_heart, hints_at_random, two_hops_by_heart, languages_by_table)

@@ -71,8 +71,8 @@ CAN: dict[str, str] = {
 }
 """Meaning -> what such a thing can do; the first word belongs to one meaning."""
 
-SMALL = tuple(["thimble", "needle", "mouse", "ant", "bee", "pin", "key", "ring", "button", "token"])
-BIG = tuple(["tower", "whale", "bridge", "hill", "house", "tank", "crane", "oak", "machine", "train"])
+SMALL = ("thimble", "needle", "mouse", "ant", "bee", "pin", "key", "ring", "button", "token")
+BIG = ("tower", "whale", "bridge", "hill", "house", "tank", "crane", "oak", "machine", "train")
 ADJECTIVES = {"small": ("tiny", "small", "little"), "big": ("huge", "big", "giant")}
 OTHER_SIZE = {"small": "big", "big": "small"}
 SIZE_OF = {**dict.fromkeys(SMALL, "small"), **dict.fromkeys(BIG, "big")}

@@ -1,6 +1,7 @@
 """Short paragraphs, each about one topic: the golden gate bridge, cooking, sewing, games, weather, and three more.
 
-    let us talk about the golden gate bridge . long cables carry the road over the bay . last night i dreamed of the ferry .
+    let us talk about the golden gate bridge .
+    long cables carry the road over the bay . i would like to be the ferry .
 
 Some sentences belong to one topic; others are shared, and only their last words tell what the paragraph is about. A
 paragraph keeps its topic, so a shared sentence can be ended well only by who knows what the ones before it were about.
@@ -97,19 +98,20 @@ def write_paragraph(topic: str, opener: str, sentences: Sequence[tuple[int, str]
 
 
 def _draw(rng: Random, split: Split, kind: str, opener: str) -> Document:
-    """Three to five sentences, one of them shared at least, and as many as fit; without a name the first is own."""
+    """Four or five sentences as far as they fit, one of them shared at least; without a name the first is own."""
     topic = rng.choice(list(TOPICS))
     own = rng.sample(TOPICS[topic].sentences, 3)
-    shared: list[tuple[int, str] | str] = [
-        (index, rng.choice(TOPICS[topic].things)) for index in rng.sample(shared_of(topic, split), 2)
-    ]
-    first, *rest = own
-    body = [*shared[1:], *rest]
-    rng.shuffle(body)
-    sentences = [first, shared[0], *body] if kind == "unnamed" or rng.random() < 0.5 else [shared[0], first, *body]
-    sentences = sentences[: rng.choice((3, 4, 5))]
-    while (document := write_paragraph(topic, opener, sentences, kind)) and len(document.words) > LONGEST:
-        sentences = sentences[:-1]
+    shared = [(index, rng.choice(TOPICS[topic].things)) for index in rng.sample(shared_of(topic, split), 2)]
+    start: list[tuple[int, str] | str] = [own[0], shared[0]]
+    if kind == "named":
+        rng.shuffle(start)
+    end: list[tuple[int, str] | str] = [shared[1], *own[1:]]
+    rng.shuffle(end)
+    sentences = [*start, *end][: rng.choice((4, 5))]
+    document = write_paragraph(topic, opener, sentences, kind)
+    while len(document.words) > LONGEST:
+        sentences.pop()
+        document = write_paragraph(topic, opener, sentences, kind)
     return document
 
 

@@ -49,17 +49,23 @@ HOSTS: dict[str, tuple[str, str]] = {
 ON_AIR = "this is radio {station} , you are listening to {host} ."
 SHOW = (
     "first a word about the weather .",
-    "next comes a song about the rain .",
+    "next a song about the rain .",
     "here is the news from california .",
     "now we all play a game .",
-    "listen to the slow violin .",
-    "there is a guest in the kitchen .",
+    "listen now to the slow violin .",
+    "a guest is in the kitchen .",
 )
+"""Items of the show, seven words each."""
 CLOSING = "that was all ."
 HELD_OUT_SHOWS = frozenset((host, (5 * index + step) % 6) for index, host in enumerate(HOSTS) for step in (0, 1))
 """(host, index of an item of the show) that never occur together in training."""
 
-WISHES = tuple(["go", "stay", "sleep", "play", "run", "sing", "hide", "fight", "escape", "rest", "cook", "dream"])
+# fmt: off
+WISHES = (
+    "go", "stay", "sleep", "play", "run", "sing", "hide", "fight", "escape", "rest", "cook", "dream",
+    "jump", "smile", "explore", "sail", "chat", "jog", "bake", "hum", "skate", "dine", "kneel", "flee",
+)
+# fmt: on
 WISHING = {
     "heart": "my heart says {a} . my head says {b} .",
     "part": "part of me wants to {a} , part of me wants to {b} .",
@@ -67,7 +73,7 @@ WISHING = {
 }
 TORN = "i do not know what to do : {a} or {b} ?"
 DECIDED = "so i will {a} now ."
-HELD_OUT_WISHES = 0.3
+HELD_OUT_WISHES = 0.15
 
 SMALL = 18
 """Largest operand of a joke."""
@@ -78,7 +84,7 @@ HELD_OUT_JOKES = 0.25
 
 
 def _choose_wishes() -> frozenset[tuple[str, str, str]]:
-    """(wish, other wish, frame): three in ten pairs in both orders and all frames; for two alike, one frame."""
+    """(wish, other wish, frame): one pair in seven in both orders and all frames; for two alike, one frame."""
     pairs = [(a, b) for a in WISHES for b in WISHES if a < b]
     Random("voices: held-out wishes").shuffle(pairs)
     torn = [pair for a, b in pairs[: round(HELD_OUT_WISHES * len(pairs))] for pair in ((a, b), (b, a))]
