@@ -92,9 +92,9 @@ def _heading(table: InterchangeMap, width: float) -> list[str]:
     bold = ' font-weight="600"'
     return [
         f'<text class="ink" x="{_MARGIN}" y="32" font-size="{_TITLE:g}"{bold}>{escape(table.title)}</text>',
-        _words(_MARGIN, 51, fitted(counts_text(table), room, _SMALL)),
-        _words(_MARGIN, 69, fitted(where, room, _SMALL), style="ink"),
-        _words(_MARGIN, 86, fitted(design, room, _SMALL), style="ink"),
+        _words(_MARGIN, 51.0, fitted(counts_text(table), room, _SMALL)),
+        _words(_MARGIN, 69.0, fitted(where, room, _SMALL), style="ink"),
+        _words(_MARGIN, 86.0, fitted(design, room, _SMALL), style="ink"),
     ]
 
 
