@@ -8,6 +8,7 @@ import pytest
 
 from gearscope.cli.organism_maps import print_maps, write_pictures
 from gearscope.errors import ConfigError
+from gearscope.organism.truth.claims import claim
 from gearscope.organism.truth.picture import draw
 from gearscope.organism.truth.text import table_text
 from tests.oracles.hand_map import TWO_HOPS, hand_map
@@ -73,6 +74,7 @@ def test_pictures_are_the_same_again_escape_their_words_and_stay_inside_their_fr
     root = ElementTree.fromstring(draw(table))
     width, height = float(root.get("width")), float(root.get("height"))
     assert width == 900
+    assert root.find(f"{SVG}desc").text == claim(table)
     for rect in root.iter(f"{SVG}rect"):
         assert float(rect.get("x", 0)) + float(rect.get("width")) <= width
         assert float(rect.get("y", 0)) + float(rect.get("height")) <= height
