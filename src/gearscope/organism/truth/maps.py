@@ -54,9 +54,12 @@ class InterchangeMap(Config):
                 raise ValueError(f"{shape[0]} rows of {shape[1]} counts were expected")
             if any(not 0 <= count <= most for row in rows for count in row):
                 raise ValueError(f"counts between 0 and {most} were expected")
+        if any(not 0 <= count <= self.counted for count in self.whole):
+            raise ValueError(f"counts between 0 and {self.counted} were expected")
         if any(self.roles.count(role) != 1 for role in self.intended):
             raise ValueError("an intended role names one position")
-        if not self.controlled <= self.counted <= min(self.base_right, self.source_right) <= self.asked:
+        right = (self.base_right, self.source_right)
+        if not (self.controlled <= self.counted <= min(right) and max(right) <= self.asked):
             raise ValueError("no more pairs count than are continued rightly")
         return self
 

@@ -28,7 +28,10 @@ _FONT = "system-ui, -apple-system, Segoe UI, Noto Sans, Helvetica, Arial, sans-s
 
 
 def draw(table: InterchangeMap) -> str:
-    """The map as the text of an SVG file, at most 900 pixels wide unless it has more than thirty columns."""
+    """The map as the text of an SVG file, 900 pixels wide unless its columns need more.
+
+    What does not fit into the heading stands in full in the picture's description.
+    """
     low, high = _COLUMN
     column = max(low, min(high, (_WIDTH - 2 * _MARGIN - _RAIL) / len(table.roles)))
     width = max(_WIDTH, 2 * _MARGIN + _RAIL + column * len(table.roles))
@@ -76,7 +79,7 @@ def _role(table: InterchangeMap, role: str, x: float, column: float, bottom: flo
     parts = [
         f'<text class="{style}" font-size="{_TEXT:g}" text-anchor="end"{bold} '
         f'transform="translate({middle + 5:.1f} {bottom + 15:.1f}) rotate(-40)">'
-        f"{escape(fitted(role, _LABEL + 8, _TEXT))}</text>"
+        f"{escape(fitted(role, 1.4 * _LABEL, _TEXT))}</text>"
     ]
     if intended:
         top = bottom - _ROW * len(table.layers)
@@ -92,9 +95,9 @@ def _heading(table: InterchangeMap, width: float) -> list[str]:
     bold = ' font-weight="600"'
     return [
         f'<text class="ink" x="{_MARGIN}" y="32" font-size="{_TITLE:g}"{bold}>{escape(table.title)}</text>',
-        _words(_MARGIN, 51, fitted(counts_text(table), room, _SMALL)),
-        _words(_MARGIN, 69, fitted(where, room, _SMALL), style="ink"),
-        _words(_MARGIN, 86, fitted(design, room, _SMALL), style="ink"),
+        _words(_MARGIN, 51.0, fitted(counts_text(table), room, _SMALL)),
+        _words(_MARGIN, 69.0, fitted(where, room, _SMALL), style="ink"),
+        _words(_MARGIN, 86.0, fitted(design, room, _SMALL), style="ink"),
     ]
 
 
@@ -109,6 +112,7 @@ def _frame(table: InterchangeMap, width: float, height: float) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
             f'height="{height:.0f}" role="img" aria-label="{title}">',
+            f"<desc>{escape(claim(table))}</desc>",
             f"<style>{_rules(_LIGHT)}@media (prefers-color-scheme: dark){{{_rules(_DARK)}}}</style>",
             f'<rect class="page" width="{width:.0f}" height="{height:.0f}" rx="10"/>',
             f'<g font-family="{_FONT}">',
