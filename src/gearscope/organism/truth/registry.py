@@ -15,8 +15,6 @@ from gearscope.organism.truth import (
 )
 from gearscope.organism.truth.swap import Variable
 
-_MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms)
-_MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms, concepts, grammar)
 _MODULES = (addition, self_report, hints, two_hops, names, languages, rhyme, acronyms, concepts, grammar)
 VARIABLES: tuple[Variable, ...] = tuple(variable for module in _MODULES for variable in module.VARIABLES)
 
