@@ -7,11 +7,8 @@ from gearscope.organism.behaviours import addition, languages, names, rhyme, two
 from gearscope.organism.behaviours.question import Behaviour, Question
 from gearscope.organism.world.document import Split
 
-BEHAVIOURS: dict[str, Behaviour] = {
-    name: behaviour
-    for module in (addition, two_hops, rhyme, languages, names)
-    for name, behaviour in module.BEHAVIOURS.items()
-}
+_MODULES = (addition, two_hops, rhyme, languages, names)
+BEHAVIOURS: dict[str, Behaviour] = {name: b for module in _MODULES for name, b in module.BEHAVIOURS.items()}
 BARS: dict[str, float] = {name: b.bar for name, b in BEHAVIOURS.items() if b.bar is not None}
 """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 

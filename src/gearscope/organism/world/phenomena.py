@@ -24,19 +24,10 @@ from gearscope.organism.world import (
 )
 from gearscope.organism.world.document import Document, Split
 
+_TWINS = (two_hops_by_heart, languages_by_table)
+"""Texts that twins read and the organism does not."""
 PHENOMENA: dict[str, ModuleType] = {
-    module.PHENOMENON: module
-    for module in (
-        addition,
-        larger_sums,
-        numbers,
-        two_hops,
-        rhyme,
-        languages,
-        names,
-        two_hops_by_heart,
-        languages_by_table,
-    )
+    module.PHENOMENON: module for module in (addition, larger_sums, numbers, two_hops, rhyme, languages, names, *_TWINS)
 }
 
 
