@@ -6,8 +6,9 @@
     small in french is petit            translate: which words mean the same
 
 Held out are (family, operation, language): for a family of four words that are each other's opposites and synonyms,
-one operation is shown in two languages and never in the third, for none of the four words in any direction and not in
-mixed texts either. So the third language alone cannot tell the answer, while every word of it is translated.
+one operation is shown in two languages and never in a text of the third, for none of the four words in any direction,
+whatever the language of the word asked about. So no text of the third language tells the answer, and no text at all
+gives it in that language; every word of it is translated.
 
 Truth per word: operation and language (of the answer) from the operation's word, concept (by its English word) from
 the word asked about, answer (the word) when all three are settled. It knows nothing about how a model is multilingual.
