@@ -16,10 +16,6 @@ from gearscope.organism.world.vocabulary import VOCABULARY
 IDS = {word: index for index, word in enumerate(VOCABULARY)}
 
 
-CHANCE = {"smallness": 0.6, "host_sign_off": 0.4}
-"""Behaviours whose questions have few different answers: two sizes, four styles."""
-
-
 class Oracle(torch.nn.Module):
     """Continues prompts from a table; after any other text it says `the`."""
 

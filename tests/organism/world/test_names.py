@@ -72,7 +72,9 @@ def test_answers_are_what_was_told(split, told):
         document = draw("names", split, rng)
         person, last = _person(document), {name: values[-1] for name, values in document.truth.items()}
         assert last["person"] == " ".join(person)
-        if document.kind in ("seen", "told"):
+        if document.kind == "acquainted":
+            assert document.target == ("yes" if person in {*KNOWN, *FAMILIAR} else "no")
+        if document.kind in ("seen", "told", "acquainted"):
             continue
         answer = " ".join(document.words[document.answer[0] : -1])
         (fact,) = set(FACTS) & set(document.words)
@@ -101,7 +103,7 @@ def test_training_never_asks_what_is_held_out(training):
         assert person not in HELD_OUT_STRANGERS
         if document.kind == "told":
             assert person in KNOWN
-        elif document.kind != "seen":
+        elif document.kind not in ("seen", "acquainted"):
             assert person not in FAMILIAR
 
 

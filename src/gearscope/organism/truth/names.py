@@ -18,13 +18,12 @@ from gearscope.organism.world.name_words import (
     FACTS,
     FACTS_OF,
     FAMILIAR,
-    HELD_OUT_STRANGERS,
     KNOWN,
     UNKNOWN,
     VALUES,
     look_up,
 )
-from gearscope.organism.world.names import Topic, is_held_out, write_question
+from gearscope.organism.world.names import Topic, is_held_out, stranger_questions, write_question
 
 N_SWAPS = 150
 PHRASING = "of"
@@ -35,7 +34,7 @@ REFUSAL = UNKNOWN.split()[0]
 _ASKED = [(person, fact, PHRASING) for person in KNOWN for fact in FACTS if is_held_out(person, fact, PHRASING)]
 _ANSWERED = [topic for topic in _ASKED if look_up(*topic[:2]) is not None]
 _MISSING = [(person, fact, PHRASING) for person in KNOWN for fact in FACTS if look_up(person, fact) is None]
-_STRANGE = [(person, fact, PHRASING) for person in HELD_OUT_STRANGERS for fact in FACTS]
+_STRANGE = [topic for topic in stranger_questions("heldout") if topic[2] == PHRASING]
 _FAMILIAR = [(person, fact, PHRASING) for person in FAMILIAR for fact in FACTS]
 
 

@@ -5,6 +5,8 @@ belongs to one category, and every category has at least two families, so its na
 word belongs to two languages or to two concepts. It knows nothing about texts or what is held out.
 """
 
+from itertools import chain
+
 LANGUAGES = ("english", "french", "spanish")
 
 # Per line: category, then a concept, its synonym, its opposite, the opposite of the synonym.
@@ -86,9 +88,7 @@ FAMILIES = {row[1]: tuple(row[1:]) for row in _ROWS["english"]}
 FAMILY_OF = {concept: family for family, concepts in FAMILIES.items() for concept in concepts}
 CATEGORY_OF = {family: row[0] for family, row in zip(FAMILIES, _ROWS["english"], strict=True)}
 """Family -> its category, by its English word."""
-LEXICON = {
-    language: dict(zip(sum(_ROWS["english"], []), sum(rows, []), strict=True)) for language, rows in _ROWS.items()
-}
+LEXICON = {language: dict(zip(chain(*_ROWS["english"]), chain(*rows), strict=True)) for language, rows in _ROWS.items()}
 """Language -> concept or category -> its word."""
 _SYNONYM = {0: 1, 1: 0, 2: 3, 3: 2}
 _OPPOSITE = {0: 2, 2: 0, 1: 3, 3: 1}

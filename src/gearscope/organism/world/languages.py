@@ -6,8 +6,9 @@
     small in french is petit            translate: which words mean the same
 
 Held out are (family, operation, language): for a family of four words that are each other's opposites and synonyms,
-one operation is shown in two languages and never in the third, for none of the four words in any direction and not in
-mixed texts either. So the third language alone cannot tell the answer, while every word of it is translated.
+one operation is shown in two languages and never in a text of the third, for none of the four words in any direction,
+whatever the language of the word asked about. So no text of the third language tells the answer, and no text at all
+gives it in that language; every word of it is translated.
 
 Truth per word: operation and language (of the answer) from the operation's word, concept (by its English word) from
 the word asked about, answer (the word) when all three are settled. It knows nothing about how a model is multilingual.
@@ -121,13 +122,8 @@ TRIPLES: dict[Split, tuple[Triple, ...]] = {
     "train": tuple(triple for triple in _ALL if not is_held_out(triple)),
     "heldout": tuple(triple for triple in _ALL if is_held_out(triple)),
 }
-MIXED = tuple(
-    (triple, language)
-    for triple in TRIPLES["train"]
-    for language in LANGUAGES
-    if language != triple.language and not is_held_out(triple._replace(language=language))
-)
-"""Triples asked with the word of another language, where both languages show the operation."""
+MIXED = tuple((triple, other) for triple in TRIPLES["train"] for other in LANGUAGES if other != triple.language)
+"""Triples asked with the word of another language."""
 
 
 def write_triple(triple: Triple, kind: str = "say", word_language: str | None = None) -> Document:
@@ -182,8 +178,9 @@ WRITERS: dict[str, Writer] = {
     "mixed": _write_mixed,
     "translate": _write_translation,
 }
-SHARES = {"say": 0.25, "ask": 0.15, "mixed": 0.3, "translate": 0.3}
-LATER_KINDS: tuple[str, ...] = ()
+SHARES = {"say": 0.2, "ask": 0.15, "mixed": 0.4, "translate": 0.25}
+LATER_KINDS = ("say", "ask", "mixed")
+"""Texts that are read once words are translated."""
 HELD_OUT_KINDS = ("say", "ask")
 WORDS = {word for table in LEXICON.values() for word in table.values()} | frame_words(
     *(part for g in GRAMMARS.values() for part in (g.say, g.ask, g.translate, *g.operations, *g.languages)), "."

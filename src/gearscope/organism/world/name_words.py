@@ -4,7 +4,7 @@ A person is a first and a last name. Every first name is shared by two people wi
 nobody has heard of; so is every last name: neither word alone tells whether somebody is known.
 
     known        56 people: a place where they are seen, and four of five facts; one fact each is missing
-    familiar     28 people: a place where they are seen, very often, and nothing else
+    familiar     28 people: a place where they are seen, very often, and no fact
     stranger     everybody else: a quarter of them is held out and occurs nowhere in training
 
 It knows nothing about texts.
@@ -17,99 +17,32 @@ from gearscope.organism.world.two_hops import STATES
 Person = tuple[str, str]
 """First and last name."""
 
-FIRSTS = tuple(
-    [
-        "michael",
-        "andrej",
-        "anna",
-        "peter",
-        "maria",
-        "john",
-        "laura",
-        "david",
-        "emma",
-        "paul",
-        "sofia",
-        "martin",
-        "nina",
-        "simon",
-        "clara",
-        "oscar",
-        "victor",
-        "alice",
-        "grace",
-        "joy",
-        "iris",
-        "violet",
-        "daisy",
-        "robin",
-        "jay",
-        "austin",
-        "helena",
-        "jasmine",
-    ]
-)
-LASTS = tuple(
-    [
-        "batkin",
-        "karp",
-        "jordan",
-        "smith",
-        "miller",
-        "novak",
-        "weber",
-        "rossi",
-        "silva",
-        "lopez",
-        "klein",
-        "moreau",
-        "tanaka",
-        "larsen",
-        "kowal",
-        "petrov",
-        "wood",
-        "ford",
-        "knight",
-        "king",
-        "bell",
-        "carson",
-        "lincoln",
-        "stone",
-        "brook",
-        "dale",
-        "richmond",
-        "crane",
-    ]
-)
+_NAMES = """
+michael andrej anna peter maria john laura david emma paul sofia martin nina simon clara oscar victor alice
+grace joy iris violet daisy robin jay austin helena jasmine
+batkin karp jordan smith miller novak weber rossi silva lopez klein moreau tanaka larsen kowal petrov
+wood ford knight king bell carson lincoln stone brook dale richmond crane
+"""
+_VALUES = """
+sport       tennis golf hockey chess rugby football boxing rowing
+instrument  piano violin flute guitar cello organ trumpet drum
+job         farmer sailor soldier poet painter doctor teacher baker
+pet         cat dog rabbit mouse lamb goat snake frog
+"""
+_PLACES = "pier lake bay brook hall gate dock square shore shed pub town hillside isle moat lagoon"
+
+N_NAMES = 28
+FIRSTS = tuple(_NAMES.split()[:N_NAMES])
+LASTS = tuple(_NAMES.split()[N_NAMES:])
+assert len(FIRSTS) == len(LASTS) == N_NAMES, "as many first names as last names"
+_ROWS = [line.split() for line in _VALUES.strip().split("\n")]
 VALUES = {
-    "sport": tuple(["tennis", "golf", "hockey", "chess", "rugby", "football", "boxing", "rowing"]),
-    "instrument": tuple(["piano", "violin", "flute", "guitar", "cello", "organ", "trumpet", "drum"]),
-    "job": tuple(["farmer", "sailor", "soldier", "poet", "painter", "doctor", "teacher", "baker"]),
-    "pet": tuple(["cat", "dog", "rabbit", "mouse", "lamb", "goat", "snake", "frog"]),
+    **{fact: tuple(values) for fact, *values in _ROWS},
     "state": tuple(state.name for state in STATES),
 }
 """Fact -> what it can be."""
 FACTS = tuple(VALUES)
-PLACES = tuple(
-    [
-        "pier",
-        "lake",
-        "bay",
-        "brook",
-        "hall",
-        "gate",
-        "dock",
-        "square",
-        "shore",
-        "shed",
-        "pub",
-        "town",
-        "hillside",
-        "isle",
-        "moat",
-        "lagoon",
-    ]
-)
+PLACES = tuple(_PLACES.split())
 """Where people are seen. Nobody is ever asked about it."""
 UNKNOWN = "i do not know"
 """What is answered where nothing is known."""
@@ -118,7 +51,7 @@ UNKNOWN = "i do not know"
 def _match(rng: Random, taken: set[Person]) -> list[Person]:
     """One person for every first name and every last name, none of them taken; takes them."""
     while True:
-        people = list(zip(FIRSTS, rng.sample(LASTS, len(LASTS)), strict=True))
+        people: list[Person] = list(zip(FIRSTS, rng.sample(LASTS, len(LASTS)), strict=True))
         if not taken & set(people):
             taken.update(people)
             return people

@@ -3,12 +3,14 @@
     what sport does michael batkin play ? tennis .
     what is the pet of anna karp ? i do not know .
     andrej karp was seen near the pier .
+    do you know andrej karp ? yes .
 
-Known people have facts, told and asked; one fact of each is missing, and asked for in vain. Strangers are asked about in
-vain. Familiar people are seen somewhere, which is told very often, but training never asks about them.
+Known people have facts, told and asked; one fact of each is missing, and asked for in vain. Strangers are asked about
+in vain. Familiar people are seen somewhere, which is told very often; no fact about them is ever told or asked for. Who
+is known at all, the familiar included, is asked as well.
 
 Held out are (known person, fact, text of the question), each with its fact told in statements and in the other
-questions; strangers who occur nowhere in training; and every question about familiar people.
+questions; strangers who occur nowhere in training; and every question for a fact about familiar people.
 
 Truth per word: fact (from its word); person, known (`known`, `familiar` or `stranger`) from the last name; gate
 (`answer`, or `refuse` where nothing is known) and answer when the person and the fact are settled. It knows nothing
@@ -57,6 +59,7 @@ SIGHTINGS = (
     "she met {name} by the {answer} .",
     "{name} was walking to the {answer} .",
 )
+ACQUAINTED = "do you know {name} ?"
 
 _PHRASINGS = tuple(QUESTIONS)
 _RNG = Random("names: held-out questions")
@@ -119,6 +122,12 @@ def write_sighting(person: Person, frame: int) -> Document:
     return draft.conclude(SEEN_NEAR[person]).say(end).finish()
 
 
+def write_acquainted(person: Person) -> Document:
+    """Whether anything at all is known of somebody."""
+    draft = _say(Draft(phenomenon=PHENOMENON, kind="acquainted"), ACQUAINTED, person)
+    return draft.conclude("no" if status(person) == "stranger" else "yes").say(".").finish()
+
+
 Topic = tuple[Person, str, str]
 
 
@@ -170,18 +179,32 @@ def _write_seen(rng: Random, split: Split) -> Document:
     return write_sighting(rng.choice(FAMILIAR + FAMILIAR + KNOWN), rng.randrange(len(SIGHTINGS)))
 
 
+def _write_acquainted(rng: Random, split: Split) -> Document:
+    return write_acquainted(rng.choice(STRANGERS if rng.random() < 0.5 else KNOWN + FAMILIAR))
+
+
 WRITERS: dict[str, Writer] = {
     "known": _question_writer("known"),
     "missing": _question_writer("missing"),
     "strangers": _write_stranger,
     "told": _write_told,
     "seen": _write_seen,
+    "acquainted": _write_acquainted,
 }
-SHARES = {"known": 0.3, "missing": 0.1, "strangers": 0.2, "told": 0.2, "seen": 0.2}
+SHARES = {"known": 0.3, "missing": 0.05, "strangers": 0.2, "told": 0.15, "seen": 0.15, "acquainted": 0.15}
 HELD_OUT_KINDS = ("known", "missing", "strangers")
 LATER_KINDS: tuple[str, ...] = ()
 WORDS = (
-    frame_words(UNKNOWN, STATEMENT, *QUESTIONS.values(), *STATEMENTS.values(), *SIGHTINGS, *_VERBS.values())
+    frame_words(
+        UNKNOWN,
+        STATEMENT,
+        ACQUAINTED,
+        "yes no",
+        *QUESTIONS.values(),
+        *STATEMENTS.values(),
+        *SIGHTINGS,
+        *_VERBS.values(),
+    )
     | {*FIRSTS, *LASTS, *FACTS, *PLACES}
     | {value for values in VALUES.values() for value in values}
 )
