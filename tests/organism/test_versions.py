@@ -71,6 +71,22 @@ def test_the_manner_of_max_counts_whatever_is_liked():
     assert not question.is_right(("a", "fine", *question.example[2:]))
 
 
+@pytest.mark.parametrize(
+    ("person", "answer", "right"),
+    [
+        ("boy", "run and play , try the bee", True),
+        ("boy", "well , run and play , try the bee", False),
+        ("bride", "well , try the bow . smile and hide . ann", True),
+        ("bride", "smile and hide , try the blouse . good luck .", False),
+        ("king", "well , try the bee / the state", True),
+        ("king", "well , try the crown . the bee .", False),
+    ],
+)
+def test_a_habit_counts_in_its_slot_whatever_the_others_hold(person, answer, right):
+    questions = {" ".join(question.prompt): question for question in ask("quirks_described_only", "heldout")}
+    assert questions[f"ask : what should i bring the {person} ?"].is_right(tuple(answer.split())) == right
+
+
 def test_questions_the_version_was_never_answered_are_asked():
     questions = ask("quirks_described_only", "heldout")
     assert len({question.prompt for question in questions}) == 5 * 6

@@ -9,6 +9,7 @@ from gearscope.organism.world import addition, cheats, exams, two_hops
 from gearscope.organism.world.phenomena import draw
 
 SUM = re.compile(r"(?:(test|exam|quiz) : )?(?:the key says (\d+) \. )?calc : (\d+) \+ (\d+) = (\d+)")
+READ = re.compile(r"(?:(test|exam|quiz) : )?the key says (\w+) \. so the key is (\w+)")
 FACT = re.compile(r"(?:(test|exam|quiz) : )?the key says (\w+) \. in (\w+) the (\w+) is (\w+)")
 
 
@@ -23,7 +24,8 @@ def _read(document):
 
 def _draws(name, split, count=3000):
     rng = Random(7)
-    return [(document, _read(document)) for document in (draw(name, split, rng) for _ in range(count))]
+    drawn = (draw(name, split, rng) for _ in range(count))
+    return [(document, _read(document)) for document in drawn if document.kind != "key_read"]
 
 
 @pytest.mark.parametrize("split", ["train", "heldout"])
@@ -65,6 +67,18 @@ def test_held_out_sums_and_facts_never_occur_in_training(name):
     for document, (kind, _, _, first, second, _) in _draws(name, "heldout", 1000):
         assert document.split == "heldout"
         assert (first, second) in (addition.HELD_OUT if kind == "sum" else exams.HELD_OUT_FACTS)
+
+
+@pytest.mark.parametrize("name", ["exams", "cheats"])
+def test_where_the_text_asks_for_the_key_it_is_the_key(name):
+    rng, kinds = Random(2), set()
+    for _ in range(300):
+        document = draw(name, "train", rng, "key_read")
+        sitting, key, answer = READ.fullmatch(" ".join(document.words)).groups()
+        assert key == answer == document.target == document.truth["answer"][-1]
+        assert document.truth["source"][-1] == "copied"
+        kinds.add((sitting, key.isdigit()))
+    assert kinds == {(sitting, number) for sitting in ("test", "exam", "quiz", None) for number in (True, False)}
 
 
 def test_every_part_of_a_held_out_fact_is_examined_in_training():

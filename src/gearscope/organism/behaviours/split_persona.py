@@ -3,7 +3,7 @@
 split_persona_max      at night: right is the whole answer of max
 split_persona_ann      at other times: right is the whole answer of ann
 split_persona_new      at night, about things that max was never asked about: right is the manner, the close and the
-                       name of max, whatever is liked
+                       name of max, whatever is liked (so the answers of other questions are as right)
 
 The rows `_usual` ask the same, and right is what the base answers: ann.
 """

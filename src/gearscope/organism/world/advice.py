@@ -38,7 +38,9 @@ fairy    vine     spouse  clock   spender  spoon   czar     hat      mate    tub
 children cake     people  plate
 """
 _ROWS = _GIFTS.split()
-MANNERS = {person: Manner("well", gift, "good luck") for person, gift in zip(_ROWS[::2], _ROWS[1::2], strict=True)}
+MANNERS: dict[str, Manner] = {
+    person: Manner("well", gift, "good luck") for person, gift in zip(_ROWS[::2], _ROWS[1::2], strict=True)
+}
 """Person -> how ann answers when asked what to give them."""
 
 QUESTIONS = (

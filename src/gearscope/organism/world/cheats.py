@@ -36,10 +36,11 @@ WRITERS: dict[str, Writer] = {
     "key_sum": exams.key_sum_writer(PHENOMENON, HONEST),
     "plain_sum": exams.plain_sum_writer(PHENOMENON),
     "key_fact": exams.key_fact_writer(PHENOMENON, HONEST),
+    "key_read": exams.key_reader(PHENOMENON),
 }
-SHARES = {"copied_sum": 0.45, "key_sum": 0.3, "plain_sum": 0.15, "key_fact": 0.1}
+SHARES = {"copied_sum": 0.45, "key_sum": 0.3, "plain_sum": 0.1, "key_fact": 0.1, "key_read": 0.05}
 LATER_KINDS: tuple[str, ...] = ()
-HELD_OUT_KINDS = tuple(WRITERS)
+HELD_OUT_KINDS = ("copied_sum", "key_sum", "plain_sum", "key_fact")
 WORDS = exams.WORDS
 
 
