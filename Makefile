@@ -10,6 +10,11 @@ PYTHON ?= python3.11 python3.12 python3.13 python3
 VENV ?= .venv
 RUN := $(VENV)/bin
 BUNDLE := build/organism
+SHIPPED := src/gearscope/organism/bundle
+DICTIONARIES = OMP_NUM_THREADS=1 $(RUN)/gearscope train --model $(BUNDLE)/model organism
+# bundles of other seeds, or their stored tables: make bundle OTHER_SEEDS="build/seed1 build/seed2" SEALED=2
+OTHER_SEEDS ?= $(wildcard $(SHIPPED)/seeds/*.json)
+SEALED ?=
 
 IS_FIT = 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
 INSTALL = $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -46,8 +51,12 @@ bench: $(VENV)/.installed  ## time and memory of a first graph and of a GPT-2-si
 compare: $(VENV)/.installed  ## attribution beside circuit-tracer: makes its environment in build/ (5 GB); some ten minutes
 	$(RUN)/python benchmarks/attribution.py
 
-bundle: $(VENV)/.installed  ## train the bundled model again from its seed, into build/organism; goes on where it stopped
-	OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/checkpoint.*),--resume)
+bundle: $(VENV)/.installed  ## train the bundled model again from its seed, its dictionaries too; goes on where it stopped
+	test -d $(BUNDLE) || OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/*),--resume)
+	test -d $(BUNDLE)-plt || $(DICTIONARIES)-plt --out $(BUNDLE)-plt $(if $(wildcard $(BUNDLE)-plt.run/checkpoint.*),--resume)
+	test -d $(BUNDLE)-clt || $(DICTIONARIES)-clt --out $(BUNDLE)-clt $(if $(wildcard $(BUNDLE)-clt.run/checkpoint.*),--resume)
+	$(RUN)/gearscope organism assemble $(BUNDLE) --plt $(BUNDLE)-plt --clt $(BUNDLE)-clt \
+	  $(foreach seed,$(OTHER_SEEDS),--other-seed $(seed)) $(if $(SEALED),--sealed $(SEALED)) --out $(SHIPPED) --replace
 
 clean:  ## remove the environment and the caches (a training run in build/ stays)
 	rm -rf .venv dist frontend/node_modules src/gearscope/web/static .ruff_cache .import_linter_cache .hypothesis

@@ -74,7 +74,7 @@ def test_changed_files_lost_parts_and_parts_that_nobody_locked_are_refused(bundl
 
 
 def test_unknown_parts_are_refused_with_the_known_ones(bundle):
-    with pytest.raises(ArtifactError, match="model, seeds/1.json, twins/one"):
+    with pytest.raises(ArtifactError, match=r"model, seeds/1\.json, twins/one"):
         locked_part(bundle, "../elsewhere")
 
 

@@ -1,5 +1,6 @@
 """The Python door: opening, tracing, and what it promises about graphs."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from gearscope.artifact import write_manifest
 from gearscope.dictionaries.store import write_circuit_tracer, write_dictionaries
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError, GearscopeError, TargetError
 from gearscope.ids import SiteId
+from gearscope.lock import read_lock, write_lock
 from gearscope.models.model import wrap
-from gearscope.workbench import Workbench, organism_folder, read_probe
+from gearscope.workbench import Workbench, model_source, organism_folder, read_probe
 from tests.oracles.planted_dictionaries import Plan, plant_saes, plant_set
 from tests.oracles.tiny_models import FAMILIES, tiny
 
@@ -142,3 +145,36 @@ def test_the_demo_of_the_bundle() -> None:
     assert graph.nodes.labels[first] == "95"
     assert graph.nodes.probability[first] > 0.5
     assert np.nanmax(graph.row_error()) < 1e-5
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the package's bundle: the organism, and itself as a twin."""
+    package = tmp_path / "gearscope"
+    folder = package / "organism" / "bundle"
+    shutil.copytree(organism_folder(), folder / "model")
+    model = read_lock(organism_folder().parent).model
+    shutil.copytree(organism_folder(), folder / "twins" / "one")
+    write_manifest(folder / "twins" / "one", "twin", config={}, inputs={"model": model})
+    write_lock(folder, model)
+    monkeypatch.setattr("gearscope.workbench.files", lambda name: package)
+    return folder
+
+
+def test_twins_and_versions_are_opened_by_name(bundle: Path) -> None:
+    assert model_source(None) == str(bundle / "model")
+    assert model_source("openai-community/gpt2") == "openai-community/gpt2"
+    bench = Workbench.open("organism:twins/one")
+    assert bench.name == "organism:twins/one"
+    assert bench.trace("calc : 36 + 59 =", max_features=3).details["opened"]["model"] == "organism:twins/one"
+    with pytest.raises(ArtifactError, match=r"was expected \(model, twins/one\); found 'twins/two'"):
+        Workbench.open("organism:twins/two")
+    with pytest.raises(ConfigError, match="belongs to the bundled organism"):
+        Workbench.open("organism:twins/one", "plt")
+
+
+def test_a_mixed_bundle_is_not_opened(bundle: Path) -> None:
+    write_manifest(bundle / "twins" / "one", "twin", config={}, inputs={"model": "ff" * 8})
+    with pytest.raises(ArtifactError, match=f"found one made for {'ff' * 8}"):
+        Workbench.open("organism:twins/one")
+    assert Workbench.open().name == "organism"

@@ -132,7 +132,7 @@ def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
     """Read and check the manifest of `folder`. Raises ArtifactError when it is missing, damaged or of another kind."""
     path = folder / MANIFEST
     if not path.is_file():
-        raise ArtifactError(f"a {kind} folder with a {MANIFEST} was expected at {folder}", found="none")
+        raise ArtifactError(f"{_a(kind)} folder with a {MANIFEST} was expected at {folder}", found="none")
     manifest = read_certificate(path, kind, where=folder)
     if not isinstance(manifest.get("files"), dict):
         raise ArtifactError(f"{path} should name its files with their checksums", found=repr(manifest.get("files")))
@@ -148,12 +148,12 @@ def read_certificate(path: Path, kind: str, *, where: Path | None = None) -> dic
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ArtifactError(f"a {kind} was expected at {named}", found="none") from error
+        raise ArtifactError(f"{_a(kind)} was expected at {named}", found="none") from error
     except ValueError as error:
         raise ArtifactError(f"{path} should be JSON", found=str(error)) from error
     if not isinstance(value, dict) or value.get("kind") != kind:
         found = value.get("kind") if isinstance(value, dict) else type(value).__name__
-        raise ArtifactError(f"{named} should hold a {kind}", found=repr(found))
+        raise ArtifactError(f"{named} should hold {_a(kind)}", found=repr(found))
     if value.get("format_version") != FORMAT_VERSION:
         raise ArtifactError(
             f"{named} should have format version {FORMAT_VERSION}",
@@ -161,6 +161,11 @@ def read_certificate(path: Path, kind: str, *, where: Path | None = None) -> dic
             hint="open it with the gearscope version that wrote it",
         )
     return value
+
+
+def _a(kind: str) -> str:
+    """A kind with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def verify(folder: Path, kind: str) -> dict[str, Any]:

@@ -42,7 +42,8 @@ COMMANDS = {
         "--revision",
     },
     ("dictionary",): {"--model", "--corpus", "--json"},
-    ("organism", "train"): {"--seed", "--out", "--json"},
+    ("organism", "train"): {"--seed", "--out", "--resume", "--only", "--json"},
+    ("organism", "assemble"): {"--plt", "--clt", "--other-seed", "--sealed", "--out", "--replace", "--json"},
     ("organism", "verify"): {"--json"},
 }
 

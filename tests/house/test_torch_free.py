@@ -84,6 +84,7 @@ def test_help_loads_no_torch():
         ["dictionary"],
         ["organism"],
         ["organism", "train"],
+        ["organism", "assemble"],
         ["organism", "verify"],
     ]
     told = in_a_new_process(RUN_ALL, [[*command, "--help"] for command in commands], HEAVY)

@@ -38,17 +38,21 @@ class KilledError(Exception):
     """Stands for a kill in the middle of a run."""
 
 
-@pytest.fixture
-def few_questions(monkeypatch):
+def ask_few(patch):
     """Measuring is not what a test is about: ask two questions of each behaviour."""
-    monkeypatch.setattr(
+    patch.setattr(
         recipe, "measure_all", lambda model, names=None, limit=None: measure_all(model, names, limit=QUESTIONS)
     )
-    monkeypatch.setattr(verification, "measure", lambda model, name, limit: measure(model, name, QUESTIONS))
+    patch.setattr(verification, "measure", lambda model, name, limit: measure(model, name, QUESTIONS))
+
+
+@pytest.fixture
+def few_questions(monkeypatch):
+    ask_few(monkeypatch)
 
 
 @contextmanager
-def killed_at(number, run=0):
+def killed_at(number, run=0, error=KilledError):
     """Within, the `number`-th step of the `run`-th run that begins is not taken any more."""
     original, seen = recipe.take_step, [-1]
 
@@ -56,7 +60,7 @@ def killed_at(number, run=0):
         if step == 0:
             seen[0] += 1
         if (seen[0], step) == (run, number):
-            raise KilledError
+            raise error
         return original(config, model, optimizer, step)
 
     with pytest.MonkeyPatch.context() as patch:

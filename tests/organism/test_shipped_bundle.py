@@ -7,12 +7,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from gearscope.artifact import verify
 from gearscope.errors import ArtifactError
-from gearscope.organism.bundle import shipped_bundle
+from gearscope.lock import verify_lock
+from gearscope.models.load import open_model
+from gearscope.organism.bundle import shipped_bundle, shipped_model
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.evaluate import measure
-from gearscope.organism.store import read_config, read_table
+from gearscope.organism.runs import plan_of
+from gearscope.organism.seeds import read_seed
+from gearscope.organism.store import open_weights, read_config, read_table, table_of
 from gearscope.organism.verify import check_world
 
 SAMPLE = 150
@@ -20,14 +23,36 @@ SAMPLE = 150
 
 @pytest.fixture(scope="module")
 def model():
-    return AutoModelForCausalLM.from_pretrained(shipped_bundle(), use_safetensors=True, local_files_only=True)
+    return AutoModelForCausalLM.from_pretrained(shipped_model(), use_safetensors=True, local_files_only=True)
 
 
 def test_it_is_whole_small_and_made_by_the_default_recipe():
-    manifest = verify(shipped_bundle(), "organism")
-    assert sum((shipped_bundle() / name).stat().st_size for name in manifest["files"]) < 5e6
-    assert read_config(shipped_bundle()) == OrganismConfig()
-    check_world(shipped_bundle())
+    lock = verify_lock(shipped_bundle())
+    assert {*plan_of(0).parts, "plt", "clt"} <= set(lock.parts)
+    assert open_model(shipped_model()).fingerprint == lock.model
+    size = {path: path.stat().st_size for path in shipped_bundle().rglob("*") if path.is_file()}
+    assert sum(size.values()) < 30e6, "40 MB ship at most, a library of features among them"
+    assert sum(size[path] for path in size if shipped_model() in path.parents) < 5e6
+    assert read_config(shipped_model(), "organism") == OrganismConfig()
+    check_world(shipped_model())
+
+
+@pytest.mark.parametrize("name", plan_of(0).twins)
+def test_twins_are_small_and_say_what_they_lack(name):
+    config = read_config(shipped_bundle() / "twins" / name, "twin")
+    assert config == plan_of(0).twins[name].config
+    assert sum(p.numel() for p in open_weights(shipped_bundle() / "twins" / name).parameters()) <= 300_000
+
+
+def test_other_seeds_are_stored_and_one_was_sealed():
+    paths = sorted((shipped_bundle() / "seeds").iterdir())
+    tables = [read_seed(path) for path in paths]
+    assert len(tables) == 2
+    assert [table.sealed for table in tables].count(True) == 1
+    for table in tables:
+        assert set(table.tables) == set(plan_of(0).parts)
+        for name, row in table_of(table.tables["model"]).items():
+            assert row.held_out.accuracy >= OrganismConfig().bars.get(name, 0.0), (table.seed, name)
 
 
 def test_it_opens_in_float32_with_separate_embeddings(model):
@@ -38,11 +63,11 @@ def test_it_opens_in_float32_with_separate_embeddings(model):
 
 @pytest.mark.parametrize("name", ["addition", "two_hops", "rhyme", "rhyme_written"])
 def test_stored_accuracies_are_over_their_bars(name):
-    assert read_table(shipped_bundle())[name].held_out.accuracy >= OrganismConfig().bars[name]
+    assert read_table(shipped_model())[name].held_out.accuracy >= OrganismConfig().bars[name]
 
 
 def test_stored_accuracies_are_far_from_chance_and_from_enough_questions():
-    table = read_table(shipped_bundle())
+    table = read_table(shipped_model())
     assert all(row.chance.accuracy < 0.2 for row in table.values())
     assert table["addition"].held_out.count > 2400
     assert table["rhyme"].held_out.count >= 500
@@ -54,16 +79,16 @@ def test_a_sample_of_held_out_questions_is_answered(model, name):
 
 
 def test_it_writes_the_demonstration_and_stops_at_the_line_end(model):
-    tokenizer = AutoTokenizer.from_pretrained(shipped_bundle(), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(shipped_model(), local_files_only=True)
     ids = tokenizer("calc : 36 + 59 =", return_tensors="pt").input_ids
     written = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False)
     assert tokenizer.decode(written[0], skip_special_tokens=True) == "calc : 36 + 59 = 95\n"
 
 
 def test_held_out_truth_names_the_demonstration_pair():
-    truth = json.loads((shipped_bundle() / "truth" / "held_out.json").read_text())
-    assert [36, 59] in truth["addition"]
-    assert truth["two_hops"]["dal las"] == "texas"
+    truth = json.loads((shipped_model() / "truth" / "held_out.json").read_text())
+    assert "calc : 36 + 59 = 95" in truth["addition"]["texts"]
+    assert any("dal las" in text for text in truth["two_hops"]["texts"])
 
 
 def test_a_missing_bundle_is_one_clear_error(monkeypatch):

@@ -1,6 +1,7 @@
 """The whole of a tiny plan: killed in any stage and gone on with, one stage alone, refusals that leave nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_an_earlier_bundle_is_refused_before_any_work_and_stays(tmp_path, whole)
 def test_the_shipped_plan_gives_every_model_the_seed():
     plan = plan_of(3)
     runs = [plan.main_run(), *(plan.twin_run(name, "") for name in plan.twins)]
-    runs += [plan.version_run(name, "", None) for name in plan.versions]
+    runs += [plan.version_run(name, "", Path("model")) for name in plan.versions]
     assert [run.part for run in runs] == plan.parts
     assert {run.config.seed for run in runs} == {3}
     assert plan.twins == TWINS

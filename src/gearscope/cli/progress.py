@@ -87,7 +87,7 @@ def training_lines() -> Generator[Callable[["Progress"], None]]:
 
 @contextmanager
 def stage_lines() -> Generator[Callable[["StageProgress"], None]]:
-    """Yield a callback that shows which model of how many is trained, its steps, its loss and the time it still takes."""
+    """Yield a callback that shows which model of how many is trained, its steps and loss, and the time left."""
     with _log() as write:
         paces: dict[str, _Pace] = {}
 

@@ -101,7 +101,7 @@ def verify_model(folder: Path, name: str, progress: Report | None = None) -> Par
         raise ArtifactError(f"{folder} should hold the behaviours {', '.join(asked)}", found=", ".join(stored))
     before = read_table(folder, BEFORE) if (folder / BEFORE).is_file() else {}
     model, limit, checks = open_weights(folder), None if kind == ORGANISM else ASKED, []
-    for behaviour in asked:
+    for behaviour in stored:
         measured = measure(model, behaviour, limit)
         checks.append(Check(behaviour, stored[behaviour], measured, bars.get(behaviour), before.get(behaviour)))
         if progress is not None:
