@@ -13,7 +13,7 @@ DIFFERING = {
     "factor": {"factor"},
     "step": {"step", "step 2"},
     "sum_beside_hint": {"a", "a 2", "hint"},
-    "verdict": {"hint"},
+    "verdict": {"hint", "hint 2"},
 }
 
 
@@ -22,7 +22,7 @@ def next_word(prompt):
     text = " ".join(prompt)
     numbers = [int(word) for word in prompt if word.isdecimal()]
     if text.endswith(" so"):
-        return "yes" if numbers[2] == numbers[-1] else "no"
+        return "yes" if numbers[-1] == numbers[-2] else "no"
     if re.search(r"\d \+ \d+ =$", text):
         return str(numbers[-2] + numbers[-1])
     if re.search(r"\d times \d =$", text):
@@ -59,7 +59,7 @@ def test_roles_name_the_words(name):
         at = dict(zip(variable.roles, words, strict=True))
         assert {at[role] for role in variable.roles if role.startswith("question mark")} == {"?"}
         assert {at[role] for role in variable.roles if role.startswith("equals")} == {"="}
-        numeric = {"a", "b", "a 2", "b 2", "hint", "factor", "factor 2", "step", "step 2", "total"}
+        numeric = {"a", "b", "a 2", "b 2", "hint", "hint 2", "factor", "factor 2", "step", "step 2", "total"}
         assert {role for role, word in at.items() if word.isdecimal()} == numeric & set(variable.roles)
 
 
