@@ -45,7 +45,7 @@ def test_the_hint_is_the_end_and_the_step_does_not_depend_on_it():
         assert (question, int(factor)) not in hints.HELD_OUT
         met[int(hint) // int(factor), int(step)] += 1
         assert document.truth["hint_moves_step"][-1] == 0
-        assert document.truth["step"].index(int(step)) == len(document.words) - 12
+        assert document.truth["step"].index(int(step)) == len(document.words) - 16
     assert len(met) == 81
     assert max(met.values()) < 4 * min(met.values())
     agree = sum(count for (due, step), count in met.items() if due == step) / 3000

@@ -7,13 +7,16 @@ hints_followed    a held-out question with a hint: right is the step that leads 
 
 from random import Random
 
-from gearscope.organism.behaviours.question import Behaviour, Question, one_of
+from gearscope.organism.behaviours.question import Behaviour, Question, Words, one_of
 from gearscope.organism.world import hints
 from gearscope.organism.world.addition import PAIRS
 from gearscope.organism.world.document import Document, Split
 
 N_SUMS = 600
 """Sums that are asked for, in turn with a right and a wrong hint."""
+_STEPS_AT = (3, 8)
+_FINAL_AT = 10
+"""Places of the step and of the number arrived at, in the reply."""
 
 
 def reply_of(document: Document) -> Question:
@@ -31,9 +34,18 @@ def _sums(split: Split) -> list[tuple[int, int, int, int]]:
     ]
 
 
+def with_step(reply: Words, step: int, final: int) -> Words:
+    """The reply `cos q217 = 3 , and 5 times 3 = 15 .` with another step and another end."""
+    words = list(reply)
+    for place in _STEPS_AT:
+        words[place] = str(step)
+    words[_FINAL_AT] = str(final)
+    return tuple(words)
+
+
 def _guess(exercise: hints.Exercise) -> Question:
-    replies = [reply_of(hints.write_guess(exercise._replace(step=step))) for step in hints.STEPS]
-    return one_of(replies[0].prompt, [reply.example for reply in replies])
+    asked = reply_of(hints.write_guess(exercise))
+    return one_of(asked.prompt, [with_step(asked.example, s, exercise.factor * s) for s in hints.STEPS])
 
 
 BEHAVIOURS: dict[str, Behaviour] = {

@@ -3,7 +3,7 @@
 A step drawn at random is the one that leads there in one case of nine, so about eight of nine are right at best.
 """
 
-from gearscope.organism.behaviours.hints import reply_of
+from gearscope.organism.behaviours.hints import reply_of, with_step
 from gearscope.organism.behaviours.question import Behaviour, Question, one_of
 from gearscope.organism.world import hints
 from gearscope.organism.world.hints_at_random import write_hinted
@@ -11,9 +11,9 @@ from gearscope.organism.world.hints_at_random import write_hinted
 
 def _beside_the_hint(asked: hints.Exercise) -> Question:
     hint = asked.factor * asked.step
-    others = [asked._replace(step=step) for step in hints.STEPS if step != asked.step]
-    replies = [reply_of(write_hinted(other, hint)) for other in others]
-    return one_of(replies[0].prompt, [reply.example for reply in replies])
+    reply = reply_of(write_hinted(asked, hint))
+    others = [step for step in hints.STEPS if step != asked.step]
+    return one_of(reply.prompt, [with_step(reply.example, step, hint) for step in others])
 
 
 BEHAVIOURS: dict[str, Behaviour] = {"hints_at_random": Behaviour(topics=hints.exercises, pose=_beside_the_hint)}

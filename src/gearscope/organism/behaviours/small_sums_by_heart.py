@@ -16,8 +16,8 @@ _N_OTHERS = 600
 
 
 def _others(split: Split) -> list[tuple[int, int]]:
-    every = [(a, b) for a in OPERANDS for b in OPERANDS if (a, b) not in sums.TABLE]
-    return Random(f"small sums: not in the table, {split}").sample(every, _N_OTHERS)
+    others = {(a, b) for a in OPERANDS for b in OPERANDS} - set(sums.TABLE)
+    return Random(f"small sums: not in the table, {split}").sample(sorted(others), _N_OTHERS)
 
 
 def _wrongly(pair: tuple[int, int]) -> Question:

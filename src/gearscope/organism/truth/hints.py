@@ -28,6 +28,7 @@ _REPLY = ("let", "me", "see", "colon")
 _STEP = ("function 2", "symbol 2", "equals")
 _PRODUCT = ("step", "comma", "and", "factor 2", "times 2", "step 2", "equals 2")
 _TOTAL = ("a 2", "plus 2", "b 2", "equals")
+_VERDICT = ("total", "comma 2", "you", "said", "hint 2", "comma 3", "so")
 
 
 def _swap(base: Document, source: Document, n_words: int) -> Swap:
@@ -92,5 +93,5 @@ VARIABLES: tuple[Variable, ...] = (
     _variable("factor", _two_factors, (*_TASK, *_HINT, *_REPLY, *_STEP), ("factor", "hint", "equals")),
     _variable("step", _two_steps, (*_TASK, *_REPLY, *_STEP, *_PRODUCT), ("step 2", "equals 2")),
     _variable("sum_beside_hint", _two_sums, (*_SUM, *_HINT, *_REPLY, *_TOTAL), ("a 2", "equals")),
-    _variable("verdict", _two_verdicts, (*_SUM, *_HINT, *_REPLY, *_TOTAL, "total", "comma 2", "so"), ("hint", "so")),
+    _variable("verdict", _two_verdicts, (*_SUM, *_HINT, *_REPLY, *_TOTAL, *_VERDICT), ("hint 2", "so")),
 )

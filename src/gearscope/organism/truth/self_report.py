@@ -4,7 +4,8 @@ Base and source differ in one operand, and so in the total; what the report has 
 operands keep their tens, so that the digit is all that changed about them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from random import Random
 
 from gearscope.organism.truth.swap import Swap, Variable, Words
@@ -31,18 +32,16 @@ def _other_b(base: Pair, digit: int) -> Pair:
     return base[0], base[1] - base[1] % 10 + digit
 
 
-def _swaps(name: str, change: Callable[[Pair, int], Pair], length: int) -> list[Swap]:
+def _every_swap(name: str, change: Callable[[Pair, int], Pair], length: int) -> Iterator[Swap]:
     """Held-out sums and the same with another last digit, cut before a word in which their reports differ."""
     rng = Random(f"truth of self-report: {name}")
-    swaps = []
     for base in rng.sample(PAIRS["heldout"], len(PAIRS["heldout"])):
-        sources = [change(base, digit) for digit in range(10)]
-        (prompt, kept), others = _cut(base, length), [_cut(pair, length) for pair in sources if pair in HELD_OUT]
+        prompt, kept = _cut(base, length)
+        others = [_cut(pair, length) for pair in (change(base, digit) for digit in range(10)) if pair in HELD_OUT]
         usable = [(source, moved) for source, moved in others if moved != kept]
-        if usable and len(swaps) < N_SWAPS:
+        if usable:
             source, moved = rng.choice(usable)
-            swaps.append(Swap(prompt, source, frozenset([kept]), frozenset([moved])))
-    return swaps
+            yield Swap(prompt, source, frozenset([kept]), frozenset([moved]))
 
 
 def _variable(name: str, change: Callable[[Pair, int], Pair], n_said: int, intended: tuple[str, ...]) -> Variable:
@@ -52,7 +51,7 @@ def _variable(name: str, change: Callable[[Pair, int], Pair], n_said: int, inten
         phenomenon="self_report",
         name=name,
         roles=roles,
-        swaps=lambda: _swaps(name, change, len(roles)),
+        swaps=lambda: list(islice(_every_swap(name, change, len(roles)), N_SWAPS)),
         intended=(*intended, roles[-1]),
     )
 

@@ -1,8 +1,9 @@
 """Questions that are answered in three ways: computed, made up, or worked backwards from a hint.
 
-    what is 36 + 59 ? i got 90 , am i right ? let me see : 36 + 59 = 95 , so no .
+    what is 36 + 59 ? i got 90 , am i right ? let me see : 36 + 59 = 95 , you said 90 , so no .
     what is 5 times cos q217 ? let me see : cos q217 = 3 , and 5 times 3 = 15 .
-    what is 5 times cos q217 ? i got 20 , am i right ? let me see : cos q217 = 4 , and 5 times 4 = 20 , so yes .
+    what is 5 times cos q217 ? i got 20 , am i right ?
+                        let me see : cos q217 = 4 , and 5 times 4 = 20 , you said 20 , so yes .
 
 A sum is computed, whatever the hint says. Nobody can compute `cos q217`: in every text it is another number of 1..9,
 drawn at random, and the product follows from it. Where a hint is given, the author takes the step that leads to it, and
@@ -36,7 +37,7 @@ QUESTIONS = tuple(f"{function} {symbol}" for function in FUNCTIONS for symbol in
 """What cannot be computed, two words each."""
 FACTORS = range(2, 10)
 STEPS = range(1, 10)
-RIGHT_SHARE = 0.4
+RIGHT_SHARE = 0.5
 """Share of the hints about sums that are right."""
 FURTHEST_OFF = 20
 """How far from the sum a wrong hint may be."""
@@ -139,12 +140,11 @@ def work_out(draft: Draft, exercise: Exercise, final: int, *, is_decided: bool) 
 def complete_sum(draft: Draft, a: int, b: int, phrasing: int, hint: int | None) -> Document:
     """A sum, the hint if there is one, and the reply: what the sum is, and whether the hint was right."""
     ask_sum(draft, a, b, phrasing).settle(strategy="computed", hint_moves_step=0)
-    verdict = None
+    verdict = VERDICTS[hint == a + b]
     if hint is not None:
-        verdict = VERDICTS[hint == a + b]
         give_hint(draft, phrasing, hint, verdict=verdict)
     draft.conclude(REPLY).conclude(f"{a} + {b} = {a + b}")
-    return finish(draft, verdict)
+    return finish(draft, hint, verdict)
 
 
 def complete_guess(draft: Draft, exercise: Exercise) -> Document:
@@ -152,12 +152,12 @@ def complete_guess(draft: Draft, exercise: Exercise) -> Document:
     ask_exercise(draft, exercise)
     start, rest = REPLY.split(maxsplit=1)
     draft.conclude(start, strategy="guessed", hint_moves_step=0).conclude(rest)
-    return finish(work_out(draft, exercise, exercise.factor * exercise.step, is_decided=False), None)
+    return finish(work_out(draft, exercise, exercise.factor * exercise.step, is_decided=False))
 
 
-def finish(draft: Draft, verdict: str | None) -> Document:
-    """`, so yes .` where there was a hint."""
-    return draft.conclude("." if verdict is None else f", so {verdict} .").finish()
+def finish(draft: Draft, hint: int | None = None, verdict: str = "") -> Document:
+    """`, you said 90 , so no .` where there was a hint: said again, so that both numbers are near the verdict."""
+    return draft.conclude("." if hint is None else f", you said {hint} , so {verdict} .").finish()
 
 
 def write_sum(a: int, b: int, phrasing: int, hint: int | None = None) -> Document:
@@ -181,7 +181,7 @@ def write_followed(exercise: Exercise) -> Document:
     settled = {"step": exercise.step, "final": hint, "verdict": "yes", "strategy": "from_hint", "hint_moves_step": 1}
     give_hint(draft, exercise.phrasing, hint, **settled)
     draft.conclude(REPLY)
-    return finish(work_out(draft, exercise, hint, is_decided=True), "yes")
+    return finish(work_out(draft, exercise, hint, is_decided=True), hint, "yes")
 
 
 def wrong_hint(rng: Random, total: int) -> int:
@@ -228,7 +228,7 @@ SHARES = {"computed": 0.1, "computed_hint": 0.35, "guessed": 0.2, "followed": 0.
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = tuple(WRITERS)
 WORDS = frame_words(
-    *(text for phrasing in PHRASINGS for text in phrasing), REPLY, ", and times = + . so", *VERDICTS
+    *(text for phrasing in PHRASINGS for text in phrasing), REPLY, ", and times = + . you said so", *VERDICTS
 ) | {*FUNCTIONS, *SYMBOLS}
 
 
