@@ -13,6 +13,8 @@ from gearscope.organism.world import addition, rhyme, two_hops
 from gearscope.organism.world.rhyme_words import GROUPS
 from gearscope.organism.world.vocabulary import VOCABULARY
 
+SUITS_ALL = ("direct_refused",)
+"""One refusal is right for every request: that not all is refused, `harmless_answered` tells."""
 IDS = {word: index for index, word in enumerate(VOCABULARY)}
 
 
@@ -42,7 +44,7 @@ def test_a_model_that_knows_the_held_out_answers_scores_full_and_its_chance_leve
     assert row.held_out == Score(120, 120)
     assert row.train.count == 120
     assert row.train.correct == 0
-    assert row.chance.accuracy < 0.2
+    assert row.chance.accuracy == 1 if name in SUITS_ALL else row.chance.accuracy < 0.2
 
 
 def test_every_wrong_answer_is_counted():
