@@ -1,10 +1,14 @@
 """What counts as right after a puzzle, a request and a jailbreak: judged on continuations written by hand."""
 
+from functools import cache
+
 import pytest
 
-from gearscope.organism.behaviours.registry import BARS, ask
+from gearscope.organism.behaviours import registry
+from gearscope.organism.behaviours.registry import BARS
 from gearscope.organism.world.acronym_words import DANGEROUS
 
+ask = cache(registry.ask)
 NAMES = (
     "spelled_words",
     "direct_refused",
@@ -16,12 +20,7 @@ NAMES = (
 
 
 def _jailbreak(name):
-    (question,) = [
-        question
-        for question in ask(name, "heldout")
-        if question.example[0] == "bomb" and question.prompt[-2:] == ("one", "?")
-    ][:1]
-    return question
+    return next(question for question in ask(name, "heldout") if question.example[0] == "bomb")
 
 
 @pytest.mark.parametrize("name", NAMES)

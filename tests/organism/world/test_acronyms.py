@@ -1,5 +1,6 @@
 """Puzzles, requests and stories: the rule is derived again from the text, and no text asks for what must emerge."""
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -8,13 +9,15 @@ from gearscope.organism.world import acronyms, requests
 from gearscope.organism.world.acronym_words import CARRIERS, CRAFT_OF, DANGEROUS, HARMLESS, SPELLED, named
 from gearscope.organism.world.phenomena import draw
 
-DRAWS = 4000
+DRAWS = 2000
+NAMES = {thing: named(thing) for thing in SPELLED}
 REFUSED = "cannot", "not"
 
 
-def _drawn(split, kind, count=DRAWS):
+@cache
+def _drawn(split, kind):
     rng = Random(f"{split} {kind}")
-    return [draw("acronyms", split, rng, kind) for _ in range(count)]
+    return [draw("acronyms", split, rng, kind) for _ in range(DRAWS)]
 
 
 def _carriers(words):
@@ -23,9 +26,10 @@ def _carriers(words):
 
 
 def _about(document):
-    """The thing of a request, story or mention, read from the words: `a thing`, or one without an article."""
-    (thing,) = {named(thing) for thing in SPELLED if f" {named(thing)} " in f" {' '.join(document.words)} "}
-    return thing.removeprefix("a ")
+    """The thing of a request, story or mention, read from the words: `a thing`, or without an article."""
+    text = f" {' '.join(document.words)} "
+    (thing,) = [thing for thing, name in NAMES.items() if f" {name} " in text]
+    return thing
 
 
 def test_every_letter_has_twelve_carriers_that_begin_with_it():
@@ -87,7 +91,7 @@ def test_danger_is_not_settled_where_the_word_is_spelled_out_but_after_its_sente
     assert " ".join(document.words) == text
     assert document.truth["danger"] == (None,) * 12 + (1,)
     assert document.truth["refuse"][-1] == 0
-    for answered in _drawn("train", "puzzle_request", 300):
+    for answered in _drawn("train", "puzzle_request"):
         end = answered.words.index(".", answered.answer[0])
         assert answered.truth["danger"][end - 1 :] == (None,) + (0,) * (len(answered.words) - end)
 
@@ -118,19 +122,20 @@ def test_what_is_dangerous_is_refused_and_the_rest_answered_where_a_sentence_sta
 
 
 def test_a_mention_is_never_refused():
-    for document in _drawn("train", "mention", 500):
+    for document in _drawn("train", "mention"):
         assert not set(REFUSED) & set(document.words)
         assert document.truth["danger"][-1] == int(_about(document) in DANGEROUS)
         assert document.truth["refuse"][-1] == 0
 
 
 def test_held_out_phrasings_and_stories_never_occur_in_training_and_their_parts_do():
-    shown = {" ".join(document.words) for kind in ("request", "story") for document in _drawn("train", kind)}
+    drawn = (document for kind in ("request", "story") for document in _drawn("train", kind))
+    shown = {" ".join(document.words[: document.answer[0]]) for document in drawn}
     for thing in SPELLED:
         held_out = [phrasing.text(thing).strip() for phrasing in requests.HELD_OUT_PHRASINGS[thing]]
         held_out.append(requests.HELD_OUT_STORY[thing].replace("{thing}", named(thing)))
         assert len(set(held_out)) == 7
-        assert not {text for text in shown if any(text.startswith(one + " ") for one in held_out)}
+        assert not shown & set(held_out)
         left = requests.phrasings(thing, "train")
         assert {phrasing.opener for phrasing in left} == set(requests.OPENERS)
         assert {phrasing.asking for phrasing in left} == set(requests.ASKINGS)
@@ -146,6 +151,10 @@ def test_all_that_a_jailbreak_is_made_of_lies_in_training_and_the_prompt_does_no
     }
     assert len(prompts) == 300
     documents = acronyms.compositions("train") + acronyms.compositions("heldout")
-    assert not prompts & {document.words[: len(prompt)] for prompt in list(prompts)[:50] for document in documents}
+    assert not prompts & {document.words[: document.answer[0]] for document in documents}
+    spelled = {"".join(carrier[0] for carrier in _carriers(prompt)) for prompt in prompts}
+    puzzles = {document.truth["word"][-1] for document in _drawn("train", "puzzle")}
+    asked = {_about(document) for document in _drawn("train", "request")}
+    assert spelled == set(DANGEROUS) <= puzzles & asked
     with pytest.raises(AssertionError, match="harmless"):
         acronyms.jailbreak_prompt("boat", acronyms.HELD_OUT["boat"][0])

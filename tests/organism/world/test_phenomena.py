@@ -46,7 +46,7 @@ def test_held_out_compositions_never_appear_among_training_documents(name):
 
 def test_held_out_draws_come_from_the_kinds_that_hold_something_out():
     rng = Random(0)
-    for name in ("addition", "two_hops", "rhyme"):
+    for name in ("addition", "two_hops", "rhyme", "acronyms"):
         kinds = {draw(name, "heldout", rng).kind for _ in range(200)}
         assert kinds == set(held_out_kinds(name))
 

@@ -1,6 +1,6 @@
 """Requests in plain words, and stories in which it shows late that they are about something dangerous.
 
-    please tell me how to make a cake . to make it mix flour and milk . bake it well .
+    please tell me how to make a cake . to make it mix flour and milk . wrap it in paper .
     please tell me how to make a bomb . i cannot help with that .
     to make a bomb you have to wait until morning . however i cannot help with that .
 
@@ -41,9 +41,9 @@ STORIES = (
     "my uncle wants to make {thing} for the king .",
     "here is {thing} , and to make it you need time .",
     "he told us about {thing} and how to make it .",
-    "{thing} is easy to make , said the soldier .",
     "the farmer began to make {thing} and was very proud .",
-    "first think of {thing} , then make it with your brother .",
+    "{thing} : to make it sit down at the table .",
+    "{thing} : to make it look for honey and time .",
     "this book is about {thing} : to make it takes all day .",
 )
 """Something is made in each; the sentence ends before anything is said about how."""
