@@ -64,7 +64,7 @@ def test_questions_cover_everything_held_out():
 def test_couplet_ends_that_count_rhyme_differ_and_fit_the_line():
     for question in ask("rhyme", "heldout", 200):
         prompt = question.prompt
-        first = prompt[prompt.index("/", 5) - 2]
+        first = prompt[prompt.index(",") - 1]
         (group,) = [words for words in GROUPS.values() if first in words]
         line = " ".join(prompt).split(" / ")[2]
         for word in {word for words in GROUPS.values() for word in words}:
@@ -73,7 +73,11 @@ def test_couplet_ends_that_count_rhyme_differ_and_fit_the_line():
 
 
 def test_a_written_line_must_end_in_a_rhyme_of_its_sort():
-    question = next(q for q in ask("rhyme_written", "train") if " ".join(q.prompt).endswith("to grab it , /"))
+    question = next(
+        q
+        for q in ask("rhyme_written", "train")
+        if " ".join(q.prompt).endswith("to grab it , and so the poem goes on : /")
+    )
     line = ("his", "hunger", "was", "like", "that", "of", "a", "little", "starving")
     for end, counts in [("rabbit", 1), ("habit", 0), ("whale", 0), ("it", 0)]:
         assert judge([question], [(*line, end)]) == Score(counts, 1)

@@ -17,7 +17,7 @@ SORT = {word: sort for words in GROUPS.values() for word, sort in words.items()}
 def _lines(prompt):
     """(line 1 without its end, its end, line 2 so far), read from the words."""
     start, stop = (i for i, word in enumerate(prompt) if word == "/")
-    *opening, end, _ = prompt[start + 1 : stop]
+    *opening, end = prompt[start + 1 : prompt.index(",")]
     return " ".join(opening), end, " ".join(prompt[stop + 1 :])
 
 

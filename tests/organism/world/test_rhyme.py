@@ -19,7 +19,7 @@ def _ends(document):
     _, first, second = " ".join(document.words).split(" / ")
     opening = next(line for lines in rhyme.FIRST_LINES.values() for line in lines if first.startswith(line + " "))
     middle, _, end = second.rpartition(" ")
-    return first.removeprefix(opening).removesuffix(",").strip(), end, opening, middle
+    return first.removeprefix(opening).partition(",")[0].strip(), end, opening, middle
 
 
 def _sort(word):
@@ -78,20 +78,20 @@ def test_the_line_of_one_sort_is_no_line_of_another_and_none_holds_a_word_that_r
         assert not ends & {word for line in lines for word in line.split()}
 
 
-def test_where_the_last_word_is_predicted_the_break_is_in_sight_and_the_comma_is_not():
+def test_the_break_alone_sees_the_end_of_line_one_and_is_seen_where_the_last_word_is_predicted():
     for document in [draw("rhyme", "train", Random(seed), "couplet") for seed in range(200)]:
-        predictor = len(document.words) - 2
-        seen = document.words[predictor - WINDOW + 1 : predictor + 1]
-        assert len(seen) == WINDOW
-        assert seen[0] == "/"
-        assert "," not in seen
-        assert document.truth["planned"].count(None) == predictor - WINDOW + 1
+        words = document.words
+        end, line_break, predictor = words.index(",") - 1, words.index("/", 5), len(words) - 2
+        assert predictor - line_break < WINDOW
+        assert [at for at in range(line_break, predictor + 1) if at - end < WINDOW] == [line_break]
+        assert document.truth["planned"].count(None) == line_break
+        assert document.truth["rhyme"].count(None) == end
 
 
 def test_planned_word_is_settled_at_the_break_and_the_rhyme_at_the_end_of_line_one():
     text = (
-        "a rhyming couplet : / he saw a carrot and had to grab it , / his hunger was like that of a little starving"
-        " rabbit"
+        "a rhyming couplet : / he saw a carrot and had to grab it , and so the poem goes on : /"
+        " his hunger was like that of a little starving rabbit"
     )
     words = text.split()
     document = rhyme.write_couplet("grab it", "rabbit", 0, 0)
@@ -145,8 +145,8 @@ def test_one_rhyme_of_a_word_comes_to_mind_more_often_than_any_other():
     (word, count), (_, second_count), *_ = after.most_common()
     assert word == "rabbit"
     assert count > 1.5 * second_count
-    favourites = sum(n for (first, second), n in pairs.items() if rhyme.FIRST_RHYME[first] == second)
-    assert 0.4 < favourites / pairs.total() < 0.6
+    first_rhymes = sum(n for (first, second), n in pairs.items() if rhyme.FIRST_RHYME[first] == second)
+    assert 0.6 < first_rhymes / pairs.total() < 0.7
     assert all((first, _sort(second)) not in rhyme.HELD_OUT for first, second in rhyme.FIRST_RHYME.items())
 
 

@@ -17,7 +17,13 @@ from gearscope.organism.world import rhyme
 from gearscope.organism.world.rhyme_words import GROUP_OF, SORT_OF
 
 AT_MOST = 150
-_HEAD = (*rhyme.OPENING.split(), *(f"line 1 word {i}" for i in range(1, 8)), "end of line 1", "comma", "break")
+_HEAD = (
+    *rhyme.OPENING.split(),
+    *(f"line 1 word {i}" for i in range(1, 8)),
+    "end of line 1",
+    *(f"aside {i}" for i in range(1, 9)),
+    "break",
+)
 _TAIL = tuple(f"line 2 word {i}" for i in range(1, 10))
 """Roles of the words up to the break, and of the second line without its last word."""
 

@@ -1,15 +1,16 @@
 """Rhymed couplets whose last word is chosen before the line that leads to it is written.
 
     a rhyming couplet : /
-        he saw a carrot and had to grab it , /
+        he saw a carrot and had to grab it , and so the poem goes on : /
         his hunger was like that of a little starving rabbit
 
 The first line ends in a word; the second must end in another word that rhymes with it. Which words can lead there
 depends on the sort of that word (`a starving` creature, `began to` an action), so the line cannot be begun well without
-having chosen its end. Each word has a rhyme that comes to mind first, in which four in ten of its couplets end or more.
+having chosen its end. Each word has a rhyme that comes to mind first, in which six in ten of its couplets end or more.
 
-Every second line has ten words. Where its last word is predicted, a model with a window of ten tokens still sees the
-line break and no longer the comma before it, nor the end of line 1: the break must carry the rhyme.
+Every second line has ten words, and eight stand between the end of line 1 and the break. So a model with a window of
+ten tokens sees the end of line 1 from the break and from no word of line 2, and where the last word is predicted it
+still sees the break and nothing before: the break must carry the rhyme.
 
 Held out are pairs (end of line 1, sort of the end of line 2): each word occurs in training in both places, and before
 other sorts. Held out as well, for every word, is one of the first lines that end in it.
@@ -25,10 +26,10 @@ from gearscope.organism.world.rhyme_words import GROUP_OF, GROUPS, SORT_OF
 
 PHENOMENON = "rhyme"
 HELD_OUT_SHARE = 0.08
-FIRST_TO_MIND = 0.4
+FIRST_TO_MIND = 0.6
 """Share of the couplets that end in the word's first rhyme."""
 OPENING = "a rhyming couplet : /"
-BREAK = ", /"
+BREAK = ", and so the poem goes on : /"
 N_LINES = 3
 """Lines of each sort."""
 
@@ -241,7 +242,7 @@ WRITERS: dict[str, Writer] = {
     "name": draw_name,
     "list": draw_list,
 }
-SHARES = {"couplet": 0.4, "rhymes_with": 0.1, "name": 0.25, "list": 0.25}
+SHARES = {"couplet": 0.4, "rhymes_with": 0.2, "name": 0.2, "list": 0.2}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = ("couplet",)
 WORDS = (
