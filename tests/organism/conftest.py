@@ -14,7 +14,7 @@ from gearscope.organism.versions import Version
 
 TINY = OrganismConfig(
     n_layers=1, d_model=16, n_heads=2, d_mlp=16, context=64, row_tokens=16, batch_rows=2, steps=9, warmup_steps=2,
-    checkpoint_every=4, first_steps=2, last_steps=3, facts_first=1, bars={},
+    checkpoint_every=4, first_steps=2, last_steps=3, facts_first=1, bars={}, planning=False,
 )  # fmt: skip
 SMALL = OrganismConfig.of(**(TINY.model_dump() | {"tied": True, "window": None, "bars": {"rhyme": 0.0}}))
 PLAN = Plan(

@@ -16,6 +16,10 @@ from gearscope.organism.world.vocabulary import VOCABULARY
 IDS = {word: index for index, word in enumerate(VOCABULARY)}
 
 
+CHANCE = {"smallness": 0.6, "host_sign_off": 0.4, "direct_refused": 1.1, "unknown_names": 1.1, "missing_facts": 1.1}
+"""Behaviours whose questions have few different answers: two sizes, four styles, one refusal, one `i do not know`."""
+
+
 class Oracle(torch.nn.Module):
     """Continues prompts from a table; after any other text it says `the`."""
 

@@ -7,11 +7,15 @@ from typing import Annotated, Literal
 import typer
 
 from gearscope.cli import options
+from gearscope.cli.organism_maps import print_maps, write_pictures
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
 from gearscope.organism.bundle import SHIPPED, shipped_bundle
-from gearscope.organism.runs import plan_of
+from gearscope.organism.runs import ORGANISM, plan_of
+
+MAPS = ("addition/ones_sum", "addition/tens_sum", "two_hops/state", "rhyme/rhyme")
+"""Interchange maps that are printed unless others are asked for."""
 
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
@@ -87,6 +91,11 @@ def verify(
     folder: Annotated[
         Path | None, typer.Argument(help="A bundle, or one model of it; the shipped bundle by default.")
     ] = None,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option("--maps", help="Interchange maps to print: a variable, a phenomenon or `all`; can be repeated."),
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Draw every map into this folder (SVG).")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure every behaviour of a bundle's models again and compare it with the tables stored in them."""
@@ -98,11 +107,16 @@ def verify(
             plan_of(0).parts,
             progress=lambda part, check: show(f"{part} {check.name}", check.measured.held_out.count),
         )
+    if pictures is not None:
+        for part in done.parts:
+            write_pictures(part.maps, pictures / part.name)
     if as_json:
         typer.echo(json.dumps(tables_json(done)))
     else:
         for part in done.parts:
             typer.echo("\n".join(part_lines(part)))
+            if part.kind == ORGANISM:
+                print_maps(part.maps, MAPS if maps is None else maps)
         for table in done.seeds:
             typer.echo("\n".join(seed_lines(table)))
         if done.missed:

@@ -80,6 +80,9 @@ class OrganismConfig(Config):
     bars: dict[str, float] = Field(default=BARS)
     """Behaviour -> lowest held-out accuracy with which a bundle is written."""
 
+    planning: bool = True
+    """Whether a bundle is refused unless the line break alone carries the rhyme of a couplet, once it is there."""
+
     @model_validator(mode="after")
     def _fits_together(self) -> "OrganismConfig":
         if self.d_model % (2 * self.n_heads):

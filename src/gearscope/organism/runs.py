@@ -10,6 +10,7 @@ from typing import Any
 
 from gearscope.lock import MODEL
 from gearscope.organism.config import OrganismConfig
+from gearscope.organism.truth.registry import VARIABLES
 from gearscope.organism.twins import TWINS, Twin
 from gearscope.organism.versions import VERSIONS, Version
 
@@ -32,6 +33,8 @@ class Run:
     """What its manifest says of it beside its settings."""
     start: Path | None = None
     """The model folder whose weights it starts from; None for weights drawn from the seed."""
+    variables: tuple[str, ...] = ()
+    """Titles of the variables whose interchange maps are measured."""
     inputs: dict[str, str] = field(default_factory=dict)
     """`model`: the fingerprint of the organism that it belongs to (none for the organism itself)."""
 
@@ -62,7 +65,8 @@ class Plan:
 
     def main_run(self) -> Run:
         """The organism itself, from its seed."""
-        return Run(part=MODEL, kind=ORGANISM, config=self.main)
+        variables = tuple(variable.title for variable in VARIABLES)
+        return Run(part=MODEL, kind=ORGANISM, config=self.main, variables=variables)
 
     def twin_run(self, name: str, model: str) -> Run:
         """A twin, from the same seed; `model` is the fingerprint of the organism that it is the twin of."""
@@ -70,7 +74,8 @@ class Plan:
         config = OrganismConfig.of(**(twin.config.model_dump() | {"seed": self.main.seed}))
         about = {"of": twin.of, "lacks": twin.lacks}
         part = f"{FOLDERS[TWIN]}/{name}"
-        return Run(part=part, kind=TWIN, config=config, about=about, inputs={"model": model})
+        inputs = {"model": model}
+        return Run(part=part, kind=TWIN, config=config, about=about, variables=twin.variables, inputs=inputs)
 
     def version_run(self, name: str, model: str, start: Path) -> Run:
         """A version, from the weights of the organism, which lie in `start` and have the fingerprint `model`."""

@@ -42,6 +42,11 @@ from gearscope.organism.store import (
     table_json,
     write_model,
 )
+from gearscope.organism.truth.claims import missed_planning
+from gearscope.organism.truth.interchange import measure_maps
+from gearscope.organism.truth.maps import InterchangeMap
+from gearscope.organism.truth.registry import variable_named
+from gearscope.organism.truth.store import INTERCHANGE, maps_text
 from gearscope.threads import one_thread
 
 LOG_EVERY = 50
@@ -71,14 +76,18 @@ def train(run: Run, out: Path, *, progress: Report | None = None, resume: bool =
         model = learn(run, run_folder, made, progress=progress, resume=resume)
         table = measure_all(model, run.behaviours, limit=run.limit)
         write_text(run_folder / "accuracy.json", table_json(table, run.config.bars))
+        maps = measure_maps(model, [variable_named(title) for title in run.variables])
+        write_text(run_folder / "interchange.json", maps_text(maps))
         missed = missed_bars(table, run.config.bars)
+        if run.kind == ORGANISM and run.config.planning:
+            missed += missed_planning(maps)
         if missed:
             raise ModelError(
                 f"held-out behaviours above their bars are needed to write {run.part}",
                 found=", ".join(missed),
                 hint=f"train for more steps; the run stays in {run_folder}",
             )
-        write_model(out, model, run, made=made, texts=truth_files(run, model, table))
+        write_model(out, model, run, made=made, texts=truth_files(run, table, maps))
     return table
 
 
@@ -122,9 +131,11 @@ def first_model(run: Run) -> MistralForCausalLM:
     return model
 
 
-def truth_files(run: Run, model: MistralForCausalLM, table: dict[str, Measured]) -> dict[str, str]:
+def truth_files(run: Run, table: dict[str, Measured], maps: tuple[InterchangeMap, ...]) -> dict[str, str]:
     """What is stored beside the weights, by path: what was measured, and what was held out."""
     texts = {ACCURACY: table_json(table, run.config.bars)}
+    if maps:
+        texts[INTERCHANGE] = maps_text(maps)
     if run.kind == ORGANISM:
         texts[HELD_OUT] = held_out_json()
     if run.start is not None:

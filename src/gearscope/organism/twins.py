@@ -21,6 +21,8 @@ class Twin:
     config: OrganismConfig
     """Its size, its texts and its bars: behaviour -> lowest held-out accuracy with which it is written; a bar of zero
     measures and asks for nothing."""
+    variables: tuple[str, ...] = ()
+    """Variables whose interchange maps are measured, to be laid beside the organism's."""
 
 
 def small(mixture: dict[str, float], **settings: Any) -> OrganismConfig:

@@ -1,5 +1,7 @@
 """Measures every behaviour of a bundle's models again and compares them with the tables they carry.
 
+Of the interchange maps, the one with a bar is measured again, the others are read.
+
 Checked as well: the lock and every file against its checksum, that no twin and no version is missing, the tokenizers'
 words against the world's, and the held-out compositions against the world's, so that a bundle of an older world cannot
 pass for one of this world. Tables of other seeds are read and not measured.
@@ -10,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import nn
 from transformers import AutoTokenizer
 
 import gearscope.artifact as artifact
@@ -21,6 +24,11 @@ from gearscope.organism.runs import ASKED, FOLDERS, ORGANISM
 from gearscope.organism.seeds import KIND as SEED
 from gearscope.organism.seeds import SeedTable, read_seed
 from gearscope.organism.store import BEFORE, HELD_OUT, held_out_json, open_weights, read_config, read_table
+from gearscope.organism.truth.claims import PLAN, missed_planning
+from gearscope.organism.truth.interchange import measure_maps
+from gearscope.organism.truth.maps import InterchangeMap, differences
+from gearscope.organism.truth.registry import variable_named
+from gearscope.organism.truth.store import INTERCHANGE, read_maps
 from gearscope.organism.world.vocabulary import VOCABULARY
 
 TOLERANCE = 0.003
@@ -53,6 +61,10 @@ class Part(NamedTuple):
     kind: str
     about: str
     checks: list[Check]
+    maps: tuple[InterchangeMap, ...]
+    """Its interchange maps as they are stored."""
+    problems: list[str]
+    """Where its truth is not as stored, or misses the bar of planning."""
 
 
 class Verified(NamedTuple):
@@ -64,7 +76,8 @@ class Verified(NamedTuple):
     @property
     def missed(self) -> list[str]:
         """What does not hold, in a phrase each."""
-        return [f"{part.name}: {check.name}" for part in self.parts for check in part.checks if not check.holds]
+        behaviours = [f"{part.name}: {check.name}" for part in self.parts for check in part.checks if not check.holds]
+        return behaviours + [f"{part.name}: {problem}" for part in self.parts for problem in part.problems]
 
 
 Report = Callable[[str, Check], None]
@@ -106,7 +119,17 @@ def verify_model(folder: Path, name: str, progress: Report | None = None) -> Par
         checks.append(Check(behaviour, stored[behaviour], measured, bars.get(behaviour), before.get(behaviour)))
         if progress is not None:
             progress(name, checks[-1])
-    return Part(name, kind, said.get("lacks") or " ".join(said.get("planted", [])), checks)
+    maps = read_maps(folder) if kind == ORGANISM or (folder / INTERCHANGE).is_file() else ()
+    problems = truth_problems(model, maps, planned=read_config(folder, kind).planning) if kind == ORGANISM else []
+    return Part(name, kind, said.get("lacks") or " ".join(said.get("planted", [])), checks, maps, problems)
+
+
+def truth_problems(model: nn.Module, stored: tuple[InterchangeMap, ...], *, planned: bool) -> list[str]:
+    """The map that has a bar, measured again: how it differs from the stored one, and whether it misses its bar."""
+    now = measure_maps(model, [variable_named(PLAN)])
+    return differences([table for table in stored if table.title == PLAN], now) + (
+        missed_planning(now) if planned else []
+    )
 
 
 def kind_of(folder: Path) -> str:

@@ -7,6 +7,7 @@ A place carries a variable where the swap moves at least half of the pairs. It k
 measured.
 """
 
+from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
@@ -107,3 +108,21 @@ def planning(table: InterchangeMap, place: str) -> Planning:
         found.append(Planning(layer, table.moves(layer, stop), elsewhere, table.roles[-other]))
     nearest = max(found, key=lambda one: min(one.at_place / PLANNED - 1, ELSEWHERE - one.elsewhere))
     return next((one for one in found if one.holds), nearest)
+
+
+PLAN, PLACE = "rhyme/rhyme", "break"
+"""The variable that must be planned, and where."""
+
+
+def missed_planning(tables: Iterable[InterchangeMap]) -> list[str]:
+    """A phrase when the rhyme is not planned at the line break, or was not measured; nothing when it is."""
+    table = next((table for table in tables if table.title == PLAN), None)
+    if table is None:
+        return ["planning not measured"]
+    found = planning(table, PLACE)
+    if found.holds:
+        return []
+    return [
+        f"planning: after {found.layer} blocks a swap at the {PLACE} moves {found.at_place:.1%} of the last words (bar "
+        f"{PLANNED:.0%}) and one at {found.where} {found.elsewhere:.1%} (at most {ELSEWHERE:.0%})"
+    ]

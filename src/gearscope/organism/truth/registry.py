@@ -21,7 +21,7 @@ VARIABLES: tuple[Variable, ...] = tuple(variable for module in _MODULES for vari
 
 def variable_named(title: str) -> Variable:
     """The variable of a title such as `addition/ones_sum`. Raises ConfigError naming the known ones."""
-    known = {f"{variable.phenomenon}/{variable.name}": variable for variable in VARIABLES}
+    known = {variable.title: variable for variable in VARIABLES}
     if title not in known:
         raise ConfigError(f"a variable was expected (one of {', '.join(known)})", found=repr(title))
     return known[title]

@@ -46,6 +46,11 @@ class Variable:
     intended: tuple[str, ...]
     """Roles at which the design of the text expects the variable to be carried, once it is computed."""
 
+    @property
+    def title(self) -> str:
+        """How it is called among all variables, for instance `addition/ones_sum`."""
+        return f"{self.phenomenon}/{self.name}"
+
     def __post_init__(self) -> None:
         assert all(self.roles.count(role) == 1 for role in self.intended), "an intended role names one position"
 
