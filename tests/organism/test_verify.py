@@ -71,7 +71,7 @@ def test_stored_weights_are_half_size_and_compute_what_was_measured(made):
     opened = open_weights(folder / "model")
     ids = torch.arange(12).reshape(2, 6)
     with torch.no_grad():
-        assert torch.equal(opened(ids).logits, model(ids).logits)
+        torch.testing.assert_close(opened(ids).logits, model(ids).logits, atol=1e-5, rtol=0)
     size = sum(parameter.numel() for parameter in model.parameters())
     assert (folder / "model/model.safetensors").stat().st_size < 2.2 * size
     assert read_config(folder / "model", "organism") == RUNS["model"].config

@@ -127,9 +127,8 @@ def verify_model(folder: Path, name: str, progress: Report | None = None) -> Par
 def truth_problems(model: nn.Module, stored: tuple[InterchangeMap, ...], *, planned: bool) -> list[str]:
     """The map that has a bar, measured again: how it differs from the stored one, and whether it misses its bar."""
     now = measure_maps(model, [variable_named(PLAN)])
-    return differences([table for table in stored if table.title == PLAN], now) + (
-        missed_planning(now) if planned else []
-    )
+    before = tuple(table for table in stored if table.title == PLAN)
+    return differences(before, now) + (missed_planning(now) if planned else [])
 
 
 def kind_of(folder: Path) -> str:
