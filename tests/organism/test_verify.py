@@ -27,8 +27,12 @@ from gearscope.organism.store import (
     table_json,
     write_model,
 )
+from gearscope.organism.truth.interchange import measure_maps
+from gearscope.organism.truth.registry import variable_named
+from gearscope.organism.truth.store import INTERCHANGE, maps_text, read_maps
 from tests.organism.conftest import PLAN, QUESTIONS, TINY
 
+RHYME = "rhyme/rhyme"
 RUNS = {
     "model": replace(PLAN.main_run(), config=TINY.model_copy(update={"bars": {"rhyme": 0.5}})),
     "twins/one": PLAN.twin_run("one", "00ff"),
@@ -43,7 +47,8 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "bundle"
     for part, run in RUNS.items():
         texts = {ACCURACY: table_json(measure_all(model, run.behaviours, limit=QUESTIONS), run.config.bars)}
-        texts |= {HELD_OUT: held_out_json()} if part == "model" else {}
+        if part == "model":
+            texts |= {HELD_OUT: held_out_json(), INTERCHANGE: maps_text(measure_maps(model, [variable_named(RHYME)]))}
         texts |= {BEFORE: texts[ACCURACY]} if part == "versions/two" else {}
         write_model(folder / part, model, run, made="0" * 16, texts=texts)
     write_lock(folder, "00ff")
@@ -96,6 +101,19 @@ def test_a_bundle_repeats_its_own_figures(bundle):
     assert (twin.about, version.about) == ("It lacks a window.", "It counts.")
     # an untrained model is as bad as it says, and still misses the bar it has
     assert done.missed == ["model: rhyme"]
+
+
+def test_a_map_that_is_not_what_the_model_does_is_reported(bundle, made):
+    (stored,) = read_maps(bundle / "model")
+    full = tuple((stored.counted + 1,) * len(row) for row in stored.moved)
+    told = stored.model_copy(update={"moved": full, "counted": stored.counted + 1})
+    assert verification.truth_problems(made[1], (told,), planned=False) == ["rhyme/rhyme differs by 100.0%"]
+    assert verification.truth_problems(made[1], (), planned=False) == ["rhyme/rhyme on one side only"]
+
+
+def test_a_model_that_does_not_plan_misses_the_bar_of_planning(bundle, made):
+    (problem,) = verification.truth_problems(made[1], read_maps(bundle / "model"), planned=True)
+    assert problem.startswith("planning: ")
 
 
 def test_one_model_of_a_bundle_is_measured_alone(bundle):
