@@ -3,6 +3,6 @@
 Held-out questions are all there are: every held-out pair, chain and couplet, and every held-out first line.
 
     question.py    Question and Behaviour, and the ways to make a question from a document
-    addition.py, two_hops.py, rhyme.py    each phenomenon's behaviours
+    addition.py, two_hops.py, rhyme.py, languages.py, names.py    each phenomenon's behaviours
     registry.py    all of them in the order of the accuracy table, their bars, and `ask`
 """

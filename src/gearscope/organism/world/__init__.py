@@ -13,6 +13,11 @@ Files, in reading order:
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is
+    languages.py    three languages: opposites, synonyms and categories of the same concepts in each
+    language_words.py  their words, family by family
+    names.py        known, familiar and unknown people, and `i do not know` where nothing is known
+    name_words.py   who they are and what is known of them
+    two_hops_by_heart.py, languages_by_table.py    all compositions and no single facts, for twins
     vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
 
