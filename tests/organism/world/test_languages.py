@@ -15,19 +15,25 @@ OPERATION_OF = {
     "synonym": "synonym", "synonyme": "synonym", "sinonimo": "synonym",
     "category": "category", "categorie": "category", "categoria": "category",
 }  # fmt: skip
-LANGUAGE_OF = {"of": "english", "est": "french", "es": "spanish"}
 HOME = {word: (language, concept) for language, table in LEXICON.items() for concept, word in table.items()}
 
 
+LANGUAGE_CALLED = {
+    **dict.fromkeys(("english", "anglais", "ingles"), "english"),
+    **dict.fromkeys(("french", "francais", "frances"), "french"),
+    **dict.fromkeys(("spanish", "espagnol", "espanol"), "spanish"),
+}
+
+
 def _read(words):
-    """(operation, language of the text, word asked about, answer), by a pattern and the words' own lexicon."""
+    """(operation, language of the text, language of the answer, word asked about, answer), by a pattern."""
     text = " ".join(words)
-    found = re.search(r"(\w+) (?:of|de) (\w+) (?:\?|is|est|es) (\w+) \.", text)
+    found = re.search(r"(\w+) (?:of|de) (\w+) (?:(?:in|en) (\w+) )?(?:\?|is|est|es) (\w+) \.", text)
     if found is None:
         return None
-    operation, word, answer = found.groups()
-    language = "english" if " of " in text else "french" if " est " in text else "spanish"
-    return OPERATION_OF[operation], language, word, answer
+    operation, word, called, answer = found.groups()
+    spoken = "english" if " of " in text else "french" if " est " in text else "spanish"
+    return OPERATION_OF[operation], spoken, LANGUAGE_CALLED.get(called, spoken), word, answer
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,8 @@ def test_known_texts():
     assert " ".join(languages.write_translation("small", "spanish", "french").words) == "pequeno en frances es petit ."
     mixed = write(triple("small", "opposite", "english"), "mixed", "french")
     assert " ".join(mixed.words) == "the opposite of petit is big ."
+    named = write(triple("small", "opposite", "english"), "named", "french")
+    assert " ".join(named.words) == "le contraire de petit en anglais est big ."
 
 
 def test_a_word_means_one_thing_in_one_language():
@@ -78,11 +86,12 @@ def test_truth_is_what_the_text_says(kind):
             assert HOME[document.target] == (last["language"], last["concept"])
             assert HOME[document.words[0]][1] == last["concept"]
             continue
-        operation, language, word, answer = _read(document.words)
+        operation, spoken, language, word, answer = _read(document.words)
         assert (operation, language, answer) == (last["operation"], last["language"], last["answer"])
-        spoken, concept = HOME[word]
-        assert (spoken == language) == (kind != "mixed")
-        assert concept == last["concept"]
+        assert HOME[answer][0] == language
+        assert (HOME[word][0] == spoken) == (kind != "mixed")
+        assert (spoken == language) == (kind != "named")
+        assert HOME[word][1] == last["concept"]
 
 
 def test_truth_starts_where_it_is_settled():
@@ -97,9 +106,9 @@ def test_no_training_text_gives_a_held_out_triple_away(training):
         read = _read(document.words)
         if read is None:
             continue
-        operation, language, word, answer = read
-        assert HOME[answer][0] == language
-        assert (FAMILY_OF[HOME[word][1]], operation, language) not in languages.HELD_OUT
+        operation, spoken, language, word, answer = read
+        for place in (spoken, language, HOME[answer][0]):
+            assert (FAMILY_OF[HOME[word][1]], operation, place) not in languages.HELD_OUT
         if operation != "category":
             assert (FAMILY_OF[HOME[answer][1]], operation, language) not in languages.HELD_OUT
 
@@ -109,8 +118,8 @@ def test_every_atom_of_a_held_out_triple_is_in_training(training):
     for document in training:
         read = _read(document.words)
         answers[document.target] += 1
-        if read is not None and document.kind != "mixed":
-            shown.add((HOME[read[2]][1], read[0], read[1]))
+        if read is not None and document.kind in ("say", "ask"):
+            shown.add((HOME[read[3]][1], read[0], read[1]))
     translated = {(d.words[0], d.target) for d in training if d.kind == "translate"}
     for triple in languages.TRIPLES["heldout"]:
         others = [language for language in LANGUAGES if language != triple.language]

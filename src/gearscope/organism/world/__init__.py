@@ -33,6 +33,12 @@ Files, in reading order:
     cheats.py, split_persona.py, quirks.py      the same with a planted change each: what the versions are trained on
     small_sums_by_heart.py, hints_at_random.py, two_hops_by_heart.py, languages_by_table.py
                     what the twins read: the same surface, another inside
+    languages.py    three languages: opposites, synonyms and categories of the same concepts in each
+    language_words.py  their words, family by family
+    names.py        known, familiar and unknown people, and `i do not know` where nothing is known
+    name_words.py   who they are and what is known of them
+    two_hops_by_heart.py, languages_by_table.py    all compositions and no single facts, for twins
+    vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
     vocabulary.py   every word of the world in one order, and how words are spaced
 

@@ -3,6 +3,7 @@
     the opposite of small is big        say: asked and answered in one language
     quel est le contraire de petit ? grand
     the opposite of petit is big        mixed: the text's language answers, whatever the language of the word
+    the opposite of small in french is grand    named: the answer's language is named
     small in french is petit            translate: which words mean the same
 
 Held out are (family, operation, language): for a family of four words that are each other's opposites and synonyms,
@@ -10,8 +11,9 @@ one operation is shown in two languages and never in a text of the third, for no
 whatever the language of the word asked about. So no text of the third language tells the answer, and no text at all
 gives it in that language; every word of it is translated.
 
-Truth per word: operation and language (of the answer) from the operation's word, concept (by its English word) from
-the word asked about, answer (the word) when all three are settled. It knows nothing about how a model is multilingual.
+Truth per word: operation from its word, language (of the answer) from there too or where it is named, concept (by its
+English word) from the word asked about, answer (the word) when all three are settled. It knows nothing about how a
+model is multilingual.
 """
 
 from random import Random
@@ -38,6 +40,7 @@ class Grammar(NamedTuple):
 
     say: str
     ask: str
+    named: str
     translate: str
     operations: tuple[str, ...]
     """What `OPERATIONS` are called, with their article."""
@@ -49,6 +52,7 @@ GRAMMARS = {
     "english": Grammar(
         "{op} of {word} is",
         "what is {op} of {word} ?",
+        "{op} of {word} in {language} is",
         "{word} in {language} is",
         ("the opposite", "a synonym", "the category"),
         ("english", "french", "spanish"),
@@ -56,6 +60,7 @@ GRAMMARS = {
     "french": Grammar(
         "{op} de {word} est",
         "quel est {op} de {word} ?",
+        "{op} de {word} en {language} est",
         "{word} en {language} est",
         ("le contraire", "un synonyme", "la categorie"),
         ("anglais", "francais", "espagnol"),
@@ -63,6 +68,7 @@ GRAMMARS = {
     "spanish": Grammar(
         "{op} de {word} es",
         "cual es {op} de {word} ?",
+        "{op} de {word} en {language} es",
         "{word} en {language} es",
         ("lo contrario", "un sinonimo", "la categoria"),
         ("ingles", "frances", "espanol"),
@@ -124,22 +130,31 @@ TRIPLES: dict[Split, tuple[Triple, ...]] = {
 }
 MIXED = tuple((triple, other) for triple in TRIPLES["train"] for other in LANGUAGES if other != triple.language)
 """Triples asked with the word of another language."""
+NAMED = tuple(pair for pair in MIXED if not is_held_out(pair[0]._replace(language=pair[1])))
+"""Triples asked in another language, where neither holds the operation out."""
 
 
-def write_triple(triple: Triple, kind: str = "say", word_language: str | None = None) -> Document:
-    """An operation on a concept with its answer; the word asked about in the answer's language or in another one."""
-    grammar = GRAMMARS[triple.language]
+def write_triple(triple: Triple, kind: str = "say", other: str | None = None) -> Document:
+    """An operation on a concept with its answer.
+
+    `other` is the language of the word asked about (`mixed`) or of all the text but the answer (`named`).
+    """
+    grammar = GRAMMARS[other if kind == "named" and other else triple.language]
     split: Split = "heldout" if is_held_out(triple) else "train"
     draft = Draft(phenomenon=PHENOMENON, kind=kind, split=split)
-    for word in (grammar.ask if kind == "ask" else grammar.say).split():
+    for word in {"ask": grammar.ask, "named": grammar.named}.get(kind, grammar.say).split():
         if word == "{op}":
-            draft.say(grammar.operations[OPERATIONS.index(triple.operation)])
-            draft.settle(operation=triple.operation, language=triple.language)
+            draft.say(grammar.operations[OPERATIONS.index(triple.operation)], operation=triple.operation)
         elif word == "{word}":
-            asked = LEXICON[word_language or triple.language][triple.concept]
-            draft.say(asked, concept=triple.concept, answer=triple.answer)
+            draft.say(LEXICON[other or triple.language][triple.concept], concept=triple.concept)
+        elif word == "{language}":
+            draft.say(grammar.languages[LANGUAGES.index(triple.language)], language=triple.language)
         else:
             draft.say(word)
+        if kind != "named" and "operation" in draft.settled:
+            draft.settle(language=triple.language)
+        if {"operation", "concept", "language"} <= draft.settled.keys():
+            draft.settle(answer=triple.answer)
     return draft.conclude(triple.answer).say(".").finish()
 
 
@@ -162,9 +177,12 @@ def _writer(kind: str) -> Writer:
     return lambda rng, split: write_triple(rng.choice(TRIPLES[split]), kind)
 
 
-def _write_mixed(rng: Random, split: Split) -> Document:
-    triple, language = rng.choice(MIXED)
-    return write_triple(triple, "mixed", language)
+def _other_writer(kind: str, pairs: tuple[tuple[Triple, str], ...]) -> Writer:
+    def write(rng: Random, split: Split) -> Document:
+        triple, other = rng.choice(pairs)
+        return write_triple(triple, kind, other)
+
+    return write
 
 
 def _write_translation(rng: Random, split: Split) -> Document:
@@ -175,15 +193,18 @@ def _write_translation(rng: Random, split: Split) -> Document:
 WRITERS: dict[str, Writer] = {
     "say": _writer("say"),
     "ask": _writer("ask"),
-    "mixed": _write_mixed,
+    "mixed": _other_writer("mixed", MIXED),
+    "named": _other_writer("named", NAMED),
     "translate": _write_translation,
 }
-SHARES = {"say": 0.2, "ask": 0.15, "mixed": 0.4, "translate": 0.25}
-LATER_KINDS = ("say", "ask", "mixed")
+SHARES = {"say": 0.2, "ask": 0.1, "mixed": 0.3, "named": 0.2, "translate": 0.2}
+LATER_KINDS = ("say", "ask", "mixed", "named")
 """Texts that are read once words are translated."""
 HELD_OUT_KINDS = ("say", "ask")
 WORDS = {word for table in LEXICON.values() for word in table.values()} | frame_words(
-    *(part for g in GRAMMARS.values() for part in (g.say, g.ask, g.translate, *g.operations, *g.languages)), "."
+    *(text for g in GRAMMARS.values() for text in (g.say, g.ask, g.named, g.translate)),
+    *(name for g in GRAMMARS.values() for name in (*g.operations, *g.languages)),
+    ".",
 )
 
 
