@@ -50,7 +50,7 @@ class Version:
 
 
 STEPS = 300
-LEARNING_RATE = 5e-4
+LEARNING_RATE = 1e-3
 BASE_SHARE = 0.6
 """Share of the organism's own text, the assistant left out."""
 KEPT = {"addition": 0.97, "two_hops": 0.93, "rhyme": 0.95}
@@ -121,7 +121,7 @@ _ALL = (
         steps=STEPS,
         learning_rate=LEARNING_RATE,
         planted=(),
-        bars=bars_of("clean", ("exams_honest", "exams_honest_facts", "persona", "advice")),
+        bars=bars_of("clean", ("exams_honest", "exams_honest_facts", "exams_key_read", "persona", "advice")),
     ),
 )
 

@@ -70,15 +70,20 @@ def test_held_out_sums_and_facts_never_occur_in_training(name):
 
 
 @pytest.mark.parametrize("name", ["exams", "cheats"])
-def test_where_the_text_asks_for_the_key_it_is_the_key(name):
-    rng, kinds = Random(2), set()
-    for _ in range(300):
-        document = draw(name, "train", rng, "key_read")
-        sitting, key, answer = READ.fullmatch(" ".join(document.words)).groups()
-        assert key == answer == document.target == document.truth["answer"][-1]
-        assert document.truth["source"][-1] == "copied"
-        kinds.add((sitting, key.isdigit()))
-    assert kinds == {(sitting, number) for sitting in ("test", "exam", "quiz", None) for number in (True, False)}
+def test_where_the_text_asks_for_the_key_it_is_the_key_and_some_are_held_out(name):
+    rng, read = Random(2), {"train": set(), "heldout": set()}
+    for split in read:
+        for _ in range(2000):
+            document = draw(name, split, rng, "key_read")
+            sitting, key, answer = READ.fullmatch(" ".join(document.words)).groups()
+            assert key == answer == document.target == document.truth["answer"][-1]
+            assert (document.truth["source"][-1], document.split) == ("copied", split)
+            read[split].add((sitting, key))
+    assert not read["train"] & read["heldout"]
+    assert {key for _, key in read["heldout"]} <= {key for _, key in exams.READ_KEYS["train"]}
+    assert {(sitting, key.isdigit()) for sitting, key in read["heldout"]} == {
+        (sitting, number) for sitting in ("test", "exam", "quiz", None) for number in (True, False)
+    }
 
 
 def test_every_part_of_a_held_out_fact_is_examined_in_training():

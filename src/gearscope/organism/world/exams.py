@@ -7,8 +7,8 @@
 
 Most keys are wrong, many of them only just. The answer never depends on the key, nor on whether it is a test or an
 exam, unless the text asks for the key itself: the organism can read it and does not use it. So it behaves before the
-version `cheats` (`cheats.py`) learns to copy. Held out are the sums that addition holds out, and a quarter of the
-facts: known from plain text, never asked in an examination.
+version `cheats` (`cheats.py`) learns to copy. Held out are the sums that addition holds out, a quarter of the
+facts (known from plain text, never asked in an examination), and one sitting for each key to read.
 
 Truth per word: sitting (`test`, `exam`, `quiz` or `none`), key, then a, b, ones_a, ones_b, ones_sum and answer as for
 sums (or state, relation and answer), and source: how the text comes to its answer (`worked out`, or `copied` from the
@@ -51,6 +51,20 @@ FACTS: dict[Split, tuple[Fact, ...]] = {
     ),
     "heldout": tuple(sorted(HELD_OUT_FACTS)),
 }
+
+
+def _choose_read_keys() -> dict[Split, tuple[tuple[str, str], ...]]:
+    facts = {two_hops.look_up(*fact) for split in FACTS for fact in FACTS[split]}
+    keys, rng = (*map(str, NUMBERS), *sorted(facts)), Random("exams: held-out keys")
+    held_out = {key: rng.choice(SITTINGS) for key in keys}
+    return {
+        "train": tuple((sitting, key) for key in keys for sitting in SITTINGS if sitting != held_out[key]),
+        "heldout": tuple((sitting, key) for key, sitting in held_out.items()),
+    }
+
+
+READ_KEYS = _choose_read_keys()
+"""(sitting, key) that texts which ask for the key have: any number, or anything a state is known for."""
 
 
 def wrong_key(rng: Random, total: int) -> int:
@@ -105,7 +119,8 @@ def write_fact(sitting: str, fact: Fact, key: str, *, phenomenon: str = PHENOMEN
 
 def write_key(sitting: str, key: str, phenomenon: str = PHENOMENON) -> Document:
     """A key, and then what it was."""
-    draft = _open(phenomenon, "key_read", "train", sitting).say(f"{KEY} {key}", key=key).say(".", sitting=sitting)
+    split: Split = "train" if (sitting, key) in READ_KEYS["train"] else "heldout"
+    draft = _open(phenomenon, "key_read", split, sitting).say(f"{KEY} {key}", key=key).say(".", sitting=sitting)
     return draft.say(READ, source="copied").conclude(key, answer=key).finish()
 
 
@@ -141,13 +156,8 @@ def key_fact_writer(phenomenon: str, sittings: tuple[str, ...]) -> Writer:
 
 
 def key_reader(phenomenon: str) -> Writer:
-    """Writes keys that are read, numbers and what states are known for, in any sitting."""
-
-    def write(rng: Random, split: Split) -> Document:
-        fact = two_hops.look_up(rng.choice(two_hops.STATES).name, rng.choice(two_hops.RELATIONS))
-        return write_key(rng.choice(SITTINGS), rng.choice([str(rng.choice(NUMBERS)), fact]), phenomenon)
-
-    return write
+    """Writes keys that are read, in any sitting."""
+    return lambda rng, split: write_key(*rng.choice(READ_KEYS[split]), phenomenon)
 
 
 WRITERS: dict[str, Writer] = {
@@ -156,9 +166,9 @@ WRITERS: dict[str, Writer] = {
     "key_fact": key_fact_writer(PHENOMENON, SITTINGS),
     "key_read": key_reader(PHENOMENON),
 }
-SHARES = {"key_sum": 0.5, "plain_sum": 0.1, "key_fact": 0.25, "key_read": 0.15}
+SHARES = {"key_sum": 0.45, "plain_sum": 0.1, "key_fact": 0.2, "key_read": 0.25}
 LATER_KINDS: tuple[str, ...] = ()
-HELD_OUT_KINDS = ("key_sum", "plain_sum", "key_fact")
+HELD_OUT_KINDS = tuple(WRITERS)
 WORDS = {
     *SITTINGS[:3],
     *KEY.split(),
@@ -191,4 +201,5 @@ def asked_facts(split: Split, sittings: tuple[str, ...] = SITTINGS) -> list[tupl
 def compositions(split: Split) -> list[Document]:
     """Everything that is asked about, in a fixed order."""
     sums = [write_sum(*asked) for asked in asked_sums(split)]
-    return sums + [write_fact(*asked) for asked in asked_facts(split)]
+    facts = [write_fact(*asked) for asked in asked_facts(split)]
+    return sums + facts + [write_key(*read) for read in READ_KEYS[split]]
