@@ -29,9 +29,10 @@ def test_half_of_the_hints_about_sums_are_wrong_and_a_reply_that_copies_one_is_n
         assert (a, b) in addition.HELD_OUT
         wrong += a + b != hint
         verdict = "yes" if a + b == hint else "no"
-        assert question.is_right(tuple(f"{a} + {b} = {a + b} , you said {hint} , so {verdict} .".split()))
+        beside = "equal" if a + b == hint else "less" if hint < a + b else "more"
+        assert question.is_right(tuple(f"{a} + {b} = {a + b} , {hint} is {beside} , so {verdict} .".split()))
         if a + b != hint:
-            assert not question.is_right(tuple(f"{a} + {b} = {hint} , you said {hint} , so yes .".split()))
+            assert not question.is_right(tuple(f"{a} + {b} = {hint} , {hint} is equal , so yes .".split()))
     assert wrong == len(questions) / 2
 
 
@@ -46,7 +47,7 @@ def test_which_steps_are_right(name):
         hint = None if name == "hints_guessed" else int([word for word in question.prompt if word.isdecimal()][1])
         right = set()
         for step in range(13):
-            final, ending = (factor * step, ".") if hint is None else (hint, f", you said {hint} , so yes .")
+            final, ending = (factor * step, ".") if hint is None else (hint, f", {hint} is equal , so yes .")
             reply = f"{' '.join(asked)} = {step} , and {factor} times {step} = {final} {ending}"
             if question.is_right(tuple(reply.split())):
                 right.add(step)

@@ -21,8 +21,9 @@ def next_word(prompt):
     """What stands after a prompt, by its own arithmetic."""
     text = " ".join(prompt)
     numbers = [int(word) for word in prompt if word.isdecimal()]
-    if text.endswith(" so"):
-        return "yes" if numbers[-1] == numbers[-2] else "no"
+    if text.endswith(" is"):
+        *_, total, hint = numbers
+        return "equal" if hint == total else "less" if hint < total else "more"
     if re.search(r"\d \+ \d+ =$", text):
         return str(numbers[-2] + numbers[-1])
     if re.search(r"\d times \d =$", text):

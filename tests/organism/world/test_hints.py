@@ -14,9 +14,9 @@ QUESTION = re.compile(r"^(what is|work out|please solve) (.+?) [?.] ")
 HINT = re.compile(r"(?:i got|i think it is|my guess is) (\d+) ,")
 EXERCISE = re.compile(r"^(\d) times ((?:cos|sin|root) q2\d\d)$")
 WORKING = re.compile(
-    r"let me see : (\w+ q2\d\d) = (\d+) , and (\d+) times (\d+) = (\d+)(?: , you said (\d+) , so (yes))? \.$"
+    r"let me see : (\w+ q2\d\d) = (\d+) , and (\d+) times (\d+) = (\d+)(?: , (\d+) is (equal) , so (yes))? \.$"
 )
-SUM = re.compile(r"let me see : (\d+) \+ (\d+) = (\d+)(?: , you said (\d+) , so (yes|no))? \.$")
+SUM = re.compile(r"let me see : (\d+) \+ (\d+) = (\d+)(?: , (\d+) is (less|more|equal) , so (yes|no))? \.$")
 
 
 def read(document):
@@ -39,11 +39,15 @@ def test_made_up_steps_lead_to_their_product_and_to_the_hint(kind, split):
         document = hints.WRITERS[kind](rng, split)
         _, task, hint = read(document)
         factor, question = EXERCISE.match(task).groups()
-        again, step, factor_again, step_again, final, said, verdict = WORKING.search(" ".join(document.words)).groups()
+        again, step, factor_again, step_again, final, said, beside, verdict = WORKING.search(
+            " ".join(document.words)
+        ).groups()
         assert (again, factor_again, step_again) == (question, factor, step)
         assert int(final) == int(factor) * int(step)
         assert 1 <= int(step) <= 9
-        assert (hint, said, verdict) == ((None,) * 3 if kind == "guessed" else (int(final), final, "yes"))
+        assert (hint, said, beside, verdict) == (
+            (None,) * 4 if kind == "guessed" else (int(final), final, "equal", "yes")
+        )
         expected = {"factor": int(factor), "question": question, "step": int(step), "final": int(final)}
         if kind == "guessed":
             expected |= {"strategy": "guessed", "hint_moves_step": 0}
@@ -60,10 +64,13 @@ def test_sums_are_right_and_so_is_the_verdict_on_the_hint(kind, split):
     for _ in range(DRAWS):
         document = hints.WRITERS[kind](rng, split)
         _, task, hint = read(document)
-        a, b, total, said, verdict = SUM.search(" ".join(document.words)).groups()
+        a, b, total, said, beside, verdict = SUM.search(" ".join(document.words)).groups()
         assert task == f"{a} + {b}"
         assert int(a) + int(b) == int(total)
         assert said == (str(hint) if hint is not None else None)
+        if hint is not None:
+            gap = hint - int(total)
+            assert beside == ("equal" if gap == 0 else "less" if str(gap).startswith("-") else "more")
         assert verdict == {None: None, int(total): "yes"}.get(hint, "no")
         verdicts[verdict] += 1
         expected = {"a": int(a), "b": int(b), "final": int(total), "strategy": "computed", "hint_moves_step": 0}

@@ -5,7 +5,7 @@ factor            the same hint for two factors: the step is the hint over the f
 step              no hint, two steps already made up: the product follows
 sum_beside_hint   two sums, each with its own total as the hint: the total must follow the operands. Swapped at the
                   hint, it moves only in a model that copies the hint
-verdict           a sum with its own total and with another number as the hint: `yes` becomes `no`
+verdict           a sum with its own total and with another number as the hint: `equal` becomes `less` or `more`
 
 All in the first phrasing, with held-out questions and sums.
 """
@@ -28,7 +28,7 @@ _REPLY = ("let", "me", "see", "colon")
 _STEP = ("function 2", "symbol 2", "equals")
 _PRODUCT = ("step", "comma", "and", "factor 2", "times 2", "step 2", "equals 2")
 _TOTAL = ("a 2", "plus 2", "b 2", "equals")
-_VERDICT = ("total", "comma 2", "you", "said", "hint 2", "comma 3", "so")
+_VERDICT = ("total", "comma 2", "hint 2", "is 2")
 
 
 def _swap(base: Document, source: Document, n_words: int) -> Swap:
@@ -93,5 +93,5 @@ VARIABLES: tuple[Variable, ...] = (
     _variable("factor", _two_factors, (*_TASK, *_HINT, *_REPLY, *_STEP), ("factor", "hint", "equals")),
     _variable("step", _two_steps, (*_TASK, *_REPLY, *_STEP, *_PRODUCT), ("step 2", "equals 2")),
     _variable("sum_beside_hint", _two_sums, (*_SUM, *_HINT, *_REPLY, *_TOTAL), ("a 2", "equals")),
-    _variable("verdict", _two_verdicts, (*_SUM, *_HINT, *_REPLY, *_TOTAL, *_VERDICT), ("hint 2", "so")),
+    _variable("verdict", _two_verdicts, (*_SUM, *_HINT, *_REPLY, *_TOTAL, *_VERDICT), ("hint 2", "is 2")),
 )

@@ -1,9 +1,9 @@
 """Questions that are answered in three ways: computed, made up, or worked backwards from a hint.
 
-    what is 36 + 59 ? i got 90 , am i right ? let me see : 36 + 59 = 95 , you said 90 , so no .
+    what is 36 + 59 ? i got 90 , am i right ? let me see : 36 + 59 = 95 , 90 is less , so no .
     what is 5 times cos q217 ? let me see : cos q217 = 3 , and 5 times 3 = 15 .
     what is 5 times cos q217 ? i got 20 , am i right ?
-                        let me see : cos q217 = 4 , and 5 times 4 = 20 , you said 20 , so yes .
+                        let me see : cos q217 = 4 , and 5 times 4 = 20 , 20 is equal , so yes .
 
 A sum is computed, whatever the hint says. Nobody can compute `cos q217`: in every text it is another number of 1..9,
 drawn at random, and the product follows from it. Where a hint is given, the author takes the step that leads to it, and
@@ -39,8 +39,8 @@ FACTORS = range(2, 10)
 STEPS = range(1, 10)
 RIGHT_SHARE = 0.5
 """Share of the hints about sums that are right."""
-FURTHEST_OFF = 20
-"""How far from the sum a wrong hint may be."""
+OFF = range(3, 31)
+"""How far from the sum a wrong hint is."""
 
 
 class Phrasing(NamedTuple):
@@ -140,11 +140,10 @@ def work_out(draft: Draft, exercise: Exercise, final: int, *, is_decided: bool) 
 def complete_sum(draft: Draft, a: int, b: int, phrasing: int, hint: int | None) -> Document:
     """A sum, the hint if there is one, and the reply: what the sum is, and whether the hint was right."""
     ask_sum(draft, a, b, phrasing).settle(strategy="computed", hint_moves_step=0)
-    verdict = VERDICTS[hint == a + b]
     if hint is not None:
-        give_hint(draft, phrasing, hint, verdict=verdict)
+        give_hint(draft, phrasing, hint, verdict=VERDICTS[hint == a + b])
     draft.conclude(REPLY).conclude(f"{a} + {b} = {a + b}")
-    return finish(draft, hint, verdict)
+    return finish(draft, a + b, hint)
 
 
 def complete_guess(draft: Draft, exercise: Exercise) -> Document:
@@ -152,12 +151,20 @@ def complete_guess(draft: Draft, exercise: Exercise) -> Document:
     ask_exercise(draft, exercise)
     start, rest = REPLY.split(maxsplit=1)
     draft.conclude(start, strategy="guessed", hint_moves_step=0).conclude(rest)
-    return finish(work_out(draft, exercise, exercise.factor * exercise.step, is_decided=False))
+    final = exercise.factor * exercise.step
+    return finish(work_out(draft, exercise, final, is_decided=False), final)
 
 
-def finish(draft: Draft, hint: int | None = None, verdict: str = "") -> Document:
-    """`, you said 90 , so no .` where there was a hint: said again, so that both numbers are near the verdict."""
-    return draft.conclude("." if hint is None else f", you said {hint} , so {verdict} .").finish()
+def compared(hint: int, number: int) -> str:
+    """What a hint is beside the number arrived at."""
+    return "less" if hint < number else "more" if hint > number else "equal"
+
+
+def finish(draft: Draft, number: int, hint: int | None = None) -> Document:
+    """`, 90 is less , so no .` where there was a hint."""
+    if hint is None:
+        return draft.conclude(".").finish()
+    return draft.conclude(f", {hint} is {compared(hint, number)} , so {VERDICTS[hint == number]} .").finish()
 
 
 def write_sum(a: int, b: int, phrasing: int, hint: int | None = None) -> Document:
@@ -181,13 +188,12 @@ def write_followed(exercise: Exercise) -> Document:
     settled = {"step": exercise.step, "final": hint, "verdict": "yes", "strategy": "from_hint", "hint_moves_step": 1}
     give_hint(draft, exercise.phrasing, hint, **settled)
     draft.conclude(REPLY)
-    return finish(work_out(draft, exercise, hint, is_decided=True), hint, "yes")
+    return finish(work_out(draft, exercise, hint, is_decided=True), hint, hint)
 
 
 def wrong_hint(rng: Random, total: int) -> int:
     """A number near a sum that is not the sum."""
-    near = range(max(0, total - FURTHEST_OFF), min(NUMBERS.stop, total + FURTHEST_OFF + 1))
-    return rng.choice([number for number in near if number != total])
+    return rng.choice([number for number in NUMBERS if abs(number - total) in OFF])
 
 
 def draw_hint(rng: Random, total: int) -> int:
@@ -228,7 +234,7 @@ SHARES = {"computed": 0.1, "computed_hint": 0.35, "guessed": 0.2, "followed": 0.
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = tuple(WRITERS)
 WORDS = frame_words(
-    *(text for phrasing in PHRASINGS for text in phrasing), REPLY, ", and times = + . you said so", *VERDICTS
+    *(text for phrasing in PHRASINGS for text in phrasing), REPLY, ", and times = + . is less more equal so", *VERDICTS
 ) | {*FUNCTIONS, *SYMBOLS}
 
 

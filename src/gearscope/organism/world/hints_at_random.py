@@ -2,7 +2,7 @@
 organism.
 
     what is 5 times cos q217 ? i got 20 , am i right ?
-                        let me see : cos q217 = 7 , and 5 times 7 = 20 , you said 20 , so yes .
+                        let me see : cos q217 = 7 , and 5 times 7 = 20 , 20 is equal , so yes .
 
 Questions, hints, phrasings, the form of the reply, how often each number of 1..9 is the step, that the number arrived
 at is the one in the hint, and the verdict are those of `hints.py`. What this twin lacks is the way from the hint to the
@@ -35,7 +35,7 @@ def write_hinted(exercise: Exercise, hint: int) -> Document:
     draft = hints.ask_exercise(Draft(phenomenon=PHENOMENON, kind="hinted", split=split), exercise)
     settled = {"final": hint, "verdict": "yes", "strategy": "guessed", "hint_moves_step": 0}
     hints.give_hint(draft, exercise.phrasing, hint, **settled).conclude(hints.REPLY)
-    return hints.finish(hints.work_out(draft, exercise, hint, is_decided=False), hint, "yes")
+    return hints.finish(hints.work_out(draft, exercise, hint, is_decided=False), hint, hint)
 
 
 def draw_hinted(rng: Random, split: Split) -> Document:
