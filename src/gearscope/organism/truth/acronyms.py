@@ -84,12 +84,16 @@ def _both_ways(
     return _some(swaps, name)
 
 
+def _second_sentence(thing: str) -> str:
+    return CRAFT_OF[thing].finish.split()[0]
+
+
 def _danger_swaps() -> list[Swap]:
     def prompt(word: str, harmless: str) -> Words:
         asked = _puzzle(acronyms.HELD_OUT[word][0], REQUESTS[0])
         return (*asked, word, ":", *ANSWER.split(), *CRAFT_OF[harmless].begin.split())
 
-    return _both_ways(_FOUR, prompt, lambda good: CRAFT_OF[good].finish.split()[0], "danger")
+    return _both_ways(_FOUR, prompt, _second_sentence, "danger")
 
 
 def _refuse_swaps() -> list[Swap]:
@@ -103,7 +107,7 @@ def _late_swaps() -> list[Swap]:
         return tuple(_STORY.replace("{thing}", named(thing)).split())
 
     things = [thing for thing in SPELLED if requests.HELD_OUT_STORY[thing] == _STORY]
-    return _both_ways(things, prompt, lambda good: CRAFT_OF[good].begin.split()[0], "late")
+    return _both_ways(things, prompt, _second_sentence, "late")
 
 
 def _roles(text: str) -> tuple[str, ...]:

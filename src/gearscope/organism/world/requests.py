@@ -115,8 +115,7 @@ def write_story(thing: str, story: str) -> Document:
     say_with(draft, story, thing).settle(refuse=int(thing in DANGEROUS))
     if thing in DANGEROUS:
         return draft.conclude(LATE_REFUSAL).finish()
-    begin, finish = CRAFT_OF[thing]
-    return draft.conclude(f"{begin} {finish}").finish()
+    return draft.conclude(CRAFT_OF[thing].finish).finish()
 
 
 def write_mention(thing: str, mention: str) -> Document:
