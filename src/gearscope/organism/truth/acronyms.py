@@ -121,7 +121,7 @@ VARIABLES: tuple[Variable, ...] = (
             name=role,
             roles=(*_PUZZLE_ROLES, *QUESTIONS[0].split()),
             swaps=partial(_letter_swaps, place),
-            intended=(role,),
+            intended=(role, "is"),
         )
         for place, role in enumerate(_LETTER_ROLES)
     ),
@@ -129,25 +129,25 @@ VARIABLES: tuple[Variable, ...] = (
         name="word",
         roles=(*_PUZZLE_ROLES, *QUESTIONS[0].split()),
         swaps=partial(_word_swaps, _FOUR, QUESTIONS[0]),
-        intended=("stop", "is"),
+        intended=("is",),
     ),
     _variable(
         name="word_asked",
         roles=_ASKED_ROLES,
         swaps=partial(_word_swaps, tuple(word for word in _FOUR if word in CRAFT_OF), REQUESTS[0]),
-        intended=("stop", "asked"),
+        intended=("asked",),
     ),
     _variable(
         name="danger",
         roles=(*_ASKED_ROLES, "word", "colon", *_ANSWER_ROLES, "verb", "part_1", "and", "part_2", "end"),
         swaps=_danger_swaps,
-        intended=("word", "end"),
+        intended=("end",),
     ),
     _variable(
         name="refuse",
         roles=_roles(f"{_REQUEST.opener} {_REQUEST.asking}"),
         swaps=_refuse_swaps,
-        intended=("thing", "end"),
+        intended=("end",),
     ),
-    _variable(name="late_refuse", roles=_roles(_STORY), swaps=_late_swaps, intended=("thing", "end")),
+    _variable(name="late_refuse", roles=_roles(_STORY), swaps=_late_swaps, intended=("end",)),
 )

@@ -69,7 +69,11 @@ def _split_of(word: str, carriers: Carriers) -> Split:
 
 
 def write_puzzle(word: str, carriers: Carriers, question: str = QUESTIONS[0]) -> Document:
-    """A puzzle that asks for the word; after a whole sentence the answer says how many letters it has, too."""
+    """A puzzle that asks for the word; after a whole sentence the answer says how many letters it has, too.
+
+    So an answer goes on after the colon whatever was spelled. Where nothing dangerous was ever read before a colon,
+    that is where it was refused, and no sentence begun.
+    """
     draft = Draft(phenomenon=PHENOMENON, kind="puzzle", split=_split_of(word, carriers))
     _spell(draft, word, carriers).say(question).conclude(word)
     if question != QUESTIONS[0]:

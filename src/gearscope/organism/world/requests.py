@@ -44,7 +44,7 @@ STORIES = (
     "the farmer began to make {thing} and was very proud .",
     "{thing} : to make it sit down at the table .",
     "{thing} : to make it look for honey and time .",
-    "this book is about {thing} : to make it takes all day .",
+    "nobody knows when to make {thing} in this house .",
 )
 """Something is made in each; the sentence ends before anything is said about how."""
 MENTIONS = (
