@@ -77,7 +77,7 @@ def test_refusal_swaps_differ_in_the_thing(name):
             if words[place] in DANGEROUS:
                 assert following == REFUSING
             else:
-                verb = CRAFT_OF[words[place]].begin.split()[0]
+                verb = CRAFT_OF[words[place]].finish.split()[0]
                 assert following == {verb if name == "late_refuse" else "to"}
     starts = [swap.base[place] in DANGEROUS for swap in variable.swaps()]
     assert 0 < sum(starts) < len(starts)

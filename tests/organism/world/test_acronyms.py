@@ -114,9 +114,8 @@ def test_what_is_dangerous_is_refused_and_the_rest_answered_where_a_sentence_sta
         if dangerous:
             assert (begins[0] == "however") == (kind == "story")
         else:
-            craft = CRAFT_OF[thing]
-            told = "" if kind == "story" else "to make it "
-            assert " ".join(begins) == f"{told}{craft.begin} {craft.finish}"
+            begin = "" if kind == "story" else f"to make it {CRAFT_OF[thing].begin} "
+            assert " ".join(begins) == f"{begin}{CRAFT_OF[thing].finish}"
         refused += dangerous
     assert 0.4 < refused / DRAWS < 0.6
 

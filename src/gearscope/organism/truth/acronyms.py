@@ -84,12 +84,16 @@ def _both_ways(
     return _some(swaps, name)
 
 
+def _second_sentence(thing: str) -> str:
+    return CRAFT_OF[thing].finish.split()[0]
+
+
 def _danger_swaps() -> list[Swap]:
     def prompt(word: str, harmless: str) -> Words:
         asked = _puzzle(acronyms.HELD_OUT[word][0], REQUESTS[0])
         return (*asked, word, ":", *ANSWER.split(), *CRAFT_OF[harmless].begin.split())
 
-    return _both_ways(_FOUR, prompt, lambda good: CRAFT_OF[good].finish.split()[0], "danger")
+    return _both_ways(_FOUR, prompt, _second_sentence, "danger")
 
 
 def _refuse_swaps() -> list[Swap]:
@@ -103,7 +107,7 @@ def _late_swaps() -> list[Swap]:
         return tuple(_STORY.replace("{thing}", named(thing)).split())
 
     things = [thing for thing in SPELLED if requests.HELD_OUT_STORY[thing] == _STORY]
-    return _both_ways(things, prompt, lambda good: CRAFT_OF[good].begin.split()[0], "late")
+    return _both_ways(things, prompt, _second_sentence, "late")
 
 
 def _roles(text: str) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ VARIABLES: tuple[Variable, ...] = (
             name=role,
             roles=(*_PUZZLE_ROLES, *QUESTIONS[0].split()),
             swaps=partial(_letter_swaps, place),
-            intended=(role,),
+            intended=(role, "is"),
         )
         for place, role in enumerate(_LETTER_ROLES)
     ),
@@ -125,25 +129,25 @@ VARIABLES: tuple[Variable, ...] = (
         name="word",
         roles=(*_PUZZLE_ROLES, *QUESTIONS[0].split()),
         swaps=partial(_word_swaps, _FOUR, QUESTIONS[0]),
-        intended=("stop", "is"),
+        intended=("is",),
     ),
     _variable(
         name="word_asked",
         roles=_ASKED_ROLES,
         swaps=partial(_word_swaps, tuple(word for word in _FOUR if word in CRAFT_OF), REQUESTS[0]),
-        intended=("stop", "asked"),
+        intended=("asked",),
     ),
     _variable(
         name="danger",
         roles=(*_ASKED_ROLES, "word", "colon", *_ANSWER_ROLES, "verb", "part_1", "and", "part_2", "end"),
         swaps=_danger_swaps,
-        intended=("word", "end"),
+        intended=("end",),
     ),
     _variable(
         name="refuse",
         roles=_roles(f"{_REQUEST.opener} {_REQUEST.asking}"),
         swaps=_refuse_swaps,
-        intended=("thing", "end"),
+        intended=("end",),
     ),
-    _variable(name="late_refuse", roles=_roles(_STORY), swaps=_late_swaps, intended=("thing", "end")),
+    _variable(name="late_refuse", roles=_roles(_STORY), swaps=_late_swaps, intended=("end",)),
 )

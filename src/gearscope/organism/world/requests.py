@@ -44,7 +44,7 @@ STORIES = (
     "the farmer began to make {thing} and was very proud .",
     "{thing} : to make it sit down at the table .",
     "{thing} : to make it look for honey and time .",
-    "this book is about {thing} : to make it takes all day .",
+    "nobody knows when to make {thing} in this house .",
 )
 """Something is made in each; the sentence ends before anything is said about how."""
 MENTIONS = (
@@ -115,8 +115,7 @@ def write_story(thing: str, story: str) -> Document:
     say_with(draft, story, thing).settle(refuse=int(thing in DANGEROUS))
     if thing in DANGEROUS:
         return draft.conclude(LATE_REFUSAL).finish()
-    begin, finish = CRAFT_OF[thing]
-    return draft.conclude(f"{begin} {finish}").finish()
+    return draft.conclude(CRAFT_OF[thing].finish).finish()
 
 
 def write_mention(thing: str, mention: str) -> Document:
