@@ -125,6 +125,7 @@ def test_every_word_keeps_partners_in_training_in_both_places():
             assert partners <= set(words) - {word}
             assert " " in word or sum(second == word for _, second in train) >= 3
     for first, sort in rhyme.HELD_OUT:
+        assert sort != _sort(first)
         assert not any(one == first and _sort(second) == sort for one, second in train)
     assert len(rhyme.HELD_OUT) >= 200
     assert train.isdisjoint(rhyme.PAIRS["heldout"])
