@@ -30,6 +30,7 @@ FIRST_TO_MIND = 0.6
 """Share of the couplets that end in the word's first rhyme."""
 OPENING = "a rhyming couplet : /"
 BREAK = ", and so the poem goes on : /"
+"""What stands between the end of line 1 and line 2."""
 N_LINES = 3
 """Lines of each sort."""
 
@@ -166,6 +167,7 @@ PAIRS: dict[Split, tuple[tuple[str, str], ...]] = {
     "train": tuple((first, second) for first, second in ALL_PAIRS if (first, SORT_OF[second]) not in HELD_OUT),
     "heldout": tuple((first, second) for first, second in ALL_PAIRS if (first, SORT_OF[second]) in HELD_OUT),
 }
+_WORDS = tuple(GROUP_OF)
 _SHOWN_ENDS = {word: tuple(second for first, second in PAIRS["train"] if first == word) for word in GROUP_OF}
 
 
@@ -198,7 +200,7 @@ def draw_couplet(rng: Random, split: Split) -> Document:
 
 
 def _draw_pair(rng: Random) -> tuple[str, str]:
-    first = rng.choice(tuple(GROUP_OF))
+    first = rng.choice(_WORDS)
     return first, FIRST_RHYME[first] if rng.random() < FIRST_TO_MIND else rng.choice(_SHOWN_ENDS[first])
 
 
@@ -229,7 +231,7 @@ def draw_name(rng: Random, split: Split) -> Document:
 
 def draw_list(rng: Random, split: Split) -> Document:
     """`words that rhyme : fight light bright knight`: no word after one that it is held out after."""
-    listed = [rng.choice(tuple(GROUP_OF))]
+    listed = [rng.choice(_WORDS)]
     while len(listed) < LISTED:
         following = [word for word in _SHOWN_ENDS[listed[0]] if all(word in _SHOWN_ENDS[before] for before in listed)]
         if not following:
