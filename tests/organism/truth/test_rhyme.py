@@ -71,7 +71,7 @@ def test_another_first_rhyme_moves_the_line_or_the_word():
 
 def test_no_prompt_occurs_in_training():
     rng = Random(3)
-    shown = {draw("rhyme", "train", rng, "couplet").words for _ in range(4000)}
+    shown = {draw("rhyme", "train", rng, "couplet").words for _ in range(2000)}
     for variable in VARIABLES:
         for swap in variable.swaps():
             assert all(words[: len(swap.base)] != swap.base for words in shown)

@@ -8,7 +8,7 @@ The design expects all three at the break, where a line is chosen. Line 1 and th
 such a line in training; line 1 of the other two is one that training never ends in the word of the base.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from random import Random
 
@@ -26,13 +26,6 @@ _HEAD = (
 )
 _TAIL = tuple(f"line 2 word {i}" for i in range(1, 10))
 """Roles of the words up to the break, and of the second line without its last word."""
-
-
-def _pairs(candidates: Sequence[str], name: str) -> Iterator[tuple[str, str]]:
-    """Ordered pairs of different words that end the same first lines, shuffled."""
-    pairs = [(a, b) for a in candidates for b in candidates if a != b and SORT_OF[a] == SORT_OF[b]]
-    Random(f"swaps of {name}").shuffle(pairs)
-    return iter(pairs)
 
 
 def _rhyme_swaps() -> Iterator[Swap]:
@@ -62,9 +55,11 @@ def _first_words(sort: str) -> frozenset[str]:
     return frozenset(line.split()[0] for line in rhyme.SECOND_LINES[sort])
 
 
-def _one_group(name: str) -> Iterator[tuple[str, str]]:
-    words = [word for word in GROUP_OF if " " not in word]
-    return ((base, source) for base, source in _pairs(words, name) if GROUP_OF[base] == GROUP_OF[source])
+def _one_group(name: str) -> list[tuple[str, str]]:
+    """Ordered pairs of words that rhyme and end the same first lines, shuffled."""
+    pairs = [(a, b) for a in GROUP_OF for b in rhyme.ends(a, SORT_OF[a]) if " " not in a]
+    Random(f"swaps of {name}").shuffle(pairs)
+    return pairs
 
 
 def _sort_swaps() -> Iterator[Swap]:

@@ -12,8 +12,8 @@ Every second line has ten words, and eight stand between the end of line 1 and t
 ten tokens sees the end of line 1 from the break and from no word of line 2, and where the last word is predicted it
 still sees the break and nothing before: the break must carry the rhyme.
 
-Held out are pairs (end of line 1, sort of the end of line 2): each word occurs in training in both places, and before
-other sorts. Held out as well, for every word, is one of the first lines that end in it.
+Held out are pairs (end of line 1, sort of the end of line 2), the two of different sorts: each word occurs in training
+in both places, and before other sorts. Held out as well, for every word, is one of the first lines that end in it.
 
 Truth per word: first_end and rhyme (from the end of line 1), planned and sort (the last word and its sort, from the
 break before line 2). It knows nothing about how a model plans.
@@ -30,6 +30,7 @@ FIRST_TO_MIND = 0.6
 """Share of the couplets that end in the word's first rhyme."""
 OPENING = "a rhyming couplet : /"
 BREAK = ", and so the poem goes on : /"
+"""What stands between the end of line 1 and line 2."""
 N_LINES = 3
 """Lines of each sort."""
 
@@ -132,8 +133,12 @@ ALL_PAIRS = tuple((first, second) for first in GROUP_OF for second in ends(first
 
 
 def _choose_held_out() -> frozenset[tuple[str, str]]:
-    """One pair in twelve. Each first word keeps four partners in training, each second word three."""
-    order = sorted({(first, SORT_OF[second]) for first, second in ALL_PAIRS if " " not in first})
+    """One pair in twelve. Each first word keeps four partners in training, each second word three.
+
+    The sort of the first word itself is not held out. That a word is no rhyme for itself is learnt word by word: with
+    those pairs held out too, all of a prototype's errors (5 % of the pairs) were the first word said again.
+    """
+    order = sorted({(a, SORT_OF[b]) for a, b in ALL_PAIRS if " " not in a and SORT_OF[a] != SORT_OF[b]})
     Random("rhyme: held-out pairs").shuffle(order)
     left_first = {word: len(ends(word)) for word in GROUP_OF}
     left_second = {word: sum(second == word for _, second in ALL_PAIRS) for word in GROUP_OF}
@@ -162,6 +167,7 @@ PAIRS: dict[Split, tuple[tuple[str, str], ...]] = {
     "train": tuple((first, second) for first, second in ALL_PAIRS if (first, SORT_OF[second]) not in HELD_OUT),
     "heldout": tuple((first, second) for first, second in ALL_PAIRS if (first, SORT_OF[second]) in HELD_OUT),
 }
+_WORDS = tuple(GROUP_OF)
 _SHOWN_ENDS = {word: tuple(second for first, second in PAIRS["train"] if first == word) for word in GROUP_OF}
 
 
@@ -194,7 +200,7 @@ def draw_couplet(rng: Random, split: Split) -> Document:
 
 
 def _draw_pair(rng: Random) -> tuple[str, str]:
-    first = rng.choice(tuple(GROUP_OF))
+    first = rng.choice(_WORDS)
     return first, FIRST_RHYME[first] if rng.random() < FIRST_TO_MIND else rng.choice(_SHOWN_ENDS[first])
 
 
@@ -225,7 +231,7 @@ def draw_name(rng: Random, split: Split) -> Document:
 
 def draw_list(rng: Random, split: Split) -> Document:
     """`words that rhyme : fight light bright knight`: no word after one that it is held out after."""
-    listed = [rng.choice(tuple(GROUP_OF))]
+    listed = [rng.choice(_WORDS)]
     while len(listed) < LISTED:
         following = [word for word in _SHOWN_ENDS[listed[0]] if all(word in _SHOWN_ENDS[before] for before in listed)]
         if not following:
