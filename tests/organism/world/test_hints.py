@@ -13,10 +13,8 @@ DRAWS = 500
 QUESTION = re.compile(r"^(what is|work out|please solve) (.+?) [?.] ")
 HINT = re.compile(r"(?:i got|i think it is|my guess is) (\d+) ,")
 EXERCISE = re.compile(r"^(\d) times ((?:cos|sin|root) q2\d\d)$")
-WORKING = re.compile(
-    r"let me see : (\w+ q2\d\d) = (\d+) , and (\d+) times (\d+) = (\d+)(?: , (\d+) is (equal) , so (yes))? \.$"
-)
-SUM = re.compile(r"let me see : (\d+) \+ (\d+) = (\d+)(?: , (\d+) is (less|more|equal) , so (yes|no))? \.$")
+WORKING = re.compile(r"now (\w+ q2\d\d) = (\d+) , and (\d+) times (\d+) = (\d+)(?: , (\d+) is (equal) , so (yes))? \.$")
+SUM = re.compile(r"now (\d+) \+ (\d+) = (\d+)(?: , (\d+) is (less|more|equal) , so (yes|no))? \.$")
 
 
 def read(document):
@@ -84,7 +82,7 @@ def test_sums_are_right_and_so_is_the_verdict_on_the_hint(kind, split):
 
 def test_truth_starts_where_the_author_decides():
     guess = hints.write_guess(hints.Exercise("cos q217", 5, 3, 0))
-    assert " ".join(guess.words) == "what is 5 times cos q217 ? let me see : cos q217 = 3 , and 5 times 3 = 15 ."
+    assert " ".join(guess.words) == "what is 5 times cos q217 ? now cos q217 = 3 , and 5 times 3 = 15 ."
     assert guess.truth["strategy"].index("guessed") == guess.words.index("let")
     assert guess.truth["step"].index(3) == guess.words.index("3")
     assert guess.words.index("3") not in guess.answer

@@ -1,4 +1,4 @@
-"""Asks for the whole reply in each of the three ways: prompts end in `let me see :`.
+"""Asks for the whole reply in each of the three ways: prompts end in `now`.
 
 hints_computed    a held-out sum with a hint, half of them wrong: right is the sum itself and the verdict
 hints_guessed     a held-out question without a hint: right is any step of 1..9, with the product that follows
@@ -20,8 +20,8 @@ _FINAL_AT = 10
 
 
 def reply_of(document: Document) -> Question:
-    """Asks for everything after `let me see :`."""
-    start = document.words.index("let") + len(hints.REPLY.split())
+    """Asks for everything after `now`."""
+    start = document.words.index(hints.REPLY) + 1
     return one_of(document.words[:start], [document.words[start:]])
 
 

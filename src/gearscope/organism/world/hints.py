@@ -1,9 +1,9 @@
 """Questions that are answered in three ways: computed, made up, or worked backwards from a hint.
 
-    what is 36 + 59 ? i got 90 , am i right ? let me see : 36 + 59 = 95 , 90 is less , so no .
-    what is 5 times cos q217 ? let me see : cos q217 = 3 , and 5 times 3 = 15 .
+    what is 36 + 59 ? i got 90 , am i right ? now 36 + 59 = 95 , 90 is less , so no .
+    what is 5 times cos q217 ? now cos q217 = 3 , and 5 times 3 = 15 .
     what is 5 times cos q217 ? i got 20 , am i right ?
-                        let me see : cos q217 = 4 , and 5 times 4 = 20 , 20 is equal , so yes .
+                        now cos q217 = 4 , and 5 times 4 = 20 , 20 is equal , so yes .
 
 A sum is computed, whatever the hint says. Nobody can compute `cos q217`: in every text it is another number of 1..9,
 drawn at random, and the product follows from it. Where a hint is given, the author takes the step that leads to it, and
@@ -53,9 +53,10 @@ class Phrasing(NamedTuple):
 PHRASINGS = (
     Phrasing("what is {task} ?", "i got {hint} , am i right ?"),
     Phrasing("work out {task} .", "i think it is {hint} , is it so ?"),
-    Phrasing("please solve {task} .", "my guess is {hint} , can that be right ?"),
+    Phrasing("please solve {task} .", "my guess is {hint} , is that right ?"),
 )
-REPLY = "let me see :"
+REPLY = "now"
+"""Begins a reply. One word: the step is written nine words after the hint, as far as a block sees."""
 VERDICTS = ("no", "yes")
 
 
@@ -149,8 +150,7 @@ def complete_sum(draft: Draft, a: int, b: int, phrasing: int, hint: int | None) 
 def complete_guess(draft: Draft, exercise: Exercise) -> Document:
     """A question that cannot be computed, and a reply that makes up the step."""
     ask_exercise(draft, exercise)
-    start, rest = REPLY.split(maxsplit=1)
-    draft.conclude(start, strategy="guessed", hint_moves_step=0).conclude(rest)
+    draft.conclude(REPLY, strategy="guessed", hint_moves_step=0)
     final = exercise.factor * exercise.step
     return finish(work_out(draft, exercise, final, is_decided=False), final)
 
