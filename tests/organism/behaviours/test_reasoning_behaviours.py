@@ -39,7 +39,7 @@ def test_half_of_the_hints_about_sums_are_wrong_and_a_reply_that_copies_one_is_n
 @pytest.mark.parametrize("name", ["hints_guessed", "hints_followed", "hints_at_random"])
 def test_which_steps_are_right(name):
     for question in Random(1).sample(ask(name, "heldout"), 100):
-        assert question.prompt[-4:] == ("let", "me", "see", ":")
+        assert question.prompt[-1] == "now"
         factor = int(next(word for word in question.prompt if word.isdecimal()))
         at = question.prompt.index("times")
         asked = question.prompt[at + 1 : at + 3]

@@ -83,7 +83,7 @@ def test_sums_are_right_and_so_is_the_verdict_on_the_hint(kind, split):
 def test_truth_starts_where_the_author_decides():
     guess = hints.write_guess(hints.Exercise("cos q217", 5, 3, 0))
     assert " ".join(guess.words) == "what is 5 times cos q217 ? now cos q217 = 3 , and 5 times 3 = 15 ."
-    assert guess.truth["strategy"].index("guessed") == guess.words.index("let")
+    assert guess.truth["strategy"].index("guessed") == guess.words.index("now")
     assert guess.truth["step"].index(3) == guess.words.index("3")
     assert guess.words.index("3") not in guess.answer
     hinted = hints.write_followed(hints.Exercise("cos q217", 5, 4, 0))

@@ -7,7 +7,7 @@ from random import Random
 from gearscope.organism.world import hints, hints_at_random, small_sums_by_heart
 from gearscope.organism.world.phenomena import draw
 
-HINTED = re.compile(r"(\d+) times (\w+ q2\d\d) .* (\d+) , .* see : (\w+ q2\d\d) = (\d) , and (\d) times (\d) = (\d+) ,")
+HINTED = re.compile(r"(\d+) times (\w+ q2\d\d) .* (\d+) , .* now (\w+ q2\d\d) = (\d) , and (\d) times (\d) = (\d+) ,")
 
 
 def numbers_of(document):

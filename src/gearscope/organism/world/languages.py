@@ -6,11 +6,11 @@
     the opposite of small in french is grand    named: the answer's language is named
     small in french is petit            translate: which words mean the same
 
-Held out are (family, operation, language): for a family of four words that are each other's opposites and synonyms,
-no text asks for one operation on a word of one language, in whatever language it is asked or answered. Words of the
+Held out are (family, operation, language). A family is four words that are each other's opposites and synonyms. No
+text asks for that operation on its words of that language, whatever language it is asked or answered in. Words of the
 other two languages are asked for it, and the words of the third are translated: what `petit` means has to be known
-before its opposite can be found. (Held out by the language of the answer instead, a third to two thirds of the opposites
-were right: there every step, and not only the word, was new.)
+before its opposite can be found. (Held out by the language of the answer instead, a third to two thirds of the
+opposites were right: there every step, and not only the word, was new.)
 
 Truth per word: operation from its word, language (of the answer) from there too or where it is named, concept (by its
 English word) from the word asked about, answer (the word) when all three are settled. It knows nothing about how a
