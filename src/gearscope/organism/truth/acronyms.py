@@ -59,8 +59,8 @@ def _letter_swaps(place: int) -> list[Swap]:
         if _differ(word, other) == [place]:
             for base in acronyms.HELD_OUT[word]:
                 source = (*base[:place], rng.choice(CARRIERS[other[place]]), *base[place + 1 :])
-                prompts = (_puzzle(carriers, QUESTIONS[0]) for carriers in (base, source))
-                swaps.append(Swap(*prompts, frozenset([word]), frozenset([other])))
+                asked, other_asked = _puzzle(base, QUESTIONS[0]), _puzzle(source, QUESTIONS[0])
+                swaps.append(Swap(asked, other_asked, frozenset([word]), frozenset([other])))
     return _some(swaps, f"letter {place}")
 
 

@@ -30,8 +30,9 @@ def state_swaps(kind: str) -> list[Swap]:
     rng, swaps = Random(f"two hops: swapped states, {kind}"), []
     while len(swaps) < N_SWAPS:
         (base, source), relation = rng.sample(HELD_OUT, 2), rng.choice(RELATIONS)
-        if CITIES[base] != CITIES[source]:
-            swaps.append(_swap((base, relation), (source, relation), (CITIES[source], relation), kind))
+        swap = _swap((base, relation), (source, relation), (CITIES[source], relation), kind)
+        if CITIES[base] != CITIES[source] and swap not in swaps:
+            swaps.append(swap)
     return swaps
 
 
@@ -40,7 +41,9 @@ def relation_swaps(kind: str) -> list[Swap]:
     rng, swaps = Random(f"two hops: swapped relations, {kind}"), []
     while len(swaps) < N_SWAPS:
         city, (base, source) = rng.choice(HELD_OUT), rng.sample(RELATIONS, 2)
-        swaps.append(_swap((city, base), (city, source), (CITIES[city], source), kind))
+        swap = _swap((city, base), (city, source), (CITIES[city], source), kind)
+        if swap not in swaps:
+            swaps.append(swap)
     return swaps
 
 
