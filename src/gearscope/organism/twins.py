@@ -49,7 +49,16 @@ TWINS: dict[str, Twin] = {
     "rhyme_unmasked": Twin(
         of="rhyme",
         lacks="It sees the whole text in every block, so no place has to carry the planned word: it can be found anew.",
-        config=small({"rhyme": 1.0}, window=None, steps=2400, bars={"rhyme": 0.95, "rhyme_written": 0.95}),
+        config=small(
+            {"rhyme": 1.0},
+            window=None,
+            n_layers=2,
+            d_mlp=256,
+            steps=2000,
+            learning_rate=3e-3,
+            bars={"rhyme": 0.95, "rhyme_written": 0.95},
+        ),
+        variables=("rhyme/rhyme",),
     ),
 }
 """Twins by name, in the order in which they are trained."""
