@@ -60,5 +60,30 @@ TWINS: dict[str, Twin] = {
         ),
         variables=("rhyme/rhyme",),
     ),
+    "hints_at_random": Twin(
+        of="hints_followed",
+        lacks="It ends at the hint as the organism does, but the step that it announces is drawn at random.",
+        config=small(
+            {"hints_at_random": 1.0},
+            n_layers=4,
+            d_mlp=96,
+            steps=2000,
+            weight_decay=0.05,
+            bars={"hints_at_random": 0.8, "hints_guessed": 0.98, "hints_followed": 0.0},
+        ),
+        variables=("hints/hint",),
+    ),
+    "small_sums_by_heart": Twin(
+        of="addition",
+        lacks="It knows a table of 600 sums by heart and cannot add: other sums are wrong.",
+        config=small(
+            {"small_sums_by_heart": 1.0},
+            d_mlp=128,
+            steps=1000,
+            weight_decay=0.05,
+            learning_rate=2e-3,
+            bars={"small_sums_by_heart": 0.99, "sums_not_in_table": 0.9, "addition": 0.0},
+        ),
+    ),
 }
 """Twins by name, in the order in which they are trained."""
