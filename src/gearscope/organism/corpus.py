@@ -11,12 +11,10 @@ import torch
 
 from gearscope.config import fingerprint
 from gearscope.corpus.windows import Place, Split, Taken
-from gearscope.organism.config import OrganismConfig
+from gearscope.organism.config import MIXTURE, OrganismConfig
 from gearscope.organism.pages import training_row
 from gearscope.organism.world.vocabulary import VOCABULARY
 
-MIXTURE = {"addition": 0.5, "larger_sums": 0.1, "numbers": 0.07, "two_hops": 0.14, "rhyme": 0.19}
-"""Shares of the tokens: what the organism read over its whole training, in one mixture."""
 _SAMPLED_WINDOWS = 16
 
 
