@@ -9,7 +9,6 @@ from gearscope.config import Config
 from gearscope.errors import ConfigError
 from gearscope.organism.behaviours.registry import BARS
 
-
 MIXTURE = {
     **{"addition": 0.23, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.09, "two_hops": 0.05},
     **{"names": 0.04, "languages": 0.08, "rhyme": 0.12, "acronyms": 0.09, "topics": 0.025, "senses": 0.02},
