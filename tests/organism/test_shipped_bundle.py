@@ -17,8 +17,10 @@ from gearscope.organism.runs import plan_of
 from gearscope.organism.seeds import read_seed
 from gearscope.organism.store import open_weights, read_config, read_table, table_of
 from gearscope.organism.verify import check_world
+from tests.organism.conftest import OF_THIS_WORLD
 
 SAMPLE = 150
+pytestmark = OF_THIS_WORLD
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from gearscope.models.load import open_model
 from gearscope.organism.corpus import WorldCorpus
 from gearscope.recipes.config import RECIPES
 from gearscope.workbench import Workbench, organism_folder
+from tests.organism.conftest import OF_THIS_WORLD
 
+pytestmark = OF_THIS_WORLD
 BARS = {"nmse": 0.01, "l0": 16.001, "dead": 0.05, "top1": 0.95}
 """On held-out text, in every layer; the share of dead features over all layers, and no layer above twice that."""
 
