@@ -11,7 +11,7 @@ from gearscope.organism.behaviours.registry import BARS
 
 MIXTURE = {
     **{"addition": 0.23, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.09, "two_hops": 0.05},
-    **{"names": 0.04, "languages": 0.08, "rhyme": 0.12, "acronyms": 0.09, "topics": 0.025, "senses": 0.02},
+    **{"names": 0.04, "languages": 0.075, "rhyme": 0.135, "acronyms": 0.08, "topics": 0.025, "senses": 0.02},
     **{"voices": 0.035, "grammar": 0.025, "exams": 0.025, "persona": 0.01, "advice": 0.01},
 }
 """Phenomenon -> share of the tokens that the organism reads. Sums are learnt last, and take a third of them."""
@@ -44,15 +44,15 @@ class OrganismConfig(Config):
     """Phenomenon -> share of the tokens that are read."""
     first_mixture: dict[str, float] = Field(default={"two_hops": 0.5, "languages": 0.35, "names": 0.15})
     """The same for the first `first_steps` steps. Read beside sums from the start, chains were learnt by heart."""
-    first_steps: int = Field(default=600, ge=0)
+    first_steps: int = Field(default=900, ge=0)
     """Steps with `first_mixture`."""
     last_mixture: dict[str, float] = Field(default=MIXTURE)
     """The same for the last `last_steps` steps."""
-    last_steps: int = Field(default=2500, ge=0)
+    last_steps: int = Field(default=3000, ge=0)
     """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each."""
     last_cycles: int = Field(default=1, ge=1)
     """How many last cycles there are."""
-    facts_first: int = Field(default=250, ge=0)
+    facts_first: int = Field(default=600, ge=0)
     """Steps before the first text that chains two facts is read. Facts first: 98 % of held-out chains right where
     reading both from the start gave 90 %, in a run on two hops alone."""
     other_weight: float = Field(default=0.1, gt=0, le=1)
@@ -64,7 +64,7 @@ class OrganismConfig(Config):
     """Length of a training row."""
     batch_rows: int = Field(default=32, ge=1)
     """Rows per step."""
-    steps: int = Field(default=11000, ge=1)
+    steps: int = Field(default=11500, ge=1)
     """Optimiser steps, the first and the last ones included; tokens read = steps x batch_rows x row_tokens."""
     warmup_steps: int = Field(default=200, ge=0)
     """Steps over which the learning rate rises from zero."""
