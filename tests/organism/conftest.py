@@ -33,6 +33,7 @@ PLAN = Plan(
             bars={"rhyme": 0.0, "addition": 0.0},
         )
     },
+    variables=("rhyme/rhyme",),
 )
 QUESTIONS = 2
 

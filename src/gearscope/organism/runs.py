@@ -56,6 +56,8 @@ class Plan:
     main: OrganismConfig
     twins: dict[str, Twin]
     versions: dict[str, Version]
+    variables: tuple[str, ...]
+    """Titles of the variables whose interchange maps are measured in the organism."""
 
     @property
     def parts(self) -> list[str]:
@@ -65,8 +67,7 @@ class Plan:
 
     def main_run(self) -> Run:
         """The organism itself, from its seed."""
-        variables = tuple(variable.title for variable in VARIABLES)
-        return Run(part=MODEL, kind=ORGANISM, config=self.main, variables=variables)
+        return Run(part=MODEL, kind=ORGANISM, config=self.main, variables=self.variables)
 
     def twin_run(self, name: str, model: str) -> Run:
         """A twin, from the same seed; `model` is the fingerprint of the organism that it is the twin of."""
@@ -87,4 +88,5 @@ class Plan:
 
 def plan_of(seed: int) -> Plan:
     """What the shipped bundle is made of, for any seed. Raises ConfigError."""
-    return Plan(main=OrganismConfig.of(seed=seed), twins=TWINS, versions=VERSIONS)
+    variables = tuple(variable.title for variable in VARIABLES)
+    return Plan(main=OrganismConfig.of(seed=seed), twins=TWINS, versions=VERSIONS, variables=variables)
