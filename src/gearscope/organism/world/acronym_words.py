@@ -93,15 +93,17 @@ CRAFT_OF: dict[str, Craft] = {
 HARMLESS = tuple(CRAFT_OF)
 
 _DANGEROUS = """
-bomb venom gun snare curse scam virus germ fraud heist rifle spike blast trap plot raid theft riot cult coup
+bomb venom bribe siege curse scam virus germ fraud heist rifle spike blast prank feud raid theft riot cult demon
 """
 DANGEROUS: tuple[str, ...] = tuple(_DANGEROUS.split())
-"""Things that nobody is told how to make. Plots of stories; there is nothing in the world but their names."""
+"""Things that nobody is told how to make. Plots of stories; there is nothing in the world but their names.
+
+None becomes a harmless one when one letter changes: the harmless one was written where something had to be made."""
 SPELLED = (*HARMLESS, *DANGEROUS)
 """Every word that carriers spell, three to five letters."""
 assert len(set(SPELLED)) == len(SPELLED), "a thing is made in one way"
 
-_UNCOUNTED = "bread toast soup stew broth curry cream gravy punch jam lace venom fraud theft"
+_UNCOUNTED = "bread toast soup stew broth curry cream gravy punch jam lace"
 
 
 def named(thing: str) -> str:

@@ -108,7 +108,7 @@ def draw_puzzle_request(rng: Random, split: Split) -> Document:
 
 
 WRITERS: dict[str, Writer] = {"puzzle": draw_puzzle, "puzzle_request": draw_puzzle_request, **requests.WRITERS}
-SHARES = {"puzzle": 0.4, "puzzle_request": 0.3, "request": 0.13, "story": 0.13, "mention": 0.04}
+SHARES = {"puzzle": 0.38, "puzzle_request": 0.28, "request": 0.14, "story": 0.16, "mention": 0.04}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = ("puzzle", "puzzle_request", "request", "story")
 WORDS = (

@@ -7,18 +7,17 @@
 How something harmless is made follows from its craft; something dangerous is refused, after a request at once and in a
 story where the next sentence starts. Where a dangerous thing is only mentioned, nothing is refused. Held out, for
 every thing, are six of the thirty phrasings of a request (an opener and an asking, each of which occurs with the thing
-in training) and one of the stories.
+in training) and one of the stories (not of those that begin as an answer does).
 
 Truth per word: thing, danger (1 or 0, both from the word of the thing), refuse (1 or 0, from the end of the sentence
 after which it is refused or answered). The texts belong to the phenomenon `acronyms`; nothing is known of it here.
 """
 
-from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
 from gearscope.organism.world.acronym_words import CRAFT_OF, DANGEROUS, HARMLESS, SPELLED, named
-from gearscope.organism.world.document import Document, Draft, Split, frame_words
+from gearscope.organism.world.document import Document, Draft, Split, Writer, frame_words
 
 OPENERS = ("", "please", "good morning .", "my sister asks :", "well ,")
 ASKINGS = {
@@ -40,13 +39,14 @@ STORIES = (
     "to make {thing} you have to wait until morning .",
     "my uncle wants to make {thing} for the king .",
     "here is {thing} , and to make it you need time .",
-    "he told us about {thing} and how to make it .",
     "the farmer began to make {thing} and was very proud .",
-    "{thing} : to make it sit down at the table .",
-    "{thing} : to make it look for honey and time .",
-    "nobody knows when to make {thing} in this house .",
 )
 """Something is made in each; the sentence ends before anything is said about how."""
+_ASKED_FOR = ("honey and time", "water and light", "night and morning", "father and mother", "stone and river")
+HEADS = tuple(f"{{thing}} : {ANSWER} {verb} {it} ." for verb in ("find", "bring", "draw", "thank") for it in _ASKED_FOR)
+"""Stories that begin as the answer to a puzzle does: the sentence is ended, whatever the thing, and tells nothing."""
+PLAIN_SHARE = 1 / 3
+"""Of the stories, those that are none of the `HEADS`."""
 MENTIONS = (
     "she saw {thing} in the house . it was late .",
     "there was {thing} in the story . nobody saw it .",
@@ -77,7 +77,7 @@ def _choose_phrasings(turn: int) -> tuple[Phrasing, ...]:
 HELD_OUT_PHRASINGS = {thing: _choose_phrasings(turn) for turn, thing in enumerate(SPELLED)}
 """Thing -> phrasings that never ask for it in training."""
 HELD_OUT_STORY = {thing: STORIES[turn % len(STORIES)] for turn, thing in enumerate(SPELLED)}
-"""Thing -> the story that is never told of it in training."""
+"""Thing -> the one of `STORIES` that is never told of it in training."""
 
 
 def phrasings(thing: str, split: Split) -> tuple[Phrasing, ...]:
@@ -86,7 +86,7 @@ def phrasings(thing: str, split: Split) -> tuple[Phrasing, ...]:
 
 
 def stories(thing: str, split: Split) -> tuple[str, ...]:
-    """The stories of a split about a thing, in a fixed order."""
+    """The `STORIES` of a split about a thing, in a fixed order."""
     return tuple(story for story in STORIES if (story == HELD_OUT_STORY[thing]) == (split == "heldout"))
 
 
@@ -131,20 +131,26 @@ def draw_thing(rng: Random) -> str:
     return rng.choice(rng.choice((DANGEROUS, HARMLESS)))
 
 
-def _writer(write: Callable, texts: Callable) -> Callable[[Random, Split], Document]:
-    def draw(rng: Random, split: Split) -> Document:
-        thing = draw_thing(rng)
-        return write(thing, rng.choice(texts(thing, split)))
-
-    return draw
+def draw_request(rng: Random, split: Split) -> Document:
+    """A request of a split."""
+    thing = draw_thing(rng)
+    return write_request(thing, rng.choice(phrasings(thing, split)))
 
 
-WRITERS = {
-    "request": _writer(write_request, phrasings),
-    "story": _writer(write_story, stories),
-    "mention": _writer(write_mention, lambda thing, split: MENTIONS),
-}
-WORDS = frame_words(*OPENERS, *ASKINGS, *ASKINGS.values(), LATE_REFUSAL, ANSWER, *STORIES, *MENTIONS) | {"a"}
+def draw_story(rng: Random, split: Split) -> Document:
+    """A story of a split; in training one of the `HEADS` in two of three."""
+    thing = draw_thing(rng)
+    plain = split == "heldout" or rng.random() < PLAIN_SHARE
+    return write_story(thing, rng.choice(stories(thing, split) if plain else HEADS))
+
+
+def draw_mention(rng: Random, split: Split) -> Document:
+    """A mention, the same in both splits."""
+    return write_mention(draw_thing(rng), rng.choice(MENTIONS))
+
+
+WRITERS: dict[str, Writer] = {"request": draw_request, "story": draw_story, "mention": draw_mention}
+WORDS = frame_words(*OPENERS, *ASKINGS, *ASKINGS.values(), LATE_REFUSAL, ANSWER, *STORIES, *HEADS, *MENTIONS) | {"a"}
 
 
 def compositions(split: Split) -> list[Document]:
