@@ -154,7 +154,7 @@ def test_mistakes_in_options(gearscope, untrained: Path, options: list[str], wor
     [
         ("", ["''"]),
         ("   ", []),
-        ("calc : kangaroo =", ["kangaroo"]),
+        ("calc : xylophone =", ["xylophone"]),
         ("1 " * 300, [str(OrganismConfig().context), "301"]),
     ],
 )

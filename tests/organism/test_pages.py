@@ -10,6 +10,7 @@ import torch
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.pages import TOKEN_ID, mixture_of, training_documents, training_page, training_row
 from gearscope.organism.world import two_hops
+from gearscope.organism.world.phenomena import PHENOMENA
 from gearscope.organism.world.vocabulary import VOCABULARY
 
 CONFIG = OrganismConfig(batch_rows=4, row_tokens=48)
@@ -27,8 +28,11 @@ def test_a_step_has_its_own_page_and_always_the_same():
 
 
 def test_a_row_is_bos_and_whole_documents_and_its_weights_mark_the_answers():
-    ids, weights = training_row(CONFIG, Random(5), LATE)
-    documents = training_documents(CONFIG, Random(5), LATE)
+    config = CONFIG.model_copy(update={"other_share": 1.0})
+    ids, weights = training_row(config, Random(5), LATE)
+    rng = Random(5)
+    rng.random()  # decides which other tokens are scored
+    documents = training_documents(config, rng, LATE)
     expected, answered = [TOKEN_ID["<s>"]], [0.0]
     while len(expected) < CONFIG.row_tokens:
         document = next(documents)
@@ -37,6 +41,13 @@ def test_a_row_is_bos_and_whole_documents_and_its_weights_mark_the_answers():
     assert ids == expected[: CONFIG.row_tokens]
     assert weights == answered[: CONFIG.row_tokens]
     assert answered.count(1.0) >= 2
+
+
+def test_of_the_other_tokens_a_share_is_scored_and_keeps_their_mean_weight():
+    weights = [weight for seed in range(200) for weight in training_row(CONFIG, Random(seed), LATE)[1][1:]]
+    others = [weight for weight in weights if weight != 1.0]
+    assert set(others) == {0.0, CONFIG.other_weight / CONFIG.other_share}
+    assert sum(others) / len(others) == pytest.approx(CONFIG.other_weight, rel=0.05)
 
 
 def test_mixture_is_a_share_of_tokens():
@@ -61,7 +72,8 @@ def test_chains_are_read_only_once_the_facts_were():
         {document.kind for document in _first_documents(CONFIG, step)}
         for step in (CONFIG.facts_first - 1, CONFIG.facts_first)
     )
-    assert after - before == set(two_hops.CHAINS)
+    assert after - before == {kind for name in CONFIG.first_mixture for kind in PHENOMENA[name].LATER_KINDS}
+    assert set(two_hops.CHAINS) < after
     assert before < after
 
 

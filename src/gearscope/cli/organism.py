@@ -116,7 +116,8 @@ def verify(
         for part in done.parts:
             typer.echo("\n".join(part_lines(part)))
             if part.kind == ORGANISM:
-                print_maps(part.maps, MAPS if maps is None else maps)
+                shown = [table.title for table in part.maps if table.title in MAPS]
+                print_maps(part.maps, shown if maps is None else maps)
         for table in done.seeds:
             typer.echo("\n".join(seed_lines(table)))
         if done.missed:

@@ -59,11 +59,12 @@ def training_row(
     config: OrganismConfig, rng: Random, step: int, split: Split = "train"
 ) -> tuple[list[int], list[float]]:
     """One row: token ids and the weight of each token as a target, both `row_tokens` long."""
+    scored = Random(rng.random())
     ids, weights = [TOKEN_ID[BOS]], [0.0]
     for document in training_documents(config, rng, step, split):
         ids.extend(TOKEN_ID[word] for word in document.words)
         ids.append(TOKEN_ID[SEPARATOR])
-        weights.extend(_other_weight(config, rng) for _ in range(len(document.words) + 1))
+        weights.extend(_other_weight(config, scored) for _ in range(len(document.words) + 1))
         for position in document.answer:
             weights[len(weights) - len(document.words) - 1 + position] = 1.0
         if len(ids) >= config.row_tokens:
