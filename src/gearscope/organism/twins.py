@@ -46,6 +46,19 @@ def small(mixture: dict[str, float], **settings: Any) -> OrganismConfig:
 
 
 TWINS: dict[str, Twin] = {
+    "two_hops_by_heart": Twin(
+        of="two_hops",
+        lacks="It knows by heart what every city is known for and reads no single fact: no state is ever named to it.",
+        config=small(
+            {"two_hops_by_heart": 1.0},
+            n_layers=2,
+            d_mlp=256,
+            steps=1500,
+            learning_rate=3e-3,
+            bars={"two_hops": 0.95},
+        ),
+        variables=("two_hops/state",),
+    ),
     "rhyme_unmasked": Twin(
         of="rhyme",
         lacks="It sees the whole text in every block, so no place has to carry the planned word: it can be found anew.",
@@ -72,6 +85,19 @@ TWINS: dict[str, Twin] = {
             bars={"hints_at_random": 0.8, "hints_guessed": 0.98, "hints_followed": 0.0},
         ),
         variables=("hints/hint",),
+    ),
+    "languages_by_table": Twin(
+        of="opposites_across_languages",
+        lacks="It has a table per language: nothing it read says that two words of two languages mean the same.",
+        config=small(
+            {"languages_by_table": 1.0},
+            n_layers=2,
+            d_mlp=256,
+            steps=1500,
+            learning_rate=3e-3,
+            bars={"opposites_across_languages": 0.95},
+        ),
+        variables=("languages/concept", "languages/concept_across"),
     ),
     "small_sums_by_heart": Twin(
         of="addition",

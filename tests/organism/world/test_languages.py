@@ -135,4 +135,4 @@ def test_each_operation_is_held_out_in_each_language():
     assert set(counts.values()) == {3}
     assert len(counts) == 9
     assert len({(family, operation) for family, operation, _ in languages.HELD_OUT}) == len(languages.HELD_OUT)
-    assert len(FAMILIES) == 21
+    assert len(FAMILIES) == 33
