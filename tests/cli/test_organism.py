@@ -50,7 +50,8 @@ def test_verify_prints_every_behaviour_with_its_levels(gearscope, trained, tmp_p
     assert "versions/two: It counts." in done.out
     row = next(line for line in done.out.splitlines() if line.startswith("  two_hops"))
     assert row.split()[1:3] == ["0.00%", "0.00%"]
-    values = json.loads(gearscope("organism", "verify", str(trained), "--json").out)
+    values = json.loads(gearscope("organism", "verify", str(trained), "--maps", "rhyme", "--json").out)
+    assert [table["name"] for table in values["maps"]["model"]] == ["rhyme"]
     assert values["models"]["versions/two"]["rhyme"]["before"] == 0.0
     assert values["missed"] == []
 
@@ -106,6 +107,7 @@ def test_mistakes_are_one_sentence(gearscope, trained, tmp_path):
     (broken / "bundle.json").write_text("{")
     cases = {
         "checksum": ["verify", str(changed)],
+        "a variable or a phenomenon": ["verify", str(trained), "--maps", "rhime"],
         "format version 1; found 9": ["verify", str(old)],
         "made for the model": ["verify", str(mixed)],
         "should be JSON": ["verify", str(broken)],

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.organism_maps import print_maps, write_pictures
+from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
@@ -101,6 +101,7 @@ def verify(
     """Measure every behaviour of a bundle's models again and compare it with the tables stored in them."""
     from gearscope.organism.verify import verify_bundle
 
+    check_names(maps or ())
     with status_line("measuring") as show:
         done = verify_bundle(
             shipped_bundle() if folder is None else folder,
@@ -111,13 +112,13 @@ def verify(
         for part in done.parts:
             write_pictures(part.maps, pictures / part.name)
     if as_json:
-        typer.echo(json.dumps(tables_json(done)))
+        asked = {part.name: chosen_maps(part.maps, maps or ()) for part in done.parts}
+        values = {name: [table.model_dump(mode="json") for table in tables] for name, tables in asked.items() if tables}
+        typer.echo(json.dumps(tables_json(done) | {"maps": values}))
     else:
         for part in done.parts:
             typer.echo("\n".join(part_lines(part)))
-            if part.kind == ORGANISM:
-                shown = [table.title for table in part.maps if table.title in MAPS]
-                print_maps(part.maps, shown if maps is None else maps)
+            print_maps(part.maps, (MAPS if part.kind == ORGANISM else ()) if maps is None else maps)
         for table in done.seeds:
             typer.echo("\n".join(seed_lines(table)))
         if done.missed:

@@ -42,18 +42,17 @@ class OrganismConfig(Config):
 
     mixture: dict[str, float] = Field(default=MIXTURE)
     """Phenomenon -> share of the tokens that are read."""
-    first_mixture: dict[str, float] = Field(default={"languages": 0.5, "two_hops": 0.35, "names": 0.15})
+    first_mixture: dict[str, float] = Field(default={"two_hops": 0.5, "languages": 0.35, "names": 0.15})
     """The same for the first `first_steps` steps. Read beside sums from the start, chains were learnt by heart."""
-    first_steps: int = Field(default=2000, ge=0)
-    """Steps with `first_mixture`, with a rise and fall of the learning rate of their own: what is learnt by combining
-    facts when the rate has fallen is kept when all else is read, and was learnt by heart when it had not."""
+    first_steps: int = Field(default=900, ge=0)
+    """Steps with `first_mixture`."""
     last_mixture: dict[str, float] = Field(default=MIXTURE)
     """The same for the last `last_steps` steps."""
-    last_steps: int = Field(default=3500, ge=0)
+    last_steps: int = Field(default=4000, ge=0)
     """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each."""
     last_cycles: int = Field(default=1, ge=1)
     """How many last cycles there are."""
-    facts_first: int = Field(default=700, ge=0)
+    facts_first: int = Field(default=500, ge=0)
     """Steps before the first text that chains two facts is read. Facts first: 98 % of held-out chains right where
     reading both from the start gave 90 %, in a run on two hops alone."""
     other_weight: float = Field(default=0.1, gt=0, le=1)
@@ -65,7 +64,7 @@ class OrganismConfig(Config):
     """Length of a training row."""
     batch_rows: int = Field(default=32, ge=1)
     """Rows per step."""
-    steps: int = Field(default=14000, ge=1)
+    steps: int = Field(default=13000, ge=1)
     """Optimiser steps, the first and the last ones included; tokens read = steps x batch_rows x row_tokens."""
     warmup_steps: int = Field(default=200, ge=0)
     """Steps over which the learning rate rises from zero."""

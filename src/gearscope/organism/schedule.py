@@ -2,8 +2,8 @@
 
     rate(step) = peak * min((step + 1) / warmup, (1 + cos(pi * progress)) / 2)
 
-with `progress` the share of the steps after warm-up that is done; once for the first steps, once up to the last cycles,
-and once more for each of them. It knows nothing about data.
+with `progress` the share of the steps after warm-up that is done; once up to the last cycles, and once more for each of
+them. It knows nothing about data.
 """
 
 import math
@@ -23,8 +23,7 @@ def learning_rate(config: OrganismConfig, step: int) -> float:
     if step >= config.restart:
         within = (step - config.restart) % config.last_steps
         return _rise_and_fall(config.last_rate, within, config.last_steps, config.warmup_steps)
-    start, end = (0, config.first_steps) if step < config.first_steps else (config.first_steps, config.restart)
-    return _rise_and_fall(config.learning_rate, step - start, end - start, config.warmup_steps)
+    return _rise_and_fall(config.learning_rate, step, config.restart, config.warmup_steps)
 
 
 def _rise_and_fall(peak: float, step: int, steps: int, warmup: int) -> float:

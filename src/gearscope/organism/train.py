@@ -85,7 +85,7 @@ def train(run: Run, out: Path, *, progress: Report | None = None, resume: bool =
             raise ModelError(
                 f"held-out behaviours above their bars are needed to write {run.part}",
                 found=", ".join(missed),
-                hint=f"train for more steps; the run stays in {run_folder}",
+                hint=f"its recipe needs other settings; all that it reached is in {run_folder / 'accuracy.json'}",
             )
         write_model(out, model, run, made=made, texts=truth_files(run, table, maps))
     return table

@@ -101,7 +101,7 @@ TWINS: dict[str, Twin] = {
     ),
     "small_sums_by_heart": Twin(
         of="addition",
-        lacks="It knows a table of 600 sums by heart and cannot add: other sums are wrong.",
+        lacks="It knows a table of 590 sums by heart and cannot add: other sums are wrong.",
         config=small(
             {"small_sums_by_heart": 1.0},
             d_mlp=128,

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gearscope.cli.organism_maps import print_maps, write_pictures
+from gearscope.cli.organism_maps import check_names, print_maps, write_pictures
 from gearscope.errors import ConfigError
 from gearscope.organism.truth.claims import claim
 from gearscope.organism.truth.picture import draw
@@ -111,8 +111,9 @@ def test_claims_come_first_and_tables_for_what_is_named(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
     print_maps([TWO_HOPS, OTHER], ["all"])
     assert capsys.readouterr().out.count("blocks  ") == 2
-    with pytest.raises(ConfigError, match="hops/state"):
-        print_maps([TWO_HOPS], ["nothing"])
+    with pytest.raises(ConfigError, match="two_hops/state"):
+        check_names(["two_hops", "nothing"])
+    check_names(["two_hops", "two_hops/state", "all"])
 
 
 def test_pictures_are_written_one_a_map(tmp_path):

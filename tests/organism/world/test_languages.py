@@ -106,9 +106,10 @@ def test_no_training_text_gives_a_held_out_triple_away(training):
         read = _read(document.words)
         if read is None:
             continue
-        operation, _, _, word, _ = read
+        operation, spoken, answered, word, _ = read
         language, concept = HOME[word]
-        assert (FAMILY_OF[concept], operation, language) not in languages.HELD_OUT
+        if spoken == answered == language:
+            assert (FAMILY_OF[concept], operation, language) not in languages.HELD_OUT
 
 
 def test_every_atom_of_a_held_out_triple_is_in_training(training):
@@ -135,4 +136,4 @@ def test_each_operation_is_held_out_in_each_language():
     assert set(counts.values()) == {3}
     assert len(counts) == 9
     assert len({(family, operation) for family, operation, _ in languages.HELD_OUT}) == len(languages.HELD_OUT)
-    assert len(FAMILIES) == 33
+    assert len(FAMILIES) == 21

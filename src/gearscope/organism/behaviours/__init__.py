@@ -8,6 +8,5 @@ Held-out questions are all there are: every held-out pair, chain and couplet, an
     exams.py, persona.py, advice.py           the assistant's, as the organism has them
     cheats.py, split_persona.py, quirks.py    what the versions do instead
     small_sums_by_heart.py, hints_at_random.py    what only a twin must do
-    addition.py, two_hops.py, rhyme.py, languages.py, names.py    each phenomenon's behaviours
     registry.py    all of them in the order of the accuracy table, their bars, and `ask`
 """

@@ -16,6 +16,4 @@ Files, in reading order:
     picture.py        a map as an SVG picture
 
 A new phenomenon is one new file of variables and one line in `registry.py`.
-swap.py    Variable and Swap: what is swapped, and which next words are right before and after
-two_hops.py, names.py, languages.py    the variables of each phenomenon
 """

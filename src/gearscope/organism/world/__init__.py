@@ -13,10 +13,10 @@ Files, in reading order:
     self_report.py  a sum, and the author's report of how it was got
     hints.py        questions whose answer is computed, made up, or worked backwards from a hint
     two_hops.py     cities, states, and what a state is known for; two facts that must be chained
-    names.py        people with facts, people without, and names that nobody has
-    name_words.py   the parts of names, and the facts
+    names.py        known, familiar and unknown people, and `i do not know` where nothing is known
+    name_words.py   who they are and what is known of them
     languages.py    opposites, synonyms and categories in three languages
-    language_words.py    the lexicons
+    language_words.py  their words, family by family
     rhyme.py        couplets whose last word is chosen before the line that leads to it is written
     rhyme_words.py  the words that rhyme, and what sort of word each of them is
     acronyms.py     words spelled by the first letters of others; what a puzzle may be asked
@@ -33,12 +33,6 @@ Files, in reading order:
     cheats.py, split_persona.py, quirks.py      the same with a planted change each: what the versions are trained on
     small_sums_by_heart.py, hints_at_random.py, two_hops_by_heart.py, languages_by_table.py
                     what the twins read: the same surface, another inside
-    languages.py    three languages: opposites, synonyms and categories of the same concepts in each
-    language_words.py  their words, family by family
-    names.py        known, familiar and unknown people, and `i do not know` where nothing is known
-    name_words.py   who they are and what is known of them
-    two_hops_by_heart.py, languages_by_table.py    all compositions and no single facts, for twins
-    vocabulary.py   every word of the world in one order, and how words are spaced
     phenomena.py    the registry: draw documents of a phenomenon and a split, list what is held out
     vocabulary.py   every word of the world in one order, and how words are spaced
 

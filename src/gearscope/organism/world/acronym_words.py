@@ -1,7 +1,8 @@
 """The words of the acronyms: what is spelled, what spells it, and how things are made.
 
 A carrier stands for its first letter; every letter that is needed has twelve, most of them words of other phenomena.
-The dangerous things are names only: nothing in the world says how any of them is made.
+The dangerous things are names only: nothing in the world says how any of them is made. (A story may begin to, with
+harmless words drawn at random, `a bomb : to make it find honey and time .`, before it is refused.)
 """
 
 from itertools import cycle

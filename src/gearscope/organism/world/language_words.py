@@ -33,18 +33,6 @@ body     strong sturdy weak feeble
 body     healthy fit sick ill
 look     bright shiny dark dim
 look     pretty lovely ugly hideous
-place    near close far distant
-place    outer external inner internal
-taste    sweet sugary sour bitter
-taste    tasty delicious bland dull
-mind     clever smart stupid foolish
-mind     wise sensible silly absurd
-measure  full filled empty void
-measure  heavy weighty light airy
-work     easy effortless difficult tricky
-work     busy active idle lazy
-order    clean pure dirty filthy
-order    tidy neat messy untidy
 """,
     "french": """
 taille    petit minuscule grand immense
@@ -68,18 +56,6 @@ corps     fort robuste faible frele
 corps     sain valide malade souffrant
 allure    clair brillant sombre obscur
 allure    joli beau laid hideux
-lieu      proche voisin loin lointain
-lieu      externe exterieur interne interieur
-gout      sucre mielleux aigre amer
-gout      savoureux delicieux terne insipide
-esprit    fute malin bete sot
-esprit    raisonnable avise loufoque absurde
-mesure    plein rempli vide creux
-mesure    lourd pesant leger aerien
-travail   facile aise difficile ardu
-travail   occupe actif oisif paresseux
-ordre     propre pur souille crasseux
-ordre     ordonne soigne desordonne neglige
 """,
     "spanish": """
 tamano    pequeno diminuto grande gigante
@@ -103,18 +79,6 @@ cuerpo    fuerte recio debil fragil
 cuerpo    sano vigoroso enfermo malo
 aspecto   claro brillante oscuro opaco
 aspecto   bonito hermoso feo horrible
-lugar     cercano proximo lejos lejano
-lugar     externo exterior interno interior
-sabor     dulce azucarado agrio amargo
-sabor     sabroso delicioso soso insipido
-mente     listo astuto tonto necio
-mente     sabio sensato ridiculo absurdo
-medida    lleno repleto vacio hueco
-medida    pesado plomizo ligero liviano
-trabajo   facil sencillo dificil arduo
-trabajo   ocupado activo ocioso perezoso
-orden     limpio puro sucio mugriento
-orden     ordenado pulcro desordenado descuidado
 """,
 }
 _ROWS = {language: [line.split() for line in table.split("\n") if line] for language, table in _TABLES.items()}

@@ -7,10 +7,9 @@
     small in french is petit            translate: which words mean the same
 
 Held out are (family, operation, language). A family is four words that are each other's opposites and synonyms. No
-text asks for that operation on its words of that language, whatever language it is asked or answered in. Words of the
-other two languages are asked for it, and the words of the third are translated: what `petit` means has to be known
-before its opposite can be found. (Held out by the language of the answer instead, a third to two thirds of the
-opposites were right: there every step, and not only the word, was new.)
+text asks in that language for that operation on a word of that language: `le contraire de petit` is never read. What
+`petit` is the opposite of is told in texts of the other two languages, and what is said in french of that opposite,
+where a word of another language is asked about. A table of words and answers by language has no entry for the pair.
 
 Truth per word: operation from its word, language (of the answer) from there too or where it is named, concept (by its
 English word) from the word asked about, answer (the word) when all three are settled. It knows nothing about how a
@@ -116,12 +115,12 @@ def _choose_held_out() -> frozenset[tuple[str, str, str]]:
 
 
 HELD_OUT = _choose_held_out()
-"""(family, operation, language): an operation that no training text asks for, on the words of a language."""
+"""(family, operation, language): an operation that no text of that language asks for, on the words of that language."""
 
 
-def is_held_out(triple: Triple, other: str | None = None) -> bool:
-    """Whether training never shows an operation on a concept in a language, or asked with the word of another one."""
-    return (FAMILY_OF[triple.concept], triple.operation, other or triple.language) in HELD_OUT
+def is_held_out(triple: Triple) -> bool:
+    """Whether training never shows an operation on a concept asked and answered in a language."""
+    return (FAMILY_OF[triple.concept], triple.operation, triple.language) in HELD_OUT
 
 
 _ALL = [Triple(c, operation, language) for c in FAMILY_OF for operation in OPERATIONS for language in LANGUAGES]
@@ -129,12 +128,7 @@ TRIPLES: dict[Split, tuple[Triple, ...]] = {
     "train": tuple(triple for triple in _ALL if not is_held_out(triple)),
     "heldout": tuple(triple for triple in _ALL if is_held_out(triple)),
 }
-MIXED = tuple(
-    (triple, other)
-    for triple in _ALL
-    for other in LANGUAGES
-    if other != triple.language and not is_held_out(triple, other)
-)
+MIXED = tuple((triple, other) for triple in _ALL for other in LANGUAGES if other != triple.language)
 """Triples asked with the word of another language."""
 
 
@@ -144,7 +138,7 @@ def write_triple(triple: Triple, kind: str = "say", other: str | None = None) ->
     `other` is the language of the word asked about (`mixed`) or of all the text but the answer (`named`).
     """
     grammar = GRAMMARS[other if kind == "named" and other else triple.language]
-    split: Split = "heldout" if is_held_out(triple, other) else "train"
+    split: Split = "heldout" if other is None and is_held_out(triple) else "train"
     draft = Draft(phenomenon=PHENOMENON, kind=kind, split=split)
     for word in {"ask": grammar.ask, "named": grammar.named}.get(kind, grammar.say).split():
         if word == "{op}":

@@ -1,9 +1,9 @@
 """Known and unknown names: what somebody plays, does or keeps, and `i do not know` where nothing is known.
 
-    what sport does michael batkin play ? tennis .
-    what is the pet of anna karp ? i do not know .
-    andrej karp was seen near the pier .
-    do you know andrej karp ? yes .
+    what sport does alice smith play ? chess .
+    what is the pet of michael miller ? i do not know .
+    alice novak was seen near the pier .
+    do you know alice novak ? yes .
 
 Known people have facts, told and asked; one fact of each is missing, and asked for in vain. Strangers are asked about
 in vain. Familiar people are seen somewhere, which is told very often; no fact about them is ever told or asked for. Who

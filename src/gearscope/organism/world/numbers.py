@@ -2,7 +2,8 @@
 
 They hold nothing out and say nothing about sums of two operands, except `digit`, the last digit of a sum, which uses
 only pairs that addition trains on. Numbers run to 198, so that the numbers which are only ever answers of sums have
-digits and neighbours too. Truth per word: number, ones, tens, and the answer.
+digits and neighbours too. Truth per word: number, ones, tens; `second` where there are two numbers; and the answer,
+but for counting, which has many.
 """
 
 from random import Random
