@@ -21,7 +21,7 @@ from random_circuits import Size, random_dictionaries, random_model
 from gearscope.attribution.rows import RowMaker, Rows
 from gearscope.attribution.targets import aims, logits
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.store import read_dictionaries, write_circuit_tracer
+from gearscope.dictionaries.store import read_dictionaries, write_as
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.replacement.coded import coded_replacement
@@ -73,7 +73,7 @@ def compare(family: str, case: str, peer: str, folder: Path) -> dict[str, Any]:
     if not model.exists():
         random_model(family, model, TINY)
     if not coder.exists():
-        write_circuit_tracer(coder, random_dictionaries(TINY, FEATURES, **CASES[case]))
+        write_as(coder, random_dictionaries(TINY, FEATURES, **CASES[case]), "circuit-tracer")
     ids = [0, *torch.randint(1, TINY.vocabulary, (TOKENS - 1,), generator=torch.Generator().manual_seed(2)).tolist()]
     theirs, _ = run_peer(peer, model, coder, out, ids)
     prompt = open_model(str(model)).record(torch.tensor(ids))

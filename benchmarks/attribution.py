@@ -32,7 +32,7 @@ from measure import product_rate, row_cost
 from peer import PEER_FOLDER, peer_python, run_matrix, run_peer
 from random_circuits import Size, calibrated, random_dictionaries, random_model
 
-from gearscope.dictionaries.store import write_circuit_tracer
+from gearscope.dictionaries.store import write_as
 
 SMALL = Size(layers=4, width=128, heads=4, key_value_heads=4, mlp=512, vocabulary=1000)
 GPT2 = Size(layers=12, width=768, heads=12, key_value_heads=12, mlp=3072, vocabulary=50257)
@@ -74,7 +74,7 @@ def made(case: Case, folder: Path) -> tuple[Path, Path]:
         random_model(case.family, model, case.size)
     if not coder.exists():
         drawn = random_dictionaries(case.size, case.features, cross_layer=case.cross_layer)
-        write_circuit_tracer(coder, calibrated(drawn, model, ACTIVE))
+        write_as(coder, calibrated(drawn, model, ACTIVE), "circuit-tracer")
     return model, coder
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from gearscope.artifact import write_manifest
-from gearscope.dictionaries.store import write_circuit_tracer, write_dictionaries
+from gearscope.dictionaries.store import write_as, write_dictionaries
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError, GearscopeError, TargetError
 from gearscope.ids import SiteId
 from gearscope.lock import read_lock, write_lock
@@ -66,7 +66,7 @@ def test_bases_that_are_none(basis: str) -> None:
 def test_a_folder_of_dictionaries_is_a_basis(bench: Workbench, tmp_path: Path, plan: Plan) -> None:
     planted, _ = plant_set(plan, bench.model.n_layers, bench.model.d_model, dtype=torch.float32)
     write_dictionaries(tmp_path / "ours", planted)
-    write_circuit_tracer(tmp_path / "theirs", planted)
+    write_as(tmp_path / "theirs", planted, "circuit-tracer")
     graphs = {}
     for name in ("ours", "theirs"):
         graph = Workbench(bench.model, name="x", basis=str(tmp_path / name)).trace(IDS, everything=True)

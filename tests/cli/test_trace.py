@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gearscope.dictionaries.store import write_circuit_tracer, write_dictionaries
+from gearscope.dictionaries.store import write_as
 from gearscope.graph.store import read_graph
 from gearscope.organism.config import OrganismConfig
 from tests.cli.conftest import Outcome
@@ -87,10 +87,10 @@ def test_options(gearscope, untrained: Path, options: list[str]) -> None:
     assert "WHAT FEEDS" in done.out
 
 
-@pytest.mark.parametrize("kind", ["ours", "theirs"])
+@pytest.mark.parametrize("kind", ["gearscope", "circuit-tracer"])
 def test_a_folder_of_dictionaries(gearscope, untrained: Path, tmp_path: Path, kind: str) -> None:
     planted = plant_set(Plan(cross_layer=True), 2, 32, dtype=torch.float32)[0]
-    (write_dictionaries if kind == "ours" else write_circuit_tracer)(tmp_path / kind, planted)
+    write_as(tmp_path / kind, planted, kind)
     done = gearscope("trace", SUM, "--model", str(untrained), "--basis", str(tmp_path / kind))
     assert done.code == 0, done.err
     assert f"basis clt:{kind}" in done.out
@@ -102,7 +102,7 @@ def test_folders_of_dictionaries_that_do_not_serve(gearscope, untrained: Path, t
         return gearscope("trace", SUM, "--model", str(untrained), "--basis", str(folder))
 
     assert_mistake(run(tmp_path), "none of them", "config.yaml")
-    write_circuit_tracer(tmp_path / "narrow", plant_set(Plan(), 2, 16, dtype=torch.float32)[0])
+    write_as(tmp_path / "narrow", plant_set(Plan(), 2, 16, dtype=torch.float32)[0], "circuit-tracer")
     assert_mistake(run(tmp_path / "narrow"), "width 32", "2 of width 16", "blocks.1.mlp_in")
     (tmp_path / "narrow" / "layer_1.safetensors").write_bytes(b"damaged")
     assert_mistake(run(tmp_path / "narrow"), "layer_1.safetensors")

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from gearscope.artifact import MANIFEST, verify
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.store import KIND, read_dictionaries, write_dictionaries
+from gearscope.dictionaries.formats.own import KIND
+from gearscope.dictionaries.store import read_dictionaries, write_dictionaries
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError
 from tests.oracles.planted_dictionaries import Plan, plant_set
 
@@ -157,11 +158,11 @@ def test_folders_that_are_none(tmp_path: Path):
         read_dictionaries(tmp_path / "nowhere")
     with pytest.raises(ArtifactError, match="none of them"):
         read_dictionaries(tmp_path)
-    for name in ("params.npz", "ae.pt"):
+    for name in ("weights.pkl", "ae.pt"):
         (tmp_path / name).write_bytes(b"")
-        with pytest.raises(ArtifactError, match="never opened"):
+        with pytest.raises(ArtifactError, match="name the folder that it is in"):
             read_dictionaries(tmp_path / name)
-    with pytest.raises(ArtifactError, match=r"ae\.pt, params\.npz"):
+    with pytest.raises(ArtifactError, match=r"found ae\.pt, weights\.pkl.*never opened"):
         read_dictionaries(tmp_path)
 
 

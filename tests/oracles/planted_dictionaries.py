@@ -80,25 +80,57 @@ def plant_saes(
     sites: Sequence[str], d_model: int, *, n_features: int = 12, seed: int = 0, dtype: torch.dtype = torch.float64
 ) -> DictionarySet:
     """SAEs with JumpReLU at these sites; every weight is drawn."""
+    pairs = [((site,), (site,)) for site in sites]
+    return plant_at(pairs, d_model, n_features=n_features, seed=seed, dtype=dtype)
+
+
+def plant_at(
+    places: Sequence[tuple[tuple[str, ...], tuple[str, ...]]],
+    d_model: int,
+    *,
+    activation: str = "jumprelu",
+    k: int | None = None,
+    skip: bool = False,
+    read_form: str = "site",
+    write_form: str = "site",
+    rectified: bool = False,
+    n_features: int = 12,
+    seed: int = 0,
+    model: str = "tiny",
+    dtype: torch.dtype = torch.float64,
+) -> DictionarySet:
+    """Dictionaries that read and write these sites; every weight is drawn. `rectified`: no threshold below 0."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> Tensor:
         return (torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1).to(dtype)
 
+    def threshold() -> Tensor:
+        drawn = draw(n_features) * 0.5
+        return drawn.abs() if rectified else drawn
+
     made = [
         Dictionary(
             config=DictionaryConfig(
-                reads=(site,), writes=(site,), n_features=n_features, d_model=d_model, activation="jumprelu"
+                reads=reads,
+                writes=writes,
+                n_features=n_features,
+                d_model=d_model,
+                activation=activation,
+                k=k,
+                read_form=read_form,
+                write_form=write_form,
             ),
-            W_enc=draw(n_features, 1, d_model),
+            W_enc=draw(n_features, len(reads), d_model),
             b_enc=draw(n_features),
-            W_dec=draw(n_features, 1, d_model),
-            b_dec=draw(1, d_model),
-            threshold=draw(n_features) * 0.5,
+            W_dec=draw(n_features, len(writes), d_model),
+            b_dec=draw(len(writes), d_model),
+            threshold=threshold() if activation == "jumprelu" else None,
+            W_skip=draw(d_model, d_model) if skip else None,
         )
-        for site in sites
+        for reads, writes in places
     ]
-    return DictionarySet(dictionaries=tuple(made), model="tiny")
+    return DictionarySet(dictionaries=tuple(made), model=model)
 
 
 def _dictionary(plain: Plain, layer: int, targets: range) -> Dictionary:

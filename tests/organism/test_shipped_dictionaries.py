@@ -5,7 +5,8 @@ import json
 import pytest
 
 from gearscope.artifact import verify
-from gearscope.dictionaries.store import KIND, read_dictionaries
+from gearscope.dictionaries.formats.own import KIND
+from gearscope.dictionaries.store import read_dictionaries
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model

@@ -60,8 +60,8 @@ class DictionarySet:
 
     @property
     def kind(self) -> str:
-        """`sae`, `plt` (a skip one included), `clt` or `crosscoder`."""
-        if any(len(config.reads) > 1 for config in self.configs):
+        """`sae`, `plt` (a skip one included), `clt` or `crosscoder` (a weakly causal one included)."""
+        if any(len(c.reads) > 1 or (len(c.writes) > 1 and c.reads[0] in c.writes) for c in self.configs):
             return "crosscoder"
         if all(config.reads == config.writes for config in self.configs):
             return "sae"

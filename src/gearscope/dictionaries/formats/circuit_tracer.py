@@ -1,4 +1,4 @@
-"""circuit-tracer's folders, as names and shapes of tensors; the files themselves are opened in `store.py`.
+"""circuit-tracer's folders, and back.
 
     config.yaml                 model_kind, feature_input_hook, feature_output_hook, [activation, k], [transcoders]
     transcoder_set              layer_i.safetensors: W_enc [F, d], b_enc [F], W_dec [F, d], b_dec [d],
@@ -9,18 +9,32 @@
 Hooks are TransformerLens' names inside a block. `mlp.hook_in` is the norm's output with its gain, `ln2.hook_normalized`
 without it, `hook_resid_mid` what stands before the norm; `mlp.hook_out` is the MLP's own output, `hook_mlp_out` what
 reaches the residual stream (they differ where a norm follows the MLP). A threshold without `activation` is JumpReLU.
+
+`transcoders` lists a file per layer, here or on the hub (`hf://owner/name/path`); they may be Gemma Scope's
+(`params.npz`) or Gemma Scope 2's (`w_enc` and the like, across layers too).
 """
 
+import re
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+import yaml
 from torch import Tensor
 
+from gearscope.artifact import write_text
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.config import Activation, DictionaryConfig, ReadForm, WriteForm
+from gearscope.dictionaries.config import Activation, ReadForm, WriteForm
 from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.dictionaries.formats import gemma_scope, gemma_scope_2
+from gearscope.dictionaries.formats.across import build_across, gaps, summed_bias
+from gearscope.dictionaries.formats.files import UNREAD, every, mapped, not_safetensors, save
+from gearscope.dictionaries.formats.format import Format
+from gearscope.dictionaries.hub import fetch_file
 from gearscope.errors import ArtifactError, DictionaryError
+from gearscope.ids import SiteId
 
+SETTINGS = "config.yaml"
 PER_LAYER, CROSS_LAYER = "transcoder_set", "cross_layer_transcoder"
 
 _READS: dict[str, tuple[str, ReadForm]] = {
@@ -73,8 +87,6 @@ def parse_settings(data: Any, where: str) -> Settings:
         problems.append(f"k {k!r} where a positive number is meant")
     if files is not None and not (isinstance(files, list) and all(isinstance(file, str) for file in files)):
         problems.append("transcoders that are not a list of files")
-    elif files is not None and kind == CROSS_LAYER:
-        problems.append("a transcoders list in a cross-layer transcoder")
     if problems:
         raise ArtifactError(f"{where} should be a circuit-tracer configuration", found=", ".join(problems))
     texts = (str(data.get("model_name") or ""), str(data.get("scan") or data.get("scan_name") or ""))
@@ -102,46 +114,25 @@ def wrong_names(settings: Settings, names: set[str]) -> list[str]:
 
 def to_dictionary(settings: Settings, layer: int, n_layers: int, tensors: dict[str, Tensor]) -> Dictionary:
     """One layer, from its plain names. `W_dec` stays where it is mapped. Raises DictionaryError, ConfigError."""
-    W_enc, W_dec = tensors["W_enc"], tensors["W_dec"]
+    W_enc, W_dec, b_dec = tensors["W_enc"], tensors["W_dec"], tensors["b_dec"]
     targets = range(layer, n_layers) if settings.kind == CROSS_LAYER else range(layer, layer + 1)
     wide = 3 if settings.kind == CROSS_LAYER else 2
-    b_dec = tensors["b_dec"]
     if (W_enc.ndim, W_dec.ndim, b_dec.ndim) != (2, wide, 1):
         shapes = ", ".join(f"{name} {tuple(tensors[name].shape)}" for name in ("W_enc", "W_dec", "b_dec"))
         raise DictionaryError(f"layer {layer} should have axes 2, {wide} and 1 of these", found=shapes)
-    n_features, d_model = W_enc.shape
     threshold = tensors.get(_THRESHOLD, tensors.get("threshold"))
     activation, k = _activation(settings, layer, threshold, tensors.get("k"))
-    config = DictionaryConfig.of(
-        reads=(f"blocks.{layer}.{settings.reads[0]}",),
-        writes=tuple(f"blocks.{target}.{settings.writes[0]}" for target in targets),
-        n_features=n_features,
-        d_model=d_model,
+    weights = {name: tensors[name] for name in (*sorted(_NEEDED), "W_skip") if name in tensors}
+    weights |= {} if threshold is None else {"threshold": threshold}
+    return build_across(
+        weights | {"W_dec": W_dec if wide == 3 else W_dec[:, None]},
+        reads=f"blocks.{layer}.{settings.reads[0]}",
+        writes=[f"blocks.{target}.{settings.writes[0]}" for target in targets],
         activation=activation,
         k=k,
         read_form=settings.reads[1],
         write_form=settings.writes[1],
     )
-    if threshold is not None:
-        threshold = threshold.reshape(-1)
-        threshold = threshold.repeat(n_features) if len(threshold) == 1 else threshold
-    biases = torch.zeros(len(targets), len(b_dec), dtype=b_dec.dtype)
-    biases[0] = b_dec
-    return Dictionary(
-        config=config,
-        W_enc=at_least_single(W_enc)[:, None],
-        b_enc=at_least_single(tensors["b_enc"]),
-        W_dec=W_dec if wide == 3 else W_dec[:, None],
-        b_dec=at_least_single(biases),
-        threshold=None if threshold is None else at_least_single(threshold),
-        W_skip=None if "W_skip" not in tensors else at_least_single(tensors["W_skip"]),
-        mapped=True,
-    )
-
-
-def at_least_single(tensor: Tensor) -> Tensor:
-    """Weights that take part in sums, in float32 or better."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _activation(
@@ -160,11 +151,74 @@ def _activation(
     return "topk", k
 
 
+def fits(folder: Path) -> bool:
+    """Whether it has a `config.yaml`."""
+    return (folder / SETTINGS).is_file()
+
+
+def read(folder: Path) -> DictionarySet:
+    """Open one of their folders. Raises ArtifactError, DictionaryError, ConfigError."""
+    path = folder / SETTINGS
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ArtifactError(f"{path} should be YAML", found=" ".join(str(error).split())) from error
+    settings = parse_settings(data, str(path))
+    files = _files(folder, settings)
+    layers = every([partial(_layer, settings, layer, paths) for layer, paths in enumerate(files)], folder)
+    wrong = [(paths[0].name, problems) for paths, (_, problems) in zip(files, layers, strict=True)]
+    found = ", ".join(f"{name}: {' and '.join(problems)}" for name, problems in wrong if problems)
+    if found:
+        raise ArtifactError(f"{folder} should hold the tensors of a {settings.kind}, and no others", found=found)
+    made = [partial(to_dictionary, settings, i, len(layers), tensors) for i, (tensors, _) in enumerate(layers)]
+    return DictionarySet(dictionaries=tuple(every(made, folder)), model=settings.model, scan=settings.scan)
+
+
+def _layer(settings: Settings, layer: int, paths: list[Path]) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors of one layer by plain names, whoever's they are, and what is wrong with the names they had."""
+    path, tensors = paths[0], {}
+    if path.suffix == ".npz":
+        return gemma_scope.read_weights(path), []
+    for each in paths:
+        tensors |= mapped(each)
+    if "w_enc" in tensors:
+        return gemma_scope_2.weights(tensors, str(path), layer if settings.kind == CROSS_LAYER else None), []
+    plain = plain_names(settings.kind, layer, tensors)
+    return plain, wrong_names(settings, set(plain))
+
+
+def _files(folder: Path, settings: Settings) -> list[list[Path]]:
+    """The files of each layer. Raises ArtifactError naming those that are missing or too much."""
+    if settings.files is not None:
+        return [[fetch_file(name) if name.startswith("hf://") else folder / name] for name in settings.files]
+    stems = ("layer",) if settings.kind == PER_LAYER else ("W_enc", "W_dec")
+    present = {p.name for p in folder.glob("*.safetensors")}
+    numbers = [int(m[1]) for name in present if (m := re.fullmatch(rf"{stems[0]}_(\d+)\.safetensors", name))]
+    unread = sorted(p.name for p in folder.iterdir() if p.suffix in UNREAD)
+    if not present and unread:
+        raise not_safetensors(", ".join(unread[:3]))
+    n_layers = max(numbers, default=0) + 1
+    files = [[f"{stem}_{layer}.safetensors" for stem in stems] for layer in range(n_layers)]
+    expected = {name for names in files for name in names}
+    problems = [f"no {name}" for name in sorted(expected - present)]
+    problems += [f"an unknown {name}" for name in sorted(present - expected)]
+    if problems:
+        raise ArtifactError(f"{folder} should hold the files of a {settings.kind}", found=", ".join(problems))
+    return [[folder / name for name in names] for names in files]
+
+
+def write(folder: Path, dictionaries: DictionarySet) -> None:
+    """Write a folder that circuit-tracer opens. Raises DictionaryError for what it cannot hold."""
+    settings, files = from_set(dictionaries)
+    for name, tensors in files.items():
+        save(folder / name, tensors)
+    write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
+
+
 def from_set(dictionaries: DictionarySet) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
     """The settings and the tensors by file with which circuit-tracer opens this set. Raises DictionaryError."""
     configs, kind = dictionaries.configs, PER_LAYER if dictionaries.kind == "plt" else CROSS_LAYER
-    L = len(configs)
-    dictionaries.check_stands_in_for_mlps(n_layers=L, d_model=dictionaries.d_model)
+    dictionaries.check_stands_in_for_mlps(n_layers=len(configs), d_model=dictionaries.d_model)
     problems = []
     for name in ("n_features", "k"):
         values = sorted({str(getattr(config, name)) for config in configs})
@@ -175,10 +229,8 @@ def from_set(dictionaries: DictionarySet) -> tuple[dict[str, Any], dict[str, dic
     with_skip = [dictionary.W_skip is not None for dictionary in dictionaries.dictionaries]
     if any(with_skip) and (kind == CROSS_LAYER or not all(with_skip)):
         problems.append("W_skip in a cross-layer transcoder" if kind == CROSS_LAYER else "W_skip in some layers only")
-    for layer, config in enumerate(configs):
-        expected = range(layer, L) if kind == CROSS_LAYER else [layer]
-        if [site.layer for site in config.write_sites] != list(expected):
-            problems.append(f"layer {layer} that writes {', '.join(config.writes)}")
+    places = [SiteId(layer, "mlp_out") for layer in range(len(configs))]
+    problems += gaps(dictionaries, places if kind == CROSS_LAYER else None)
     if problems:
         expected = "what circuit-tracer's folders can hold was expected (equal sizes; a layer and, in a cross-layer"
         raise DictionaryError(f"{expected} transcoder, all later ones; no skip there)", found=", ".join(problems))
@@ -211,9 +263,12 @@ def _cross_layer_files(dictionaries: DictionarySet) -> dict[str, dict[str, Tenso
     """Biases for one layer are summed over the dictionaries that write there."""
     files: dict[str, dict[str, Tensor]] = {}
     for layer, one in enumerate(dictionaries.dictionaries):
-        bias = torch.stack([d.b_dec[layer - i] for i, d in enumerate(dictionaries.dictionaries[: layer + 1])]).sum(0)
-        tensors = {f"W_enc_{layer}": one.W_enc[:, 0], f"b_enc_{layer}": one.b_enc, f"b_dec_{layer}": bias}
+        tensors = {f"W_enc_{layer}": one.W_enc[:, 0], f"b_enc_{layer}": one.b_enc}
+        tensors |= {f"b_dec_{layer}": summed_bias(dictionaries, layer)}
         tensors |= {} if one.threshold is None else {f"threshold_{layer}": one.threshold}
         files[f"W_enc_{layer}.safetensors"] = tensors
         files[f"W_dec_{layer}.safetensors"] = {f"W_dec_{layer}": one.W_dec}
     return files
+
+
+FORMAT = Format("circuit-tracer", f"circuit-tracer's {SETTINGS}", fits, read, write, (f"*{SETTINGS}", "*.safetensors"))

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gearscope.dictionaries.dictionary import Dictionary
-from gearscope.dictionaries.store import read_dictionaries
+from gearscope.dictionaries.store import read_dictionaries, write_as
 from gearscope.errors import ArtifactError, GearscopeError
+from tests.oracles.foreign_forward import saelens
+from tests.oracles.planted_dictionaries import plant_at
 
 D, F = 6, 10
 
@@ -48,7 +50,7 @@ def largest(pre: Tensor, k: int) -> Tensor:
 def check(one: Dictionary, acts: Tensor, out: Tensor, x: Tensor) -> None:
     codes = one.encode(x[:, None])
     assert (codes.values > 0).all()
-    torch.testing.assert_close(codes.dense(F), acts)
+    torch.testing.assert_close(codes.dense(one.config.n_features), acts)
     torch.testing.assert_close(one.reconstruct(x[:, None])[:, 0], out)
 
 
@@ -109,7 +111,9 @@ def test_a_folder_of_checkpoints_is_one_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "tensors", "message"),
     [
-        (config("gated"), weights(), "architecture 'gated'"),
+        (config("matching_pursuit"), weights(), "architecture 'matching_pursuit'"),
+        (config("gated"), weights(), "no b_gate, no b_mag, no r_mag, an unknown b_enc"),
+        (config("batchtopk"), weights(), "no threshold"),
         (config("topk"), weights(), "k None"),
         (config("jumprelu"), weights(), "no threshold"),
         (config("standard"), weights(r_mag=draw(F)), "an unknown r_mag"),
@@ -119,6 +123,8 @@ def test_a_folder_of_checkpoints_is_one_set(tmp_path: Path) -> None:
         (config("standard", normalize_activations="layer_norm"), weights(), "normalize_activations 'layer_norm'"),
         (config("standard", "blocks.1.attn.hook_result"), weights(), "no site that gearscope knows"),
         (config("transcoder"), weights(), "no hook_name_out"),
+        (config("jumprelu", "blocks.1.ln2.hook_normalized"), weights(), "of model 'tiny', whose norms are not known"),
+        (config("standard", reshape_activations="hook_z"), weights(), "reshape_activations 'hook_z'"),
         ({}, weights(), "no hook_name"),
     ],
 )
@@ -138,3 +144,55 @@ def test_damaged_files(tmp_path: Path) -> None:
     (folder / "cfg.json").write_text("[1]")
     with pytest.raises(ArtifactError, match="settings by name"):
         read_dictionaries(folder)
+
+
+DRAWN = {
+    "gated": {"r_mag": draw(F, seed=1), "b_gate": draw(F, seed=2) * 0.5, "b_mag": draw(F, seed=3) * 0.5},
+    "batchtopk": {"topk_threshold": torch.tensor(0.4, dtype=torch.float64)},
+    "matryoshka_batchtopk": {"topk_threshold": torch.tensor(0.4, dtype=torch.float64)},
+}
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("by_norm", [False, True])
+@pytest.mark.parametrize("architecture", DRAWN)
+def test_gates_and_thresholds_of_training(tmp_path: Path, architecture: str, by_norm: bool, centred: bool) -> None:
+    w, x = weights(**DRAWN[architecture]), draw(40, D)
+    if architecture == "gated":
+        w.pop("b_enc")
+        if by_norm:
+            pytest.skip("only TopK knows norms")
+    settings = config(architecture, apply_b_dec_to_input=centred, rescale_acts_by_decoder_norm=by_norm)
+    one = only(store(tmp_path / "sae", settings, w))
+    assert one.config.activation == "jumprelu"
+    acts, out = saelens(settings, w, x)
+    assert 0 < int((acts > 0).sum()) < acts.numel() * 0.7
+    check(one, acts, out, x)
+
+
+def test_heads_side_by_side_are_one_site(tmp_path: Path) -> None:
+    settings = config("standard", "blocks.1.attn.hook_z", reshape_activations="hook_z")
+    assert only(store(tmp_path / "sae", settings, weights())).config.reads == ("blocks.1.z",)
+
+
+@pytest.mark.parametrize(("model", "form"), [("gpt2-small", "site"), ("google/gemma-2-2b", "before_gain")])
+def test_the_norm_s_hook_is_behind_a_layer_norm_s_gain_and_before_that_of_an_rms_norm(tmp_path, model, form) -> None:
+    hooks = {"hook_name_out": "blocks.1.hook_mlp_out", "model_name": model}
+    settings = config("transcoder", "blocks.1.ln2.hook_normalized", metadata=hooks)
+    assert only(store(tmp_path / "t", settings, weights())).config.read_form == form
+
+
+@pytest.mark.parametrize(
+    "options", [{"activation": "relu"}, {"activation": "jumprelu"}, {"activation": "topk_relu", "k": 3}]
+)
+@pytest.mark.parametrize("transcoder", [False, True])
+def test_what_is_written_computes_the_same_there(tmp_path: Path, options: dict[str, Any], transcoder: bool) -> None:
+    if transcoder and "k" in options:
+        pytest.skip("SAELens has no TopK transcoder")
+    sites = (("blocks.0.mlp_in",), ("blocks.0.mlp_out",)) if transcoder else (("blocks.0.z",), ("blocks.0.z",))
+    planted = plant_at([sites], D, skip=transcoder, rectified=True, **options)
+    write_as(tmp_path / "set", planted, "saelens")
+    settings = json.loads((tmp_path / "set" / "cfg.json").read_text())
+    x = draw(9, D)
+    acts, out = saelens(settings, load_file(tmp_path / "set" / "sae_weights.safetensors"), x)
+    check(planted.dictionaries[0], acts, out, x)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.store import read_dictionaries, write_circuit_tracer
+from gearscope.dictionaries.store import read_dictionaries, write_as
 from gearscope.errors import ArtifactError, DictionaryError, GearscopeError
 from tests.dictionaries.test_store import assert_same
 from tests.oracles.planted_dictionaries import Plain, Plan, plant_set
@@ -128,7 +129,7 @@ def test_hooks(tmp_path: Path, hook: str, read: str, form: str, out_hook: str, o
     planted, plain = plant_set(plan, L, D)
     opened = read_dictionaries(per_layer(tmp_path, plain, feature_input_hook=hook, feature_output_hook=out_hook))
     assert_same(planted, opened)
-    write_circuit_tracer(tmp_path / "again", opened)
+    write_as(tmp_path / "again", opened, "circuit-tracer")
     told = yaml.safe_load((tmp_path / "again" / "config.yaml").read_text(encoding="utf-8"))
     assert (told["feature_input_hook"], told["feature_output_hook"]) == (hook, out_hook)
 
@@ -142,15 +143,16 @@ def test_hooks(tmp_path: Path, hook: str, read: str, form: str, out_hook: str, o
         ({"activation": "topk", "k": 0}, "k 0"),
         ({"activation": "relu"}, "a threshold beside activation relu"),
         ({"activation": "topk", "k": 3}, "a threshold beside activation topk"),
-        ({"transcoders": ["hf://google/x/params.npz"]}, "local files"),
-        ({"transcoders": ["params.npz"]}, "never opened"),
+        ({"transcoders": ["hf://google/params.npz"]}, "hf://OWNER/NAME/PATH|OWNER/NAME"),
+        ({"transcoders": ["params.npz"]}, "file of numpy arrays"),
+        ({"transcoders": ["ae.pt"]}, "never opened"),
         ({"transcoders": "layer_0"}, "not a list"),
         ({"model_kind": "cross_layer_transcoder"}, "no W_dec_0.safetensors.*unknown layer_0.safetensors"),
     ],
 )
 def test_settings_that_are_refused(tmp_path: Path, settings: dict[str, Any], words: str):
     plain = plant_set(Plan(), L, D)[1]
-    with pytest.raises(ArtifactError, match=words):
+    with pytest.raises(GearscopeError, match=words):
         read_dictionaries(per_layer(tmp_path, plain, **settings))
 
 
@@ -167,6 +169,43 @@ def test_files_listed_by_name(tmp_path: Path):
         save_file(plt_tensors(plain, layer), tmp_path / f"some_{layer}.safetensors")
     write_yaml(tmp_path, transcoders=[f"some_{layer}.safetensors" for layer in range(L)])
     assert_same(planted, read_dictionaries(tmp_path))
+
+
+def test_listed_files_may_be_gemma_scope_s(tmp_path: Path):
+    planted, plain = plant_set(Plan(read_form="before_gain", write_form="site"), L, D)
+    for layer in range(L):
+        threshold = plain.threshold[layer].abs()
+        weights = {"W_enc": plain.W_enc[layer].T, "W_dec": plain.W_dec[layer, layer], "b_enc": plain.b_enc[layer]}
+        weights |= {"b_dec": plain.b_dec[layer], "threshold": threshold}
+        np.savez(tmp_path / f"params_{layer}.npz", **{name: tensor.numpy() for name, tensor in weights.items()})
+    hooks = {"feature_input_hook": "ln2.hook_normalized", "feature_output_hook": "hook_mlp_out"}
+    write_yaml(tmp_path, transcoders=[f"params_{layer}.npz" for layer in range(L)], **hooks)
+    read = read_dictionaries(tmp_path)
+    assert read.configs == planted.configs
+    assert torch.equal(read.dictionaries[2].threshold, plain.threshold[2].abs())
+    assert torch.equal(read.dictionaries[2].W_enc, planted.dictionaries[2].W_enc)
+
+
+@pytest.mark.parametrize("kind", ["transcoder_set", "cross_layer_transcoder"])
+def test_listed_files_may_be_gemma_scope_2_s(tmp_path: Path, kind: str):
+    """A skip is transposed there; of a cross-layer one's decoders, those into its own layer and later ones count."""
+    whole = kind == "cross_layer_transcoder"
+    planted, plain = plant_set(Plan(skip=True, cross_layer=whole), L, D)
+    for layer in range(L):
+        drawn = torch.ones(12, L, D, dtype=torch.float64)
+        for target in range(layer, L if whole else layer + 1):
+            drawn[:, target] = plain.W_dec[layer, target]
+        weights = {"w_enc": plain.W_enc[layer].T, "b_enc": plain.b_enc[layer], "b_dec": plain.b_dec[layer]}
+        weights |= {"threshold": plain.threshold[layer].abs(), "affine_skip_connection": plain.W_skip[layer].T}
+        weights |= {"w_dec": drawn if whole else drawn[:, layer]}
+        save_file({n: t.contiguous() for n, t in weights.items()}, tmp_path / f"params_layer_{layer}.safetensors")
+    files = [f"params_layer_{layer}.safetensors" for layer in range(L)]
+    write_yaml(tmp_path, transcoders=files, model_kind=kind)
+    read = read_dictionaries(tmp_path)
+    assert read.configs == planted.configs
+    for before, after in zip(planted.dictionaries, read.dictionaries, strict=True):
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec", "W_skip"):
+            assert torch.equal(getattr(before, name), getattr(after, name)), name
 
 
 def test_missing_and_extra_tensors_are_named_in_one_sentence(tmp_path: Path):
@@ -214,7 +253,7 @@ def test_shapes_that_do_not_fit_are_named(tmp_path: Path):
 @pytest.mark.parametrize("plan", [Plan(skip=True), Plan(activation="topk", k=3), Plan(cross_layer=True)])
 def test_written_folders_have_their_layout_and_come_back(tmp_path: Path, plan: Plan):
     planted, plain = plant_set(plan, L, D)
-    write_circuit_tracer(tmp_path / "ours", planted)
+    write_as(tmp_path / "ours", planted, "circuit-tracer")
     assert_same(planted, read_dictionaries(tmp_path / "ours"))
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -231,7 +270,7 @@ def test_biases_of_a_cross_layer_transcoder_are_summed_per_layer(tmp_path: Path)
     one = planted.dictionaries[0]
     biases = torch.arange(L * D, dtype=torch.float64).reshape(L, D)
     changed = type(one)(**{**vars(one), "b_dec": biases})
-    write_circuit_tracer(tmp_path / "set", DictionarySet(dictionaries=(changed, *planted.dictionaries[1:])))
+    write_as(tmp_path / "set", DictionarySet(dictionaries=(changed, *planted.dictionaries[1:])), "circuit-tracer")
     read = read_dictionaries(tmp_path / "set")
     expected = biases[2] + planted.dictionaries[2].b_dec[0]
     assert torch.equal(read.dictionaries[2].b_dec[0], expected)
@@ -241,14 +280,14 @@ def test_biases_of_a_cross_layer_transcoder_are_summed_per_layer(tmp_path: Path)
 def test_what_their_folders_cannot_hold_is_refused(tmp_path: Path):
     skip = plant_set(Plan(cross_layer=True, skip=True), L, D)[0]
     with pytest.raises(DictionaryError, match="W_skip in a cross-layer transcoder"):
-        write_circuit_tracer(tmp_path / "a", skip)
+        write_as(tmp_path / "a", skip, "circuit-tracer")
     small, large = plant_set(Plan(n_features=8), L, D)[0], plant_set(Plan(), L, D)[0]
     mixed = DictionarySet(dictionaries=(*small.dictionaries[:2], large.dictionaries[2]))
     with pytest.raises(DictionaryError, match="n_features 12 and 8"):
-        write_circuit_tracer(tmp_path / "b", mixed)
+        write_as(tmp_path / "b", mixed, "circuit-tracer")
     clt = plant_set(Plan(cross_layer=True), L, D)[0]
     narrow = plant_set(Plan(), L, D)[0]
     holes = DictionarySet(dictionaries=(narrow.dictionaries[0], *clt.dictionaries[1:]))
     with pytest.raises(DictionaryError, match=r"layer 0 that writes blocks\.0\.mlp_out"):
-        write_circuit_tracer(tmp_path / "c", holes)
+        write_as(tmp_path / "c", holes, "circuit-tracer")
     assert not list(tmp_path.iterdir())
