@@ -89,6 +89,28 @@ def test_saes_are_a_basis(bench: Workbench, tmp_path: Path, site: str) -> None:
     assert graph.effects
 
 
+def test_an_mlp_s_own_output_is_what_it_adds_unless_a_norm_follows(tmp_path: Path) -> None:
+    graphs = {}
+    for family in ("gpt2", "gemma2"):
+        model = wrap(tiny(family))
+        for site in ("mlp_out", "mlp_raw"):
+            folder = tmp_path / family / site
+            write_dictionaries(folder, plant_saes([f"blocks.0.{site}"], model.d_model, dtype=torch.float32))
+            if (family, site) == ("gemma2", "mlp_raw"):
+                with pytest.raises(DictionaryError, match=r"found one on blocks\.0\.mlp_raw, before the norm"):
+                    Workbench(model, name="x", basis=str(folder)).trace(IDS)
+            else:
+                graphs[site] = Workbench(model, name="x", basis=str(folder)).trace(IDS, everything=True)
+        if family == "gpt2":
+            assert graphs["mlp_out"].nodes.ids == graphs["mlp_raw"].nodes.ids
+            assert (graphs["mlp_out"].adjacency != graphs["mlp_raw"].adjacency).nnz == 0
+
+
+def test_a_basis_on_the_hub_that_is_no_name(bench: Workbench) -> None:
+    with pytest.raises(ConfigError, match="is written hub:OWNER/NAME"):
+        Workbench(bench.model, name="x", basis="hub:nothing")
+
+
 def test_dictionaries_that_do_not_fit_are_refused(bench: Workbench, tmp_path: Path) -> None:
     write_dictionaries(tmp_path / "set", plant_set(Plan(), 3, 8)[0])
     with pytest.raises(DictionaryError, match=r"2 layers and width 16.*3 of width 8 that read blocks\.0\.mlp_in"):

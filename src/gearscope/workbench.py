@@ -30,7 +30,8 @@ from gearscope.attribution.effects import direct_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.store import read_dictionaries
+from gearscope.dictionaries.hub import PREFIX as HUB
+from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
@@ -116,7 +117,7 @@ class Workbench:
 
         `organism:twins/NAME` and `organism:versions/NAME` are its twins and versions.
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
-        (the organism's own dictionaries), or a folder of dictionaries: ours, circuit-tracer's or SAELens'. Raises
+        (the organism's own dictionaries), a folder of dictionaries in any known format, or `hub:owner/name`. Raises
         ModelError, ConfigError, ArtifactError, DictionaryError.
         """
         name = ORGANISM if model is None else model
@@ -372,15 +373,31 @@ def check_own(basis: str, model: str) -> None:
 
 
 def open_basis(basis: str) -> NeuronBasis | DictionaryBasis:
-    """A basis by its name or folder. Raises ConfigError, ArtifactError, DictionaryError."""
+    """A basis by its name, folder or name on the hub. Raises ConfigError, ArtifactError, DictionaryError."""
     kind, _, most = basis.partition(":")
     if kind == "neurons" and (most in ("", "all") or (most.isdecimal() and int(most) > 0)):
         return NeuronBasis(basis, int(most) if most.isdecimal() else None, by_size=not most)
+    folder = basis_folder(basis) if kind != "neurons" else None
+    if folder is None:
+        expected = (
+            "a basis was expected (neurons, neurons:all, neurons:N, plt, clt, a folder of dictionaries, or hub:NAME)"
+        )
+        raise ConfigError(expected, found=repr(basis))
+    dictionaries = read_dictionaries(folder)
     if basis in OWN_BASES:
-        return DictionaryBasis(basis, read_dictionaries(organism_folder(basis)))
+        return DictionaryBasis(basis, dictionaries)
+    name = basis.rpartition("/")[2] if basis.startswith(HUB) else folder.resolve().name
+    return DictionaryBasis(f"{dictionaries.kind}:{name}", dictionaries)
+
+
+def basis_folder(basis: str) -> Path | None:
+    """The folder of `plt`, `clt` or `hub:NAME` (downloaded if need be), or this folder; None where there is none.
+
+    Raises ConfigError, ArtifactError.
+    """
+    if basis in OWN_BASES:
+        return organism_folder(basis)
+    if basis.startswith(HUB):
+        return fetch_dictionaries(basis)
     folder = Path(basis)
-    if kind != "neurons" and basis and folder.exists():
-        dictionaries = read_dictionaries(folder)
-        return DictionaryBasis(f"{dictionaries.kind}:{folder.resolve().name}", dictionaries)
-    expected = "a basis was expected (neurons, neurons:all, neurons:N, plt, clt, or a folder of dictionaries)"
-    raise ConfigError(expected, found=repr(basis))
+    return folder if basis and folder.exists() else None

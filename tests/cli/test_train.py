@@ -1,4 +1,4 @@
-"""`train` and `dictionary`: figures as text and as JSON, mistakes as one sentence with exit code 2."""
+"""`train`: figures as text and as JSON, mistakes as one sentence with exit code 2."""
 
 import json
 
@@ -77,13 +77,6 @@ def test_a_toml_file_is_a_recipe(gearscope, untrained, texts, tmp_path):
     assert gearscope("train", str(recipe), "--out", str(tmp_path / "out")).code == 0
 
 
-def test_dictionary_measures_again(gearscope, made, untrained, texts):
-    base = ["dictionary", str(made), "--model", str(untrained), "--corpus", str(texts), "--tokens", "200"]
-    assert "worst layer" in gearscope(*base).out
-    found = json.loads(gearscope(*base, "--json").out)
-    assert [layer["writes"] for layer in found["layers"]] == ["blocks.0.mlp_out", "blocks.1.mlp_out"]
-
-
 def test_mistakes_are_one_sentence(gearscope, made, untrained, texts, tmp_path):
     model, corpus = ["--model", str(untrained)], ["--corpus", str(texts)]
     cases = {
@@ -104,8 +97,6 @@ def test_mistakes_are_one_sentence(gearscope, made, untrained, texts, tmp_path):
             *SMALL,
         ],
         "no such file or folder": ["train", "clt", *model, "--corpus", "nowhere", "--out", str(tmp_path / "x")],
-        "a basis was expected": ["dictionary", "nowhere", *model, *corpus],
-        "belongs to the bundled organism": ["dictionary", "clt", *model, *corpus],
     }
     for message, arguments in cases.items():
         done = gearscope(*arguments)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
@@ -31,7 +32,7 @@ app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
-app.command("dictionary")(train_commands.dictionary)
+app.command("dictionary")(dictionary_commands.dictionary)
 app.add_typer(organism_commands.app, name="organism")
 
 

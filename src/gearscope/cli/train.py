@@ -1,4 +1,4 @@
-"""`train` and `dictionary`: make dictionaries for a model, and measure a folder of them again."""
+"""`train`: make dictionaries for a model."""
 
 import json
 from pathlib import Path
@@ -52,26 +52,6 @@ def train(
         return
     typer.echo(table(done.report))
     typer.echo(f"written to {out}; look through it with --basis {out}")
-
-
-def dictionary(
-    folder: Annotated[str, typer.Argument(help="A folder of dictionaries, ours or circuit-tracer's; or plt, clt.")],
-    model: options.Model = None,
-    corpus: Annotated[
-        str | None, typer.Option("--corpus", help="Held-out text is taken from here; `organism` for its own world.")
-    ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Held-out tokens to measure on.")] = 65_536,
-    as_json: options.Json = False,
-    device: options.Device = "cpu",
-    dtype: options.Dtype = "float32",
-    revision: options.Revision = None,
-) -> None:
-    """Measure a folder of dictionaries in its model: error, sparsity, dead features, agreement when all is replaced."""
-    from gearscope.recipes.again import measure_again
-    from gearscope.recipes.train import Opening
-
-    report = measure_again(folder, model, corpus, tokens=tokens, opening=Opening(device, dtype, revision))
-    typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else table(report))
 
 
 def table(report: DictionaryReport) -> str:

@@ -133,8 +133,13 @@ class DictionarySet:
 
 
 def _sae_place(config: DictionaryConfig) -> SiteId | None:
-    """`mlp_out` or `resid_post` of a layer; None where an SAE cannot stand in for anything."""
+    """`mlp_out` or `resid_post` of a layer; None where an SAE cannot stand in for anything.
+
+    An MLP's own output is what it adds to the stream, unless a norm follows it: who knows the model checks that.
+    """
     site = config.read_sites[0]
+    if site.name == "mlp_raw":
+        site = SiteId(site.layer, "mlp_out")
     if site.name == "resid_pre" and site.layer:
         site = SiteId(site.layer - 1, "resid_post")
     known = config.reads == config.writes and len(config.reads) == 1 and site.name in SAE_PLACES

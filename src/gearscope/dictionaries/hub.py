@@ -17,8 +17,8 @@ from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download, snapshot
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
+    HTTPError,
     LocalEntryNotFoundError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
@@ -42,7 +42,27 @@ ALIASES = {
 """Public sets by short names; the first two are circuit-tracer's own."""
 _NOT_NEEDED = ("*examples.safetensors", "*sparsity.safetensors", "features/*", "*/features/*", "*/checkpoints/*")
 _MOST_FOLDERS = 200
-_NETWORK = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError)
+_NETWORK = (HTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError, ValueError)
+"""What the client raises; `HTTPError` is that of the library it speaks through, whichever its version uses."""
+
+
+class Hub(NamedTuple):
+    """Which hub, and where its files are kept: as the environment says, unless a test gives its own."""
+
+    endpoint: str | None = None
+    cache: Path | None = None
+
+    @property
+    def api(self) -> HfApi:
+        """The client of this hub."""
+        return HfApi(endpoint=self.endpoint)
+
+    def file(self, repository: str, name: str, revision: str | None) -> Path:
+        """The local copy of one file."""
+        return Path(hf_hub_download(repository, name, revision=revision, endpoint=self.endpoint, cache_dir=self.cache))
+
+
+PUBLIC = Hub()
 
 
 class Place(NamedTuple):
@@ -65,20 +85,20 @@ def parse(name: str) -> Place:
     return Place("/".join(parts[:2]), "/".join(parts[2:]), revision or None)
 
 
-def fetch(name: str, needs: Sequence[str]) -> Path:
+def fetch(name: str, needs: Sequence[str], hub: Hub = PUBLIC) -> Path:
     """The local folder of a name on the hub, with the files that match one of the patterns. Raises ArtifactError."""
     place = parse(name)
     try:
-        return _download(place, needs)
+        return _download(place, needs, hub)
     except _NETWORK as error:
-        cached = None if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError) else _cached(place)
+        cached = None if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError) else _cached(place, hub)
         if cached is None:
             raise _refused(place, error) from error
         return cached
 
 
-def _download(place: Place, needs: Sequence[str]) -> Path:
-    told = HfApi().model_info(place.repository, revision=place.revision)
+def _download(place: Place, needs: Sequence[str], hub: Hub) -> Path:
+    told = hub.api.model_info(place.repository, revision=place.revision)
     inside = f"{place.folder}/" if place.folder else ""
     above = f"{place.folder.rpartition('/')[0]}/config.json".lstrip("/")  # sparsify names the model one folder up
     names = [file.rfilename for file in told.siblings or ()]
@@ -95,31 +115,28 @@ def _download(place: Place, needs: Sequence[str]) -> Path:
         raise ArtifactError(expected, found=f"{len(folders)} folders", hint=f"name one or some of them, as in {some}")
     if inside and above in names:
         wanted.append(above)
-    for name in wanted:
-        path = Path(hf_hub_download(place.repository, name, revision=told.sha))
-    return _root(path, wanted[-1]) / place.folder
+    hub.file(place.repository, wanted[0], place.revision)  # notes the branch's commit, for when there is no network
+    paths = [hub.file(place.repository, name, told.sha) for name in wanted]
+    return paths[0].parents[wanted[0].count("/")] / place.folder
 
 
 def _is_needed(name: str, needs: Sequence[str]) -> bool:
     return any(fnmatch(name, p) for p in needs) and not any(fnmatch(name, p) for p in _NOT_NEEDED)
 
 
-def _root(path: Path, name: str) -> Path:
-    """The folder of a snapshot, from one of its files."""
-    return path.parents[name.count("/")]
-
-
-def _cached(place: Place) -> Path | None:
+def _cached(place: Place, hub: Hub) -> Path | None:
     """What an earlier download left, if anything."""
     try:
-        root = Path(snapshot_download(place.repository, revision=place.revision, local_files_only=True))
+        root = Path(
+            snapshot_download(place.repository, revision=place.revision, cache_dir=hub.cache, local_files_only=True)
+        )
     except _NETWORK:
         return None
     folder = root / place.folder
     return folder if folder.is_dir() and any(folder.iterdir()) else None
 
 
-def fetch_file(address: str) -> Path:
+def fetch_file(address: str, hub: Hub = PUBLIC) -> Path:
     """The local copy of `hf://owner/name/path[?revision=x]`. Raises ArtifactError, ConfigError."""
     told = urlsplit(address)
     place = parse(f"{told.netloc}{told.path}")
@@ -128,12 +145,12 @@ def fetch_file(address: str) -> Path:
     if told.scheme != "hf" or not place.folder:
         raise ConfigError("a file on the hub is written hf://OWNER/NAME/PATH", found=address)
     try:
-        return Path(hf_hub_download(place.repository, place.folder, revision=revision))
+        return hub.file(place.repository, place.folder, revision)
     except _NETWORK as error:
         raise _refused(place, error) from error
 
 
-def upload(folder: Path, name: str, card: str) -> str:
+def upload(folder: Path, name: str, card: str, hub: Hub = PUBLIC) -> str:
     """Put a folder's files and a card into a repository, in one commit; returns its address.
 
     The repository is made when it is not there. Raises ArtifactError, ConfigError.
@@ -144,7 +161,7 @@ def upload(folder: Path, name: str, card: str) -> str:
     adding = [CommitOperationAdd(f"{inside}{path.relative_to(folder).as_posix()}", path) for path in files]
     adding.append(CommitOperationAdd(f"{inside}README.md", card.encode()))
     try:
-        api = HfApi()
+        api = hub.api
         api.create_repo(place.repository, exist_ok=True)
         done = api.create_commit(
             place.repository, adding, commit_message="Dictionaries of gearscope", revision=place.revision

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from gearscope.artifact import new_folder
-from gearscope.dictionaries import hub
 from gearscope.dictionaries.card import card
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.formats import own
 from gearscope.dictionaries.formats.files import UNREAD, not_safetensors
 from gearscope.dictionaries.formats.format import Format
 from gearscope.dictionaries.formats.registry import FORMATS, by_name
+from gearscope.dictionaries.hub import PUBLIC, Hub, fetch, upload
 from gearscope.errors import ArtifactError
 
 
@@ -37,12 +37,12 @@ def format_of(folder: Path) -> Format:
     )
 
 
-def fetch_dictionaries(name: str) -> Path:
+def fetch_dictionaries(name: str, at: Hub = PUBLIC) -> Path:
     """The local folder of dictionaries on the hub, `hub:owner/name[/subfolder][@revision]`, downloaded if need be.
 
     Raises ArtifactError, ConfigError.
     """
-    return hub.fetch(name, [pattern for form in FORMATS for pattern in form.needs])
+    return fetch(name, [pattern for form in FORMATS for pattern in form.needs], at)
 
 
 def write_dictionaries(
@@ -70,7 +70,7 @@ def write_as(out: Path, dictionaries: DictionarySet, form: str) -> None:
         chosen.write(folder, dictionaries)
 
 
-def upload_dictionaries(folder: Path, name: str) -> str:
+def upload_dictionaries(folder: Path, name: str, at: Hub = PUBLIC) -> str:
     """Put a folder of dictionaries on the hub, with a card; returns the address. Raises as reading does."""
     form = format_of(folder)
-    return hub.upload(folder, name, card(folder, form.read(folder), form, name))
+    return upload(folder, name, card(folder, form.read(folder), form, name), at)

@@ -19,6 +19,7 @@ from torch import Tensor
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
+from gearscope.errors import DictionaryError
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.replacement.coded import Coded, LayerDecoders, active_features, unwritten
@@ -34,6 +35,10 @@ def sae_replacement(
     Raises DictionaryError when they do not fit the model, or stand at other sites.
     """
     place = dictionaries.check_are_saes(n_layers=prompt.n_layers, d_model=prompt.d_model)
+    own = [config.reads[0] for config in dictionaries.configs if config.read_sites[0].name == "mlp_raw"]
+    if own and any(block.mlp_post_norm for block in prompt.blocks):
+        found = f"one on {own[0]}, before the norm that this model puts behind its MLPs"
+        raise DictionaryError("SAEs on what MLPs add to the residual stream (mlp_out) were expected", found=found)
     saes, first, behind = dictionaries.saes_by_layer(), prompt.n_constant_positions, place == "mlp_out"
     x = torch.stack([block.mlp_written() for block in prompt.blocks]) if behind else prompt.resid_post()
     ways = [LinearMlp(mlp, block, first) for mlp, block in zip(mlps, prompt.blocks, strict=True)]

@@ -1,0 +1,88 @@
+"""`dictionary`: figures, other formats and the hub; mistakes are one sentence with exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gearscope.cli.dictionary import FORMATS as SAID
+from gearscope.dictionaries.formats.registry import FORMATS
+from gearscope.dictionaries.store import read_dictionaries, write_dictionaries
+from tests.dictionaries.test_store import assert_same
+from tests.oracles.planted_dictionaries import Plan, plant_set
+from tests.oracles.stand_in_hub import stand_in_hub
+
+RUN = "import sys; sys.argv[0] = 'gearscope'; from gearscope.cli.main import run; run()"
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    write_dictionaries(tmp_path / "set", plant_set(Plan(write_form="site"), 2, 32, dtype=torch.float32)[0])
+    return tmp_path / "set"
+
+
+def test_the_help_names_every_format() -> None:
+    assert SAID.split(", ") == [form.name for form in FORMATS]
+
+
+def test_dictionary_measures_a_folder(gearscope, planted, untrained, tmp_path):
+    texts = tmp_path / "a.jsonl"
+    lines = [json.dumps({"text": f"calc : {a} + {b} = {a + b}\n"}) for a in range(20) for b in range(20)]
+    texts.write_text("\n".join(lines))
+    base = ["dictionary", str(planted), "--model", str(untrained), "--corpus", str(texts), "--tokens", "200"]
+    assert "worst layer" in gearscope(*base).out
+    found = json.loads(gearscope(*base, "--json").out)
+    assert [layer["writes"] for layer in found["layers"]] == ["blocks.0.mlp_out", "blocks.1.mlp_out"]
+
+
+def test_another_format_and_back(gearscope, planted, tmp_path):
+    there, back = tmp_path / "there", tmp_path / "back"
+    done = gearscope("dictionary", str(planted), "--to", "circuit-tracer", "--out", str(there))
+    assert (done.code, done.out, done.err) == (0, f"written {there}\n", "")
+    assert (there / "config.yaml").is_file()
+    done = gearscope("dictionary", str(there), "--to", "gearscope", "--out", str(back), "--json")
+    assert json.loads(done.out) == {"written": str(back)}
+    assert_same(read_dictionaries(planted), read_dictionaries(back))
+
+
+def test_mistakes_are_one_sentence(gearscope, planted, untrained, tmp_path):
+    out, model, corpus = str(tmp_path / "out"), ["--model", str(untrained)], ["--corpus", str(tmp_path)]
+    cases = {
+        "a basis was expected": ["nowhere", *model, *corpus],
+        "belongs to the bundled organism": ["clt", *model, *corpus],
+        "go together": [str(planted), "--to", "saelens"],
+        "found one of them": [str(planted), "--out", out],
+        "a format was expected (gearscope, ": [str(planted), "--to", "onnx", "--out", out],
+        "sparsify's folders can hold TopK": [str(planted), "--to", "sparsify", "--out", out],
+        "one that exists": [str(planted), "--to", "gearscope", "--out", str(planted)],
+        "a folder of dictionaries was expected (or hub": ["nowhere", "--to", "gearscope", "--out", out],
+        "is written hub:OWNER/NAME": [str(planted), "--upload", "name"],
+    }
+    for message, arguments in cases.items():
+        done = gearscope("dictionary", *arguments)
+        assert (done.code, done.out) == (2, ""), arguments
+        assert message in done.err, (arguments, done.err)
+        assert done.err.count("\n") == 1, done.err
+        assert not Path(out).exists()
+
+
+def test_to_the_hub_and_back_in_real_processes(planted: Path, untrained: Path, tmp_path: Path) -> None:
+    with stand_in_hub() as hub:
+        known = {"HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            environment = os.environ | known
+            command = [sys.executable, "-c", RUN, *arguments]
+            return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+
+        done = run("dictionary", str(planted), "--upload", "me/mine")
+        assert (done.returncode, done.stdout) == (0, f"uploaded {hub.address}/me/mine\n"), done.stderr
+        assert "layer_1.safetensors" in hub.repositories["me/mine"]
+        trace = ["trace", "calc : 36 + 59 =", "--model", str(untrained), "--basis", "hub:me/mine"]
+        done = run(*trace)
+        assert done.returncode == 0, done.stderr
+        assert "basis plt:mine" in done.stdout
