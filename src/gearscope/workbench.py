@@ -384,17 +384,12 @@ def open_basis(basis: str) -> NeuronBasis | DictionaryBasis:
         )
         raise ConfigError(expected, found=repr(basis))
     dictionaries = read_dictionaries(folder)
-    if basis in OWN_BASES:
-        return DictionaryBasis(basis, dictionaries)
     name = basis.rpartition("/")[2] if basis.startswith(HUB) else folder.resolve().name
-    return DictionaryBasis(f"{dictionaries.kind}:{name}", dictionaries)
+    return DictionaryBasis(basis if basis in OWN_BASES else f"{dictionaries.kind}:{name}", dictionaries)
 
 
 def basis_folder(basis: str) -> Path | None:
-    """The folder of `plt`, `clt` or `hub:NAME` (downloaded if need be), or this folder; None where there is none.
-
-    Raises ConfigError, ArtifactError.
-    """
+    """The folder of `plt`, `clt`, `hub:NAME` (downloaded) or of this path; None without. Raises as those do."""
     if basis in OWN_BASES:
         return organism_folder(basis)
     if basis.startswith(HUB):

@@ -15,7 +15,7 @@ FORMATS = "gearscope, circuit-tracer, saelens, sparsify, dictionary_learning, ge
 
 def dictionary(
     folder: Annotated[
-        str, typer.Argument(help="A folder of dictionaries in any known format, hub:OWNER/NAME[/FOLDER], plt or clt.")
+        str, typer.Argument(help="A folder of dictionaries in any known format, hub:OWNER/NAME, plt or clt.")
     ],
     model: options.Model = None,
     corpus: Annotated[

@@ -20,7 +20,7 @@ Basis = Annotated[
         help="What the MLPs are rewritten in: neurons (all of them, or the 64 that write most per token and layer in a "
         "large model), neurons:all, neurons:N, plt or clt (the bundled model's own transcoders, per layer or across "
         "layers), a folder of transcoders or SAEs in any known format (ours, circuit-tracer's, SAELens', sparsify's, "
-        "dictionary_learning's, Gemma Scope's), or hub:OWNER/NAME[/FOLDER][@REVISION] on the HuggingFace hub.",
+        "dictionary_learning's, Gemma Scope's), or hub:OWNER/NAME or hub:OWNER/NAME/FOLDER on the HuggingFace hub.",
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
