@@ -1,4 +1,4 @@
-"""Do other programs compute what we do from the folders that we write? `python benchmarks/formats.py PROGRAM=PYTHON ...`
+"""Do other programs compute what we do from our folders? `python benchmarks/formats.py PROGRAM=PYTHON ...`
 
 PROGRAM is saelens, sparsify or dictionary_learning, PYTHON one that has it. Random dictionaries of every kind that the
 format holds are written, run there on random inputs (`formats_peer.py`), and compared with ours, and with the same
@@ -22,7 +22,7 @@ from gearscope.dictionaries.store import read_dictionaries, write_as
 
 D, F, TOKENS, K = 32, 96, 200, 6
 TOLERANCE = 1e-5
-SAE, TRANSCODER = ("blocks.1.resid_post",) * 2, ("blocks.1.mlp_in", "blocks.1.mlp_out")
+SAE, TRANSCODER = ("blocks.1.resid_post", "blocks.1.resid_post"), ("blocks.1.mlp_in", "blocks.1.mlp_out")
 CASES: dict[str, list[tuple[tuple[str, str], str, bool]]] = {
     "saelens": [
         (SAE, "relu", False),
