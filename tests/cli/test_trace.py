@@ -107,7 +107,7 @@ def test_folders_of_dictionaries_that_do_not_serve(gearscope, untrained: Path, t
     (tmp_path / "narrow" / "layer_1.safetensors").write_bytes(b"damaged")
     assert_mistake(run(tmp_path / "narrow"), "layer_1.safetensors")
     (tmp_path / "params.npz").write_bytes(b"")
-    assert_mistake(run(tmp_path / "params.npz"), "params.npz", "never opened")
+    assert_mistake(run(tmp_path / "params.npz"), "params.npz", "name the folder that it is in")
 
 
 def test_feature_and_probe_targets(gearscope, untrained: Path, tmp_path: Path) -> None:
