@@ -2,8 +2,9 @@
 
     top_k          the k largest of each token                     Gao et al. 2024
     batch_top_k    the k x tokens largest of the whole batch       Bussmann et al. 2024
+    above          all above a bound, one for all features or one for each
 
-Both compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
+All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
 k largest entries of a row lie in the k groups with the largest maxima, so only those are searched. Batch top-k keeps
 a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and if too few entries
 are found the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are
@@ -75,7 +76,7 @@ def batch_top_k(
         sample = torch.addmm(b_enc, x[:_ROWS], W_enc.T).flatten()
         bound = max(0.0, 0.9 * float(sample.topk(min(len(sample), k * len(x[:_ROWS]))).values[-1]))
     while True:
-        rows, columns, values = _above(x, W_enc, b_enc, bound)
+        rows, columns, values = above(x, W_enc, b_enc, bound)
         if len(values) >= needed or bound == 0:
             break
         bound = 0.9 * bound if bound > 1e-3 else 0.0
@@ -87,10 +88,13 @@ def batch_top_k(
     return Kept(rows, columns, values, cut), _SLACK * cut
 
 
-def _above(
-    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float
+def above(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float | Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All pre-activations above `bound`, sorted by token."""
+    """All pre-activations above `bound` (a number, or [F]), sorted by token: rows, columns, values."""
+    if isinstance(bound, Tensor):
+        rows, columns, values = above(x, W_enc, b_enc - bound, 0.0)
+        return rows, columns, values + bound[columns]
     P, F = len(x), len(W_enc)
     size = _GROUP if F % _GROUP == 0 else 1
     n_groups = F // size

@@ -32,7 +32,7 @@ from gearscope.dictionaries.training.gradient import Measured, take_gradient
 from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
-from gearscope.dictionaries.training.weights import first_weights, scaling_of
+from gearscope.dictionaries.training.weights import begin_selection, first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
@@ -119,7 +119,7 @@ def train(
             if _is_due(state.steps_done, config.checkpoint_every, config):
                 save_checkpoint(folder, state, place=source.place(), run=run)
                 write_log(folder, log)
-        thresholds = thresholds_of(state.weights, state.scaling, held_out, config.k)
+        thresholds = thresholds_of(state.weights, state.scaling, held_out, config)
         made = finished(state.weights, state.scaling, layout, thresholds, model=model)
         return refit(made, _readings(config, layout, source)) if config.refit_tokens else made
 
@@ -134,6 +134,7 @@ def _begin(config: TrainingConfig, layout: Layout, source: Source) -> State:
     sample = source.sample()
     scaling = scaling_of(sample)
     weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
+    begin_selection(weights, config, scaling.read(sample))
     return State(
         weights=weights,
         optimizer=make_optimizer(config, weights.named().values()),
@@ -154,7 +155,7 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) 
     acts = source.take(config.batch_tokens)
     x, y = state.scaling.read(acts), state.scaling.written(acts)[:, list(layout.targets)]
     dead = [tokens > config.dead_after for tokens in state.silent]
-    measured = take_gradient(state.weights, x, y, config, state.bounds, dead)
+    measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done)
     loss = float(measured.loss)
     if not loss < float("inf"):
         raise DictionaryError(
@@ -171,7 +172,7 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) 
         revive(state.weights, state.optimizer, x, measured.left, dead, draw)
         for tokens, silent in zip(state.silent, dead, strict=True):
             tokens[silent] = 0
-    state.weights.unit_decoders()
+    state.weights.project()
     for tokens, fired in zip(state.silent, measured.fired, strict=True):
         tokens += config.batch_tokens
         tokens[fired > 0] = 0
