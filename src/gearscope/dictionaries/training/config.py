@@ -46,7 +46,7 @@ class TrainingConfig(Config):
     prefixes: tuple[int, ...] = ()
     """Matryoshka: the first so many features must write as well as they can by themselves; ascending, n_features is
     always among them. The loss is the mean over the prefixes."""
-    sparsity_weight: float = Field(default=0.3, ge=0)
+    sparsity_weight: float = Field(default=1.0, ge=0)
     """Weight of the penalty of relu, jumprelu and gated."""
     sparsity_warmup: float = Field(default=0.5, ge=0, le=1)
     """Share of the steps over which it rises from 0."""
