@@ -63,7 +63,7 @@ def train_recipe(
     train_on = open_corpus(corpus_name, model, "train", recipe.reading.context)
     held_out = open_corpus(corpus_name, model, "held_out", recipe.reading.context)
     layout = layout_of(recipe.training, model.n_layers)
-    stream = ActivationStream(model, train_on, layout.sites, recipe.reading)
+    stream = ActivationStream(model, train_on, layout.sites, recipe.reading, tangents=layout.tangents)
     with one_thread(), torch.inference_mode():
         dictionaries = train(
             recipe.training,

@@ -77,6 +77,8 @@ class TrainingConfig(Config):
     """Decay of Adam's second moment."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
+    jacobian_weight: float = Field(default=0.0, ge=0)
+    """Transcoders: weight of the distance between their slopes and the MLP's, along random directions."""
     dead_after: int = Field(default=250_000, ge=1)
     """Tokens without firing after which a feature counts as dead."""
     aux_weight: float = Field(default=1 / 32, ge=0)
@@ -111,6 +113,9 @@ class TrainingConfig(Config):
         if sizes != sorted(set(sizes)) or sizes[-1] > self.n_features:
             expected = f"ascending prefixes of at most {self.n_features} features were expected"
             raise ConfigError(expected, found=str(list(self.prefixes)))
+        if self.jacobian_weight and (self.kind in ("sae", "crosscoder") or self.selection == "gated"):
+            found = f"{self.kind} with selection {self.selection}"
+            raise ConfigError("jacobian_weight belongs to transcoders without gates", found=found)
         if self.preact_weight and self.selection != "jumprelu":
             raise ConfigError("preact_weight belongs to jumprelu", found=f"selection {self.selection}")
         SiteId.parse(f"blocks.0.{self.site}")
@@ -145,6 +150,13 @@ class Layout(NamedTuple):
     """Numbers of the sites that are written."""
     coders: tuple[Plan, ...]
     n_features: int
+    tangents: tuple[int, ...] = ()
+    """Layers whose MLPs' slopes are wanted, by dictionary: two more planes each behind the sites, v and J v."""
+
+    @property
+    def n_planes(self) -> int:
+        """Rows of D numbers per token that a run reads."""
+        return len(self.sites) + 2 * len(self.tangents)
 
 
 def layout_of(config: TrainingConfig, n_layers: int) -> Layout:
@@ -166,4 +178,5 @@ def layout_of(config: TrainingConfig, n_layers: int) -> Layout:
     writes = tuple(f"blocks.{layer}.mlp_out" for layer in layers)
     end = [L if config.kind == "clt" else i + 1 for i in range(L)]
     coders = tuple(Plan((i,), range(i, end[i]), config.kind == "skip_transcoder") for i in range(L))
-    return Layout(reads + writes, tuple(range(L, 2 * L)), coders, config.n_features)
+    tangents = layers if config.jacobian_weight else ()
+    return Layout(reads + writes, tuple(range(L, 2 * L)), coders, config.n_features, tangents)

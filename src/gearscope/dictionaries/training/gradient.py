@@ -7,8 +7,8 @@ where S_c are the kept values of dictionary c (`codes.py`); without prefixes (`p
 penalty's weight at this step, times (active / k − 1) where it aims at k, the bracket held constant. A gated dictionary
 adds (1 / P D) Σ_t ‖ŷ(relu π)_t − y_t‖² with decoders and biases held constant. Gradients: with g = ∂L/∂ŷ,
 ∂W_dec = Sᵀ g, ∂S = (g W_decᵀ)[kept], ∂W_enc = ∂preᵀ x, ∂b_enc = Σ ∂pre, ∂b = Σ g. All are sparse products
-(`sparse.py`); they are left in `.grad`. Losses for dead features are added by `silent.py`, and not counted in L. Knows
-nothing about optimisers.
+(`sparse.py`); they are left in `.grad`. `jacobian.py` adds a loss of slopes; `silent.py` adds losses for dead features,
+which are not counted in L. Knows nothing about optimisers.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gearscope.dictionaries.training.codes import Coded, codes_of, penalties, pull_back
 from gearscope.dictionaries.training.config import STRONGEST, TrainingConfig
+from gearscope.dictionaries.training.jacobian import match_jacobians
 from gearscope.dictionaries.training.prefixes import (
     Share,
     gradient_of_decoder,
@@ -56,8 +57,12 @@ def take_gradient(
     bounds: Sequence[float | None],
     dead: Sequence[Bool[Tensor, " F"]],
     step: int,
+    tangents: Float[Tensor, "P C T D"] | None = None,
 ) -> Measured:
-    """Set `.grad` of every weight for one batch; `dead` says, by dictionary, which features have not fired for long."""
+    """Set `.grad` of every weight for one batch.
+
+    `dead` says, by dictionary, which features have not fired for long; `tangents` belong to `jacobian.py`.
+    """
     P, _, D = y.shape
     k = k_at(config, step)
     coded, handed_on = zip(
@@ -89,6 +94,8 @@ def take_gradient(
         coder.b_enc.grad = summed(codes.pattern, pulled.of_bias)
         if coder.W_skip is not None:
             coder.W_skip.grad = of_groups[0][:, :D].T @ codes.x
+    if tangents is not None:
+        loss = loss + match_jacobians(weights, coded, tangents, config.jacobian_weight)
     write_what_is_left(weights, coded, lefts[-1], config, dead)
     raise_pre_activations(weights, coded, config, dead)
     fired = tuple(codes.fired() for codes in coded)

@@ -32,7 +32,7 @@ from gearscope.dictionaries.training.gradient import Measured, take_gradient
 from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
-from gearscope.dictionaries.training.weights import begin_selection, first_weights, scaling_of
+from gearscope.dictionaries.training.weights import Scaling, begin_selection, first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
@@ -43,7 +43,7 @@ _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens"}
 
 @runtime_checkable
 class Source(Protocol):
-    """Where batches of activations come from; sites in the order of the layout."""
+    """Where batches of activations come from: sites in the order of the layout, then its directions and slopes."""
 
     @property
     def fingerprint(self) -> str:
@@ -127,11 +127,12 @@ def train(
 def _readings(config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
     """The tokens that come after the last step."""
     for _ in range(-(-config.refit_tokens // config.batch_tokens)):
-        yield dict(zip(layout.sites, source.take(config.batch_tokens).unbind(1), strict=True))
+        acts = source.take(config.batch_tokens)[:, : len(layout.sites)]
+        yield dict(zip(layout.sites, acts.unbind(1), strict=True))
 
 
 def _begin(config: TrainingConfig, layout: Layout, source: Source) -> State:
-    sample = source.sample()
+    sample = source.sample()[:, : len(layout.sites)]
     scaling = scaling_of(sample)
     weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
     begin_selection(weights, config, scaling.read(sample))
@@ -152,10 +153,10 @@ class _Batch(NamedTuple):
 
 def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) -> _Batch:
     """Read one batch and move the weights."""
-    acts = source.take(config.batch_tokens)
+    acts, tangents = _parted(source.take(config.batch_tokens), layout, state.scaling)
     x, y = state.scaling.read(acts), state.scaling.written(acts)[:, list(layout.targets)]
     dead = [tokens > config.dead_after for tokens in state.silent]
-    measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done)
+    measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done, tangents)
     loss = float(measured.loss)
     if not loss < float("inf"):
         raise DictionaryError(
@@ -178,6 +179,20 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) 
         tokens[fired > 0] = 0
     state.bounds, state.steps_done = measured.bounds, state.steps_done + 1
     return _Batch(measured, (y - y.mean(0)).square().sum((0, 2)))
+
+
+def _parted(
+    planes: Float[Tensor, "P M D"], layout: Layout, scaling: Scaling
+) -> tuple[Float[Tensor, "P N D"], Float[Tensor, "P C T D"] | None]:
+    """Activations of the sites; and directions with slopes, in normalised units, where they are wanted."""
+    n = len(layout.sites)
+    if not layout.tangents:
+        return planes, None
+    tangents = planes[:, n:].unflatten(1, (-1, 2)).clone()
+    read = scaling.factor[[coder.reads[0] for coder in layout.coders]]
+    write = scaling.factor[[layout.targets[coder.writes.start] for coder in layout.coders]]
+    tangents[:, :, 1] *= (write / read)[:, None]
+    return planes[:, :n], tangents
 
 
 def _revives(config: TrainingConfig, step: int) -> bool:
