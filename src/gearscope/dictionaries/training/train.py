@@ -103,7 +103,7 @@ def train(
     if not resume and (folder / CHECKPOINT).exists():
         hint = "go on with --resume, or remove it"
         raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
-    run = fingerprint([config.model_dump(mode="json", exclude=_AFTER_THE_RUN), source.fingerprint])
+    run = config.model_dump(mode="json", exclude=_AFTER_THE_RUN) | {"activations": source.fingerprint}
     with one_thread():
         state = _begin(config, layout, source)
         if resume:
