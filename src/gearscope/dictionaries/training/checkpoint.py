@@ -1,8 +1,8 @@
 """A training run on disk: one safetensors file from which it continues bit for bit, and a log beside it.
 
 The file holds the weights, both moments of Adam, the scales of the sites and the tokens since each feature fired; its
-header holds the steps done, the bounds of batch top-k, where the activations go on, and the settings
-and inputs. It is written beside the old one, flushed and renamed over it, so that a kill at any moment leaves a whole file.
+header holds the steps done, the bounds of batch top-k, where the activations go on, and the settings and inputs. It is
+written beside the old one, flushed and renamed over it, so that a kill at any moment leaves a whole file.
 Weights that are not finite are never stored. No pickles.
 """
 
@@ -61,7 +61,10 @@ class State:
 
 
 def save_checkpoint(folder: Path, state: State, *, place: str, run: dict[str, Any]) -> None:
-    """Write the state; `run` is all that decides the weights, by name. Raises ArtifactError when the folder cannot be written."""
+    """Write the state; `run` is all that decides the weights, by name.
+
+    Raises ArtifactError when the folder cannot be written.
+    """
     header: dict[str, Any] = {"steps_done": state.steps_done, "bounds": state.bounds, "place": place, "run": run}
     scratch = folder / f".{CHECKPOINT}.new"
     try:
