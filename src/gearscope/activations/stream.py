@@ -70,6 +70,11 @@ class ActivationStream:
                 self._begin, self._number, self._used, self._block = self._end, self._number + 1, 0, None
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def block(self) -> Float[Tensor, "P M D"]:
+        """All tokens of the present block, and on to the next. Only where none of them was taken."""
+        assert self._used == 0, "a whole block"
+        return self.take(len(self._filled()))
+
     def place(self) -> str:
         """Where the next token is, as JSON."""
         return json.dumps({"begin": self._begin, "number": self._number, "used": self._used})
