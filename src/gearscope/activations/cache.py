@@ -119,7 +119,7 @@ def _save(path: Path, acts: Float[Tensor, "P M D"], precision: Precision) -> Non
 
 
 class CachedStream:
-    """Batches of stored activations without end. Raises ArtifactError, and ConfigError for sites that are not stored."""
+    """Batches of stored activations without end. Raises ArtifactError, and ConfigError for sites that it has not."""
 
     def __init__(
         self, folder: Path, sites: Sequence[str], *, tangents: Sequence[int] = (), shuffle_seed: int = 0
