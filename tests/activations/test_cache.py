@@ -27,7 +27,7 @@ def live(model: Model, salt: int = 0) -> ActivationStream:
 
 
 def kept(model: Model):
-    return passes(model, Counted(salt=1).take(6, None).ids, SITES, pass_tokens=40, tangents=[0], draw=torch.Generator())
+    return passes(model, Counted(salt=1).take(6, None).ids, SITES, pass_tokens=40)
 
 
 def written(model: Model, out, **more):

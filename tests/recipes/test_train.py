@@ -14,6 +14,7 @@ from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
 from gearscope.recipes.again import measure_again
 from gearscope.recipes.config import RECIPES, with_settings
+from gearscope.recipes.harvest import harvest
 from gearscope.recipes.train import train_recipe
 from gearscope.workbench import Workbench
 
@@ -34,7 +35,7 @@ def recipe(kind: str, untrained, corpus, **changes):
     return with_settings(RECIPES[kind], SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
 
 
-@pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt"])
+@pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt", "crosscoder"])
 def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     done = train_recipe(recipe(kind, untrained, texts), tmp_path / "made")
     manifest = verify(tmp_path / "made", "dictionary")
@@ -44,6 +45,10 @@ def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     assert DictionaryReport.from_json(json.dumps(manifest["config"]["measured"])) == done.report
     made = read_dictionaries(tmp_path / "made")
     assert made.kind == {"transcoder": "plt", "skip_transcoder": "plt"}.get(kind, kind)
+    if kind == "crosscoder":
+        assert [layer.writes for layer in done.report.layers] == ["blocks.0.resid_post", "blocks.1.resid_post"]
+        assert done.report.replaced.top1 > done.report.replaced_shuffled.top1
+        return
     for layer, one in zip(done.report.layers, made.dictionaries, strict=True):
         assert one.statistics().keys() == {"max_activation", "density"}
         assert float(one.density.sum()) == pytest.approx(layer.l0, rel=1e-4)
@@ -52,6 +57,21 @@ def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     if kind != "sae":
         bench = Workbench.open(model=str(untrained), basis=str(tmp_path / "made"))
         assert len(bench.replace(bench.model.record(bench.model.tokens("calc : 3 + 5 =").ids)).active) > 5
+
+
+def test_stored_activations_give_the_same_dictionaries_as_live_ones(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts, jacobian_weight=0.1)
+    train_recipe(chosen, tmp_path / "live")
+    harvest(chosen, tmp_path / "acts", tokens=2600)
+    train_recipe(chosen, tmp_path / "stored", activations=tmp_path / "acts")
+    for name in ("layer_0.safetensors", "layer_1.safetensors"):
+        live, stored = (load_file(tmp_path / folder / name) for folder in ("live", "stored"))
+        assert live.keys() == stored.keys()
+        assert all(torch.equal(live[key], stored[key]) for key in live)
+    with pytest.raises(ConfigError, match="activations of this corpus were expected"):
+        train_recipe(with_settings(chosen, {"context": 20}), tmp_path / "x", activations=tmp_path / "acts")
+    with pytest.raises(ConfigError, match=r"no blocks\.0\.resid_post"):
+        train_recipe(recipe("sae", untrained, texts), tmp_path / "x", activations=tmp_path / "acts")
 
 
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):

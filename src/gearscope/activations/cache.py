@@ -3,7 +3,7 @@
     manifest.json                kind "activations": sites, tokens, precision; the model and the corpus they are from
     block_00000.safetensors      acts [tokens, planes, D]: one block of the live stream, shuffled as it was there
     block_00001.safetensors      ...
-    held_out.safetensors         acts of held-out text, in its order
+    held_out.safetensors         acts [tokens, sites, D] of held-out text, in its order
 
 The first reading through a cache in float32 gives the batches that the live stream gives, bit for bit; each later one
 takes the blocks, and the tokens within them, in another order. Blocks are written one by one, whole or not at all, so a
@@ -135,7 +135,8 @@ class CachedStream:
             hint = f"stored are {', '.join(stored)}"
             raise ConfigError(f"{folder} should hold {', '.join(sites)}", found=f"no {', '.join(missing)}", hint=hint)
         slopes = [len(stored) + 2 * self._config["tangents"].index(layer) + i for layer in tangents for i in (0, 1)]
-        self._planes = [stored.index(site) for site in sites] + slopes
+        self._sites = [stored.index(site) for site in sites]
+        self._planes = self._sites + slopes
         self._epoch, self._number, self._used = 0, 0, 0
         self._block: Tensor | None = None
 
@@ -179,8 +180,8 @@ class CachedStream:
         self._block = None
 
     def held_out(self, batch_tokens: int) -> Iterator[Float[Tensor, "P M D"]]:
-        """The held-out tokens in parts."""
-        return iter(self._read(HELD_OUT).split(batch_tokens))
+        """The held-out tokens in parts, sites only."""
+        return iter(self._read(HELD_OUT)[:, self._sites].float().split(batch_tokens))
 
     def _filled(self) -> Float[Tensor, "P M D"]:
         if self._block is None:
@@ -188,7 +189,7 @@ class CachedStream:
             if self._epoch:
                 blocks = torch.randperm(self._config["blocks"], generator=self._drawn("blocks"))
                 number, draw = int(blocks[self._number]), self._drawn(self._number)
-            block = self._read(_name(number))
+            block = self._read(_name(number))[:, self._planes].float()
             self._block = block if draw is None else block[torch.randperm(len(block), generator=draw)]
         return self._block
 
@@ -202,4 +203,4 @@ class CachedStream:
                 acts = stored.get_tensor("acts")
         except (OSError, SafetensorError) as error:
             raise ArtifactError(f"{path} should be a whole block of activations", found=str(error)) from error
-        return acts[:, self._planes].float()
+        return acts

@@ -31,6 +31,7 @@ app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
+app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(train_commands.dictionary)
 app.add_typer(organism_commands.app, name="organism")
 

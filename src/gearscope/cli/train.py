@@ -1,33 +1,38 @@
-"""`train` and `dictionary`: make dictionaries for a model, and measure a folder of them again."""
+"""`train`, `harvest` and `dictionary`: make dictionaries for a model, and measure a folder of them again."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.progress import training_lines
+from gearscope.cli.progress import status_line, training_lines
 from gearscope.evaluation.report import DictionaryReport
-from gearscope.recipes.config import RECIPES, open_recipe, parse_settings, with_settings
+from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_settings, with_settings
 
+Corpus = Annotated[
+    str | None,
+    typer.Option(
+        "--corpus",
+        help="Text to read: a .txt, .md, .jsonl or .parquet file, a folder of them, or `organism` for the bundled "
+        "model's world.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, for instance tokens=100000 or k=16; can be repeated.")
+]
 _LIST = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help=f"A recipe or a .toml file. {_LIST}.")],
     model: options.Model = None,
-    corpus: Annotated[
-        str | None,
-        typer.Option(
-            "--corpus",
-            help="Text to read: a .txt, .md, .jsonl or .parquet file, a folder of them, or `organism` for the bundled "
-            "model's world.",
-        ),
-    ] = None,
+    corpus: Corpus = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder of dictionaries.")] = Path("dictionaries"),
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting, for instance tokens=100000 or k=16; can be repeated.")
+    settings: Settings = None,
+    activations: Annotated[
+        Path | None, typer.Option("--activations", help="Train on these, which `gearscope harvest` stored.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", help="Decides first weights and order of tokens.")] = None,
@@ -36,22 +41,65 @@ def train(
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
-    """Train dictionaries (SAEs, transcoders, a cross-layer transcoder) for a model, measure and store them."""
-    changes = parse_settings(settings or [])
-    changes |= {name: value for name, value in {"model": model, "corpus": corpus}.items() if value is not None}
-    if seed is not None:
-        changes |= {"seed": seed, "shuffle_seed": seed}
-    chosen = with_settings(open_recipe(recipe), changes)
+    """Train dictionaries (SAEs, transcoders, crosscoders, ...) for a model, measure and store them."""
+    chosen = chosen_recipe(recipe, model, corpus, settings, seed)
     # Imported here so that --help never loads torch.
     from gearscope.recipes.train import Opening, train_recipe
 
     with training_lines() as progress:
-        done = train_recipe(chosen, out, opening=Opening(device, dtype, revision), progress=progress, resume=resume)
+        opening = Opening(device, dtype, revision)
+        done = train_recipe(chosen, out, opening=opening, activations=activations, progress=progress, resume=resume)
     if as_json:
         typer.echo(json.dumps({"dictionaries": str(out), **done.report.model_dump(mode="json")}))
         return
     typer.echo(table(done.report))
     typer.echo(f"written to {out}; look through it with --basis {out}")
+
+
+def harvest(
+    recipe: Annotated[str, typer.Argument(help=f"What will be trained on them: a recipe or a .toml file. {_LIST}.")],
+    model: options.Model = None,
+    corpus: Corpus = None,
+    out: Annotated[Path, typer.Option("--out", help="The new folder of activations.")] = Path("activations"),
+    tokens: Annotated[
+        int, typer.Option("--tokens", min=1, help="Tokens to read, rounded up to whole blocks.")
+    ] = 2_000_000,
+    precision: Annotated[
+        Literal["float32", "float16"], typer.Option("--precision", help="float16 takes half the space.")
+    ] = "float32",
+    settings: Settings = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a harvest that was interrupted.")] = False,
+    device: options.Device = "cpu",
+    dtype: options.Dtype = "float32",
+    revision: options.Revision = None,
+) -> None:
+    """Store the activations that a recipe reads, so that many runs can train on them."""
+    from gearscope.recipes.harvest import harvest as run
+    from gearscope.recipes.train import Opening
+
+    chosen, opening = chosen_recipe(recipe, model, corpus, settings, None), Opening(device, dtype, revision)
+    with status_line("harvesting") as show:
+        run(
+            chosen,
+            out,
+            tokens=tokens,
+            precision=precision,
+            opening=opening,
+            resume=resume,
+            progress=lambda done, total: show(f"of {total:,} tokens", done),
+        )
+    typer.echo(f"written to {out}; train on it with --activations {out}")
+
+
+def chosen_recipe(
+    name: str, model: str | None, corpus: str | None, settings: list[str] | None, seed: int | None
+) -> Recipe:
+    """A recipe with the changes that the command line asks for. Raises ConfigError."""
+    changes = parse_settings(settings or [])
+    changes |= {name: value for name, value in {"model": model, "corpus": corpus}.items() if value is not None}
+    if seed is not None:
+        changes |= {"seed": seed, "shuffle_seed": seed}
+    return with_settings(open_recipe(name), changes)
 
 
 def dictionary(

@@ -1,6 +1,6 @@
 """Recipes: what is trained, on which model and text, and how long it takes. No torch.
 
-    sae, transcoder, skip_transcoder, clt    fit any model; they need --corpus
+    sae, transcoder, skip_transcoder, clt, crosscoder    fit any model; they need --corpus
     organism-plt, organism-clt               the dictionaries that ship with the bundled model, with measured minutes
 
 A TOML file holds the same settings by name, and may begin from a recipe:
@@ -68,6 +68,7 @@ RECIPES: dict[str, Recipe] = {
     "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
+    "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 14 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 10 minutes of one CPU core", _CLT),
 }
