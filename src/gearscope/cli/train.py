@@ -1,15 +1,21 @@
 """`train`, `harvest` and `dictionary`: make dictionaries for a model, and measure a folder of them again."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gearscope.cli import options
 from gearscope.cli.progress import status_line, training_lines
 from gearscope.evaluation.report import DictionaryReport
-from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_settings, with_settings
+from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings, with_settings
+
+if TYPE_CHECKING:
+    from gearscope.dictionaries.training.train import Progress
+    from gearscope.recipes.train import Opening
 
 Corpus = Annotated[
     str | None,
@@ -34,6 +40,13 @@ def train(
     activations: Annotated[
         Path | None, typer.Option("--activations", help="Train on these, which `gearscope harvest` stored.")
     ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", help="Values of a setting, for instance k=8,16,32; one run for each combination."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", help="Write the figures into this folder for TensorBoard, too.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", help="Decides first weights and order of tokens.")] = None,
     as_json: options.Json = False,
@@ -46,14 +59,53 @@ def train(
     # Imported here so that --help never loads torch.
     from gearscope.recipes.train import Opening, train_recipe
 
-    with training_lines() as progress:
-        opening = Opening(device, dtype, revision)
+    opening = Opening(device, dtype, revision)
+    if grid:
+        _train_grid(chosen, grid, out, opening, as_json)
+        return
+    with training_lines() as lines, _scalars(tensorboard) as scalars:
+
+        def progress(at: "Progress") -> None:
+            lines(at)
+            scalars(at)
+
         done = train_recipe(chosen, out, opening=opening, activations=activations, progress=progress, resume=resume)
     if as_json:
         typer.echo(json.dumps({"dictionaries": str(out), **done.report.model_dump(mode="json")}))
         return
     typer.echo(table(done.report))
     typer.echo(f"written to {out}; look through it with --basis {out}")
+
+
+def _scalars(folder: Path | None) -> "AbstractContextManager[Callable[[Progress], None]]":
+    if folder is None:
+        return nullcontext(lambda at: None)
+    from gearscope.recipes.metrics import tensorboard
+
+    return tensorboard(folder)
+
+
+def _train_grid(recipe: Recipe, axes: list[str], out: Path, opening: "Opening", as_json: bool) -> None:
+    """Every point of a grid, then its table; what is finished is not trained again."""
+    from gearscope.recipes.grid import CSV, FIGURES, grid_of, train_grid
+
+    points = grid_of(parse_grid(axes))
+    with training_lines() as lines:
+
+        def begin(number: int, count: int, point: dict[str, Any]) -> "Callable[[Progress], None]":
+            typer.echo(f"{number} of {count}: {', '.join(f'{k}={v}' for k, v in point.items())}", err=True)
+            return lines
+
+        rows = train_grid(recipe, points, out, opening=opening, begin=begin)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    names = list(rows[0])
+    typer.echo("  ".join(f"{name:>14}" for name in names))
+    for row in rows:
+        cells = [f"{row[n]:.4g}" if n in FIGURES else str(row[n]) for n in names]
+        typer.echo("  ".join(f"{cell:>14}" for cell in cells))
+    typer.echo(f"written to {out / CSV}")
 
 
 def harvest(

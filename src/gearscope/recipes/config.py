@@ -132,6 +132,17 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def parse_grid(axes: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """`["k=8,16", "kind=sae,clt"]` as values of each. Raises ConfigError for one without `=`, or named twice."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for axis in axes:
+        name, equals, text = axis.partition("=")
+        if not equals or not name or name.strip() in found:
+            raise ConfigError("an axis of a grid is written NAME=VALUE,VALUE,... and named once", found=repr(axis))
+        found[name.strip()] = tuple(_value(part.strip()) for part in text.split(","))
+    return found
+
+
 def _value(text: str) -> Any:
     """A TOML value where it is one (numbers, lists, true), else the text itself."""
     try:
