@@ -47,7 +47,7 @@ def test_every_point_is_trained_once(untrained, texts, tmp_path):
 def test_a_typo_is_found_before_anything_is_trained(untrained, texts, tmp_path):
     base = recipe("transcoder", untrained, texts)
     with pytest.raises(ConfigError, match="found kk"):
-        train_grid(base, grid_of({"k": (2, 4)}) + [{"kk": 4}], tmp_path / "grid")
+        train_grid(base, [*grid_of({"k": (2, 4)}), {"kk": 4}], tmp_path / "grid")
     with pytest.raises(ConfigError, match="k must not be above"):
         train_grid(base, grid_of({"k": (2, 400)}), tmp_path / "grid")
     assert not (tmp_path / "grid").exists()
