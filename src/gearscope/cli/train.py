@@ -1,6 +1,7 @@
 """`train`, `harvest` and `dictionary`: make dictionaries for a model, and measure a folder of them again."""
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -70,6 +71,8 @@ def train(
             scalars(at)
 
         done = train_recipe(chosen, out, opening=opening, activations=activations, progress=progress, resume=resume)
+    if os.environ.get("RANK", "0") != "0":  # of several processes that share the features, the first one speaks
+        return
     if as_json:
         typer.echo(json.dumps({"dictionaries": str(out), **done.report.model_dump(mode="json")}))
         return

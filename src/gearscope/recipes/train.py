@@ -2,6 +2,7 @@
 
     done = train_recipe(recipe, Path("out"))                    the folder `out`; the run stays in `out.run`
     done = train_recipe(recipe, Path("out"), resume=True)       goes on after a kill
+    torchrun --nproc-per-node 4 --no-python gearscope train ...    four processes share the features; the first one writes
     done = train_recipe(recipe, Path("out"), activations=Path("acts"))     reads what `harvest.py` has stored
 
 What is written acts on raw activations, carries the statistics of its features, and says in its manifest under
@@ -23,6 +24,7 @@ from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
+from gearscope.dictionaries.training.shards import started
 from gearscope.dictionaries.training.train import Report, Source, train
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.measure import measure_dictionaries
@@ -75,6 +77,7 @@ def train_recipe(
     held_out = open_corpus(corpus_name, model, "held_out", recipe.reading.context)
     layout = layout_of(recipe.training, model.n_layers)
     source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
+    shards = started()
     with one_thread(), torch.inference_mode():
         dictionaries = train(
             recipe.training,
@@ -83,8 +86,9 @@ def train_recipe(
             kept,
             out.with_name(f"{out.name}.run"),
             model=name,
-            progress=progress,
+            progress=progress if shards.rank == 0 else None,
             resume=resume,
+            shards=shards,
         )
         report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
     made = {
@@ -94,7 +98,8 @@ def train_recipe(
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}
     if model.revision is not None:
         inputs["revision"] = model.revision
-    write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
+    if shards.rank == 0:
+        write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
     return Trained(out, report)
 
 

@@ -4,7 +4,7 @@ Comes in: a `TrainingConfig`, batches of activations by site (from a live model 
 that acts on raw activations, stored as JumpReLU or ReLU. On disk while it runs, in a folder of its own:
 
     checkpoint.safetensors       weights, both moments of Adam, scales, when each feature last fired; from here a run
-                                 continues bit for bit on a CPU
+                                 continues bit for bit on a CPU (a folder `checkpoint` where processes share features)
     log.jsonl                    one line of figures per report
 
 Reading order: `config.py` (settings; which sites are read and written), `weights.py` (the weights and how they begin),
@@ -12,5 +12,6 @@ Reading order: `config.py` (settings; which sites are read and written), `weight
 and how gradients pass them), `prefixes.py` (Matryoshka), `gradient.py` (loss and gradient), `jacobian.py` (a loss of
 slopes), `silent.py` (losses for dead features), `revive.py` (they begin anew), `schedule.py` (what changes from step to
 step), `finish.py` (thresholds, normalisation folded away), `refit.py` (decoders by least squares), `checkpoint.py`,
-`train.py` (the recipe). Knows nothing about models.
+`shards.py` and `sharded.py` (features divided among processes, and their checkpoints), `train.py` (the recipe). Knows
+nothing about models.
 """

@@ -65,7 +65,7 @@ def save_checkpoint(folder: Path, state: State, *, place: str, run: dict[str, An
 
     Raises ArtifactError when the folder cannot be written.
     """
-    header: dict[str, Any] = {"steps_done": state.steps_done, "bounds": state.bounds, "place": place, "run": run}
+    header = header_of(state, place=place, run=run)
     scratch = folder / f".{CHECKPOINT}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,17 +91,28 @@ def load_checkpoint(folder: Path, state: State, *, run: dict[str, Any]) -> str:
     try:
         with safe_open(path, framework="pt") as stored:
             header = json.loads((stored.metadata() or {}).get("state", "{}"))
-            others = differences(header.get("run") or {}, run)
-            if others:
-                raise ArtifactError(
-                    f"a checkpoint of these settings, this model and this corpus was expected at {path}",
-                    found=", ".join(others),
-                    hint="give what it was begun with, or train into an empty folder",
-                )
+            place = take_header(state, header, path, run=run)
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
         state.fill(tensors)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise ArtifactError(f"{path} should be a whole checkpoint", found=str(error) or repr(error)) from error
+    return place
+
+
+def header_of(state: State, *, place: str, run: dict[str, Any]) -> dict[str, Any]:
+    """What is stored beside the tensors, as JSON."""
+    return {"steps_done": state.steps_done, "bounds": state.bounds, "place": place, "run": run}
+
+
+def take_header(state: State, header: dict[str, Any], path: Path, *, run: dict[str, Any]) -> str:
+    """Put it into `state`; return where the activations go on. Raises ArtifactError when the run is another one."""
+    others = differences(header.get("run") or {}, run)
+    if others:
+        raise ArtifactError(
+            f"a checkpoint of these settings, this model and this corpus was expected at {path}",
+            found=", ".join(others),
+            hint="give what it was begun with, or train into an empty folder",
+        )
     state.steps_done, state.bounds = header["steps_done"], tuple(header["bounds"])
     return header["place"]
 

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.training.config import TrainingConfig
+from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.sparse import Pattern, pattern_of, summed
 from gearscope.dictionaries.training.strongest import above, batch_top_k, top_k
 from gearscope.dictionaries.training.weights import Coder
@@ -51,14 +52,19 @@ class Pulled(NamedTuple):
 
 
 def codes_of(
-    coder: Coder, x: Float[Tensor, "P M D"], config: TrainingConfig, k: int, bound: float | None
+    coder: Coder,
+    x: Float[Tensor, "P M D"],
+    config: TrainingConfig,
+    k: int,
+    bound: float | None,
+    shards: Shards = ALONE,
 ) -> tuple[Coded, float | None]:
     """The kept features of a batch, and the next batch's bound (of batch top-k)."""
     read = x[:, list(coder.reads)].flatten(1)
     if config.selection == "top_k":
-        rows, columns, pre, _ = top_k(read, coder.W_enc, coder.b_enc, k)
+        rows, columns, pre, _ = top_k(read, coder.W_enc, coder.b_enc, k, shards)
     elif config.selection == "batch_top_k":
-        (rows, columns, pre, _), bound = batch_top_k(read, coder.W_enc, coder.b_enc, k, bound)
+        (rows, columns, pre, _), bound = batch_top_k(read, coder.W_enc, coder.b_enc, k, bound, shards)
     else:
         lowest = 0.0 if coder.threshold is None else coder.threshold - config.bandwidth / 2
         rows, columns, pre = above(read, coder.W_enc, coder.b_enc, lowest)

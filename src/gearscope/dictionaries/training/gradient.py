@@ -25,10 +25,12 @@ from gearscope.dictionaries.training.prefixes import (
     Share,
     gradient_of_decoder,
     gradient_of_values,
+    groups_here,
     shares_of,
     written,
 )
 from gearscope.dictionaries.training.schedule import k_at, sparsity_weight
+from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.silent import raise_pre_activations, write_what_is_left
 from gearscope.dictionaries.training.sparse import decode, summed, transposed, value_gradient
 from gearscope.dictionaries.training.weights import Coder, Weights
@@ -58,20 +60,23 @@ def take_gradient(
     dead: Sequence[Bool[Tensor, " F"]],
     step: int,
     tangents: Float[Tensor, "P C T D"] | None = None,
+    shards: Shards = ALONE,
 ) -> Measured:
     """Set `.grad` of every weight for one batch.
 
-    `dead` says, by dictionary, which features have not fired for long; `tangents` belong to `jacobian.py`.
+    `dead` says, by dictionary, which features have not fired for long; `tangents` belong to `jacobian.py`. Where
+    processes share the features, weights, `dead` and what fired are those of this one's block.
     """
     P, _, D = y.shape
     k = k_at(config, step)
     coded, handed_on = zip(
-        *(codes_of(coder, x, config, k, bound) for coder, bound in zip(weights.coders, bounds, strict=True)),
+        *(codes_of(coder, x, config, k, bound, shards) for coder, bound in zip(weights.coders, bounds, strict=True)),
         strict=True,
     )
-    shares = [shares_of(codes.pattern, config.groups) for codes in coded]
+    groups = groups_here(config.groups, *shards.block(config.n_features))
+    shares = [shares_of(codes.pattern, groups) for codes in coded]
     base = _without_features(weights, coded, y)
-    lefts = _left_by_prefix(weights, coded, shares, base)
+    lefts = _left_by_prefix(weights, coded, shares, base, shards)
     n = len(lefts)
     loss = sum(left.square().sum() for left in lefts) / (n * P * D)
     g, of_group = torch.zeros_like(y), []
@@ -79,12 +84,12 @@ def take_gradient(
         g = g + left * (-2 / (n * P * D))
         of_group.append(g)
     weights.b_dec.grad = g.sum(0)
-    gate, gate_loss = _gate_gradient(weights, coded, base, config)
+    gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
     for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
         of_groups = tuple(_slice(part, coder) for part in reversed(of_group))
-        weight = _penalty_weight(codes, config, step)
+        weight = _penalty_weight(codes, config, step, shards)
         penalty, slope = penalties(coder, codes, config)
-        loss = loss + weight / P * penalty
+        loss = loss + weight / P * shards.sum(penalty)
         coder.W_dec.grad = gradient_of_decoder(codes, parts, of_groups)
         of_values = gradient_of_values(coder, codes, parts, of_groups)
         if coder.r_mag is None:
@@ -95,8 +100,8 @@ def take_gradient(
         if coder.W_skip is not None:
             coder.W_skip.grad = of_groups[0][:, :D].T @ codes.x
     if tangents is not None:
-        loss = loss + match_jacobians(weights, coded, tangents, config.jacobian_weight)
-    write_what_is_left(weights, coded, lefts[-1], config, dead)
+        loss = loss + match_jacobians(weights, coded, tangents, config.jacobian_weight, shards)
+    write_what_is_left(weights, coded, lefts[-1], config, dead, shards)
     raise_pre_activations(weights, coded, config, dead)
     fired = tuple(codes.fired() for codes in coded)
     return Measured(loss + gate_loss, lefts[-1].square().sum((0, 2)), fired, tuple(handed_on), lefts[-1])
@@ -112,30 +117,36 @@ def _without_features(weights: Weights, coded: Sequence[Coded], y: Float[Tensor,
 
 
 def _left_by_prefix(
-    weights: Weights, coded: Sequence[Coded], shares: Sequence[tuple[Share, ...]], base: Float[Tensor, "P S D"]
+    weights: Weights,
+    coded: Sequence[Coded],
+    shares: Sequence[tuple[Share, ...]],
+    base: Float[Tensor, "P S D"],
+    shards: Shards,
 ) -> list[Float[Tensor, "P S D"]]:
     """y − ŷ of every prefix."""
     P, _, D = base.shape
     found, left = [], base
     for number in range(len(shares[0])):
-        left = left.clone()
+        added = torch.zeros_like(base)
         for coder, codes, parts in zip(weights.coders, coded, shares, strict=True):
-            left[:, coder.writes.start : coder.writes.stop] -= written(coder, codes, parts[number]).view(P, -1, D)
+            added[:, coder.writes.start : coder.writes.stop] += written(coder, codes, parts[number]).view(P, -1, D)
+        left = left - shards.sum(added)
         found.append(left)
     return found
 
 
 def _gate_gradient(
-    weights: Weights, coded: Sequence[Coded], base: Float[Tensor, "P S D"], config: TrainingConfig
+    weights: Weights, coded: Sequence[Coded], base: Float[Tensor, "P S D"], config: TrainingConfig, shards: Shards
 ) -> tuple[list[Float[Tensor, " K"]], Float[Tensor, ""]]:
     """Of gated: the gradient of relu(π), from what it would write, and that loss. Zeros for the others."""
     if config.selection != "gated":
         return [torch.zeros_like(codes.values) for codes in coded], base.new_zeros(())
     P, _, D = base.shape
-    left = base.clone()
+    open_gates = torch.zeros_like(base)
     for coder, codes in zip(weights.coders, coded, strict=True):
         open_gate = decode(codes.pattern, codes.pre, coder.W_dec)
-        left[:, coder.writes.start : coder.writes.stop] -= open_gate.view(P, -1, D)
+        open_gates[:, coder.writes.start : coder.writes.stop] += open_gate.view(P, -1, D)
+    left = base - shards.sum(open_gates)
     g = left * (-2 / (P * D))
     of_gate = [
         value_gradient(codes.pattern, _slice(g, coder), coder.W_dec)
@@ -144,13 +155,13 @@ def _gate_gradient(
     return of_gate, left.square().sum() / (P * D)
 
 
-def _penalty_weight(codes: Coded, config: TrainingConfig, step: int) -> float:
+def _penalty_weight(codes: Coded, config: TrainingConfig, step: int, shards: Shards) -> float:
     if config.selection in STRONGEST:
         return 0.0
     weight = sparsity_weight(config, step)
     if not config.aims_at_k:
         return weight
-    return weight * (float((codes.values > 0).sum()) / len(codes.x) / config.k - 1)
+    return weight * (shards.total(float((codes.values > 0).sum())) / len(codes.x) / config.k - 1)
 
 
 def _slice(g: Float[Tensor, "P S D"], coder: Coder) -> Float[Tensor, "P W"]:

@@ -13,30 +13,31 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.dictionaries.training.codes import Coded
+from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.sparse import decode, pattern_of, transposed, value_gradient
 from gearscope.dictionaries.training.weights import Coder, Weights
 
 
 def match_jacobians(
-    weights: Weights, coded: Sequence[Coded], tangents: Float[Tensor, "P C T D"], weight: float
+    weights: Weights, coded: Sequence[Coded], tangents: Float[Tensor, "P C T D"], weight: float, shards: Shards = ALONE
 ) -> Float[Tensor, ""]:
     """The loss. `tangents` holds for each dictionary (C) the direction v and J_MLP v (T = 2), in normalised units."""
     P, _, _, D = tangents.shape
     loss = tangents.new_zeros(())
     for number, (coder, codes) in enumerate(zip(weights.coders, coded, strict=True)):
-        loss = loss + _match(coder, codes, tangents[:, number, 0], tangents[:, number, 1], weight / (P * D))
+        loss = loss + _match(coder, codes, tangents[:, number, 0], tangents[:, number, 1], weight / (P * D), shards)
     return loss
 
 
 def _match(
-    coder: Coder, codes: Coded, v: Float[Tensor, "P D"], moved: Float[Tensor, "P D"], weight: float
+    coder: Coder, codes: Coded, v: Float[Tensor, "P D"], moved: Float[Tensor, "P D"], weight: float, shards: Shards
 ) -> Float[Tensor, ""]:
     active = codes.values > 0
     rows, columns = codes.pattern.rows[active], codes.pattern.columns[active]
     pattern = pattern_of(rows, columns, len(v), len(coder.W_enc))
     v, own = v.contiguous(), coder.W_dec[:, : v.shape[1]].contiguous()
     slopes = value_gradient(pattern, v, coder.W_enc)
-    left = decode(pattern, slopes, own) - moved
+    left = shards.sum(decode(pattern, slopes, own)) - moved
     if coder.W_skip is not None:
         left += v @ coder.W_skip.T
     g = left * (2 * weight)

@@ -26,6 +26,12 @@ class Share(NamedTuple):
     features: slice
 
 
+def groups_here(groups: tuple[tuple[int, int], ...], first: int, end: int) -> tuple[tuple[int, int], ...]:
+    """The groups as seen from a block of features, counted from its first; empty where a group lies elsewhere."""
+    inside = [(min(max(a, first), end), min(max(b, first), end)) for a, b in groups]
+    return tuple((a - first, b - first) for a, b in inside)
+
+
 def shares_of(pattern: Pattern, groups: tuple[tuple[int, int], ...]) -> tuple[Share, ...]:
     """The entries by group."""
     if len(groups) == 1:

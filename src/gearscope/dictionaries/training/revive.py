@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.optim import Adam
 
+from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.weights import Weights
 
 _COSINE = 0.7
@@ -31,15 +32,20 @@ def revive(
     left: Float[Tensor, "P S D"],
     dead: Sequence[Bool[Tensor, " F"]],
     generator: torch.Generator,
+    shards: Shards = ALONE,
 ) -> None:
     """Begin the dead features anew, as many as there are tokens with an error. `left` is y − ŷ of this batch."""
     for coder, silent in zip(weights.coders, dead, strict=True):
         missing = left[:, coder.writes.start : coder.writes.stop].flatten(1)
         error = missing.square().sum(1)
-        features = silent.nonzero()[:, 0][: int((error > 0).sum())]
-        if not len(features):
+        features = silent.nonzero()[:, 0]
+        before, every = shards.place(len(features))
+        every = min(every, int((error > 0).sum()))
+        features = features[: max(0, every - before)]
+        if not every:
             continue
-        tokens = torch.multinomial(error.cpu(), len(features), generator=generator).to(x.device)
+        tokens = torch.multinomial(error.cpu(), every, generator=generator).to(x.device)
+        tokens = tokens[before : before + len(features)]
         read, rest = x[tokens][:, list(coder.reads)].flatten(1), missing[tokens]
         size = rest.norm(dim=1)
         coder.W_dec[features] = rest / size[:, None]

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gearscope.dictionaries.training.codes import Coded
 from gearscope.dictionaries.training.config import TrainingConfig
+from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.sparse import decode, pattern_of, summed, transposed, value_gradient
 from gearscope.dictionaries.training.strongest import top_k
 from gearscope.dictionaries.training.weights import Coder, Weights
@@ -31,22 +32,27 @@ def write_what_is_left(
     left: Float[Tensor, "P S D"],
     config: TrainingConfig,
     dead: Sequence[Bool[Tensor, " F"]],
+    shards: Shards = ALONE,
 ) -> None:
     """AuxK: the dead features learn to write what is left over."""
     P, _, D = left.shape
-    parts, missing = [], -left
+    if not config.aux_weight:
+        return
+    parts, again = [], torch.zeros_like(left)
     for coder, codes, silent in zip(weights.coders, coded, dead, strict=True):
         chosen = silent.nonzero()[:, 0]
-        k = min(config.aux_k or D // 2, len(chosen))
-        if not k or not config.aux_weight:
+        k = min(config.aux_k or D // 2, int(shards.total(len(chosen))))
+        if not k:
             parts.append(None)
             continue
-        kept = top_k(codes.x, coder.W_enc[chosen], coder.b_enc[chosen], k)
+        kept = top_k(codes.x, coder.W_enc[chosen], coder.b_enc[chosen], k, shards)
         pattern = pattern_of(kept.rows, kept.columns, P, len(chosen))
         W_dec = coder.W_dec[chosen]
-        missing[:, coder.writes.start : coder.writes.stop] += decode(pattern, kept.values, W_dec).view(P, -1, D)
+        again[:, coder.writes.start : coder.writes.stop] += decode(pattern, kept.values, W_dec).view(P, -1, D)
         parts.append((chosen, pattern, kept.values, W_dec))
-    g = missing * (2 * config.aux_weight / (P * D))
+    if all(part is None for part in parts):
+        return
+    g = (shards.sum(again) - left) * (2 * config.aux_weight / (P * D))
     for coder, codes, part in zip(weights.coders, coded, parts, strict=True):
         if part is None:
             continue

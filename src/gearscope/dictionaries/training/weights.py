@@ -18,7 +18,8 @@ A bias belongs to a site that is written, and there is one per site however many
 about batches and losses.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -26,9 +27,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.dictionaries.training.config import STRONGEST, Layout, TrainingConfig
+from gearscope.dictionaries.training.shards import Shards
 
 TRAINED = ("W_enc", "b_enc", "W_dec", "W_skip", "threshold", "r_mag", "b_mag")
 """The trained tensors that a coder may have."""
+PER_FEATURE = tuple(name for name in TRAINED if name != "W_skip")
+"""Those with an axis of features."""
 
 
 LOWEST_THRESHOLD = 1e-3
@@ -98,6 +102,25 @@ class Weights:
         """Every trained tensor by a name that is unique."""
         found = {f"{number}.{name}": t for number, coder in enumerate(self.coders) for name, t in coder.named().items()}
         return {"b_dec": self.b_dec} | found
+
+    def block(self, first: int, end: int) -> "Weights":
+        """The same with these features only, of every dictionary."""
+        return self._changed(lambda tensor: tensor[first:end].clone())
+
+    def whole(self, shards: Shards) -> "Weights":
+        """The features of all processes. Has to be called by all of them."""
+        return self._changed(shards.whole)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "Weights":
+        coders = []
+        for coder in self.coders:
+            changed = {name: change(tensor) for name, tensor in coder.named().items() if name in PER_FEATURE}
+            coders.append(replace(coder, **changed))
+        return replace(self, coders=tuple(coders))
+
+    def divided(self) -> list[Tensor]:
+        """What is divided among processes that share the features."""
+        return [tensor for coder in self.coders for name, tensor in coder.named().items() if name in PER_FEATURE]
 
     @torch.no_grad()
     def project(self) -> None:
