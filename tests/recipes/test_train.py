@@ -1,6 +1,9 @@
 """A run from model and text to a folder that can be traced with, measured again and resumed."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -131,3 +134,26 @@ def test_a_folder_that_is_no_dictionary_is_refused(untrained, tmp_path):
         measure_again(str(tmp_path), str(untrained), "organism", tokens=10)
     with pytest.raises(ConfigError, match="a folder of dictionaries was expected"):
         measure_again("neurons", str(untrained), "organism", tokens=10)
+
+
+def test_processes_that_share_the_features_write_one_folder(untrained, texts, tmp_path):
+    chosen = recipe("clt", untrained, texts)
+    train_recipe(chosen, tmp_path / "one")
+    settings = [f"--set={name}={value}" for name, value in SMALL.items()]
+    where = ["--model", str(untrained), "--corpus", str(texts), "--out", str(tmp_path / "two"), "--json", *settings]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    run = "from gearscope.cli.main import run; run()"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*launch, sys.executable, "-c", run, "train", "clt", *where],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1, "one process speaks"
+    one, two = (read_dictionaries(tmp_path / name).dictionaries for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert torch.allclose(a.W_dec, b.W_dec, atol=0.02 * float(a.W_dec.abs().max()))
