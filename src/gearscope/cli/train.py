@@ -9,7 +9,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.progress import training_lines
 from gearscope.evaluation.report import DictionaryReport
-from gearscope.recipes.config import RECIPES, open_recipe, parse_settings, with_settings
+from gearscope.recipes.config import RECIPES, open_recipe, parse_settings
 
 _LIST = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
 
@@ -41,7 +41,7 @@ def train(
     changes |= {name: value for name, value in {"model": model, "corpus": corpus}.items() if value is not None}
     if seed is not None:
         changes |= {"seed": seed, "shuffle_seed": seed}
-    chosen = with_settings(open_recipe(recipe), changes)
+    chosen = open_recipe(recipe).changed(changes)
     # Imported here so that --help never loads torch.
     from gearscope.recipes.train import Opening, train_recipe
 
