@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -38,24 +37,22 @@ def planted(
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs, each with a world of its own.")] = 1,
     seed: Annotated[int, typer.Option("--seed", help="The first run's seed: world, tokens and first weights.")] = 0,
-    out: options.Out = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the dictionaries are kept, a folder per seed.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Train dictionaries on activations with planted features, and score what they recover beside two references."""
     chosen = planted_recipe(recipe).changed(parse_settings(settings or []))
     # Imported here so that --help never loads torch.
-    from gearscope.dictionaries.store import write_dictionaries
     from gearscope.planted.run import run_seed
 
     rows = []
     for number in range(seed, seed + seeds):
-        with TemporaryDirectory() as folder, training_lines() as progress:
-            found = run_seed(chosen, number, Path(folder), progress=progress)
-        rows.append(found.scores)
-        if out is not None:
-            made = {"planted": chosen.model_dump(mode="json"), "measured": found.scores.model_dump(mode="json")}
-            write_dictionaries(out / f"seed_{number}", found.dictionaries, made=made)
-    report = PlantedReport(recipe=recipe, tokens=chosen.training.held_out_tokens, seeds=tuple(rows))
+        with training_lines() as progress:
+            place = None if out is None else out / f"seed_{number}"
+            rows.append(run_seed(chosen, number, out=place, progress=progress).scores)
+    report = PlantedReport(recipe=chosen, seeds=tuple(rows))
     typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else table(report))
 
 
@@ -67,9 +64,9 @@ def table(report: PlantedReport) -> str:
     for name, pick in _ROWS.items():
         lines.append(_line(name, [pick(one) for one in report.seeds]))
     first = report.seeds[0].trained.dictionaries[0]
-    overlap = mean_of([one.superposition for one in report.seeds])
+    overlap, tokens = mean_of([one.superposition for one in report.seeds]), report.recipe.training.held_out_tokens
     lines.append(
-        f"{len(report.seeds)} seed(s), {report.tokens:,} held-out tokens; truths per dictionary {first.truths}, "
+        f"{len(report.seeds)} seed(s), {tokens:,} held-out tokens; truths per dictionary {first.truths}, "
         f"latents {first.latents}, true L0 {first.l0_true:.2f}, nearest other truth at |cosine| {overlap:.2f}"
     )
     return "\n".join(lines)

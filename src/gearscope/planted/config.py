@@ -59,7 +59,7 @@ class PlantedConfig(Config):
     """How much truths differ in strength: standard deviation of the logarithm of their means, which are about 1."""
     magnitude_within: float = Field(default=0.25, ge=0)
     """How much a truth's activation differs from firing to firing: standard deviation of its logarithm."""
-    repel_steps: int = Field(default=100, ge=0)
+    repel_steps: int = Field(default=20, ge=0)
     """Steps that push directions apart; 0 leaves them random."""
     noise: float = Field(default=0.02, ge=0)
     """Standard deviation of Gaussian noise in each dimension of each site."""

@@ -78,7 +78,7 @@ def match(decoders: Float[Tensor, "F W"], truths: Float[Tensor, "U W"]) -> Match
     return Matching(cosines=cosines, latent=latent)
 
 
-def _unit(rows: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:
+def _unit(rows: Float[Tensor, "J W"]) -> Float[Tensor, "J W"]:
     """Rows of norm 1; a row of zeros stays one, and is near nothing."""
     size = rows.double().norm(dim=1, keepdim=True)
     return (rows.double() / torch.where(size == 0, 1, size)).float()

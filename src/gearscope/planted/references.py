@@ -29,7 +29,7 @@ _RIDGE = 1e-3
 @torch.no_grad()
 def random_like(trained: DictionarySet, truth: Truth, active: list[float], seed: int) -> DictionarySet:
     """Random dictionaries of the sizes and sites of `trained`; `active` features per token, by dictionary."""
-    (sample,) = blocks(truth, FITTED, 1)
+    sample = _sample(truth)
     draw = torch.Generator().manual_seed(seed)
     made = []
     for config, l0 in zip(trained.configs, active, strict=True):
@@ -48,8 +48,7 @@ def random_like(trained: DictionarySet, truth: Truth, active: list[float], seed:
 @torch.no_grad()
 def planted_like(trained: DictionarySet, truth: Truth) -> DictionarySet:
     """The planted dictionaries at the sites of `trained`, one feature per truth."""
-    drawn = list(blocks(truth, FITTED, _FITTED_TOKENS))
-    sample = Block(torch.cat([block.codes for block in drawn]), torch.cat([block.acts for block in drawn]))
+    sample = _sample(truth)
     made = []
     for config in trained.configs:
         truths = truth.of(config)
@@ -80,6 +79,11 @@ def _best_linear(
     scale = a.sum(0) / count / ((pre * above).sum(0) / above.sum(0).clamp(min=1)).clamp(min=1e-6)
     scale = torch.where(scale > 0, scale, 1.0)
     return W * scale[:, None], b * scale, threshold * scale
+
+
+def _sample(truth: Truth) -> Block:
+    drawn = list(blocks(truth, FITTED, _FITTED_TOKENS))
+    return Block(torch.cat([block.codes for block in drawn]), torch.cat([block.acts for block in drawn]))
 
 
 def _read(truth: Truth, config: DictionaryConfig, sample: Block) -> Float[Tensor, "P I"]:

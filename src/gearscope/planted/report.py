@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from gearscope.config import Config
+from gearscope.planted.config import PlantedRecipe
 
 
 class Recovery(Config):
@@ -83,9 +84,8 @@ class SeedScores(Config):
 class PlantedReport(Config):
     """All seeds of a run."""
 
-    recipe: str
-    tokens: int
-    """Held-out tokens that scores are from."""
+    recipe: PlantedRecipe
+    """Without the seeds of its runs. Scores are from `held_out_tokens` of its training settings."""
     seeds: tuple[SeedScores, ...]
 
 

@@ -1,12 +1,13 @@
 """One run on a planted world: dictionaries trained, and scored beside the random and the planted ones.
 
-    scores = run_seed(PLANTED["sae"], seed=0, folder=Path("run"))
+    found = run_seed(PLANTED["sae"], 0)
 
-A seed decides the world, its tokens and the first weights. While it trains, checkpoints are in `folder`.
+A seed decides the world, its tokens and the first weights.
 """
 
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -14,13 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.store import write_dictionaries
 from gearscope.dictionaries.training.config import layout_of
 from gearscope.dictionaries.training.train import Report, train
+from gearscope.errors import ArtifactError
 from gearscope.planted.config import PlantedRecipe
 from gearscope.planted.recovery import score
 from gearscope.planted.references import planted_like, random_like
 from gearscope.planted.report import SeedScores
-from gearscope.planted.stream import HELD_OUT, PlantedStream, blocks
+from gearscope.planted.stream import FITTED, PlantedStream, blocks
 from gearscope.planted.truth import Truth, plant, superposition
 from gearscope.threads import one_thread
 
@@ -32,21 +35,30 @@ class Found(NamedTuple):
     scores: SeedScores
 
 
-def run_seed(recipe: PlantedRecipe, seed: int, folder: Path, *, progress: Report | None = None) -> Found:
-    """Plant, train and score. Raises what training raises, and ConfigError where world and recipe do not fit."""
+def run_seed(recipe: PlantedRecipe, seed: int, *, out: Path | None = None, progress: Report | None = None) -> Found:
+    """Plant, train and score; with `out`, the dictionaries are kept in that new folder.
+
+    Raises what training and writing raise, and ConfigError where world and recipe do not fit.
+    """
+    if out is not None and out.exists():
+        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     recipe = recipe.changed({"world_seed": seed, "seed": seed})
     truth = plant(recipe.world)
-    with one_thread(), torch.inference_mode():
-        dictionaries = train_on(truth, recipe, folder, progress=progress)
-        return Found(dictionaries, scores_of(truth, dictionaries, seed, tokens=recipe.training.held_out_tokens))
+    with TemporaryDirectory() as folder, one_thread(), torch.inference_mode():
+        dictionaries = train_on(truth, recipe, Path(folder), progress=progress)
+        scores = scores_of(truth, dictionaries, seed, tokens=recipe.training.held_out_tokens)
+    if out is not None:
+        made = {"planted": recipe.model_dump(mode="json"), "measured": scores.model_dump(mode="json")}
+        write_dictionaries(out, dictionaries, made=made)
+    return Found(dictionaries, scores)
 
 
 def train_on(truth: Truth, recipe: PlantedRecipe, folder: Path, *, progress: Report | None = None) -> DictionarySet:
     """The dictionaries of a recipe, trained on a world."""
     layout = layout_of(recipe.training, truth.config.n_layers)
     source = PlantedStream(truth, layout.sites)
-    held_out = _held_out(truth, layout.sites, recipe.training.held_out_tokens)
-    return train(recipe.training, layout, source, held_out, folder, model="planted", progress=progress)
+    fitted = _fitted(truth, layout.sites, recipe.training.held_out_tokens)
+    return train(recipe.training, layout, source, fitted, folder, model="planted", progress=progress)
 
 
 def scores_of(truth: Truth, dictionaries: DictionarySet, seed: int, *, tokens: int) -> SeedScores:
@@ -62,7 +74,8 @@ def scores_of(truth: Truth, dictionaries: DictionarySet, seed: int, *, tokens: i
     )
 
 
-def _held_out(truth: Truth, sites: tuple[str, ...], tokens: int) -> Generator[Float[Tensor, "P M D"]]:
+def _fitted(truth: Truth, sites: tuple[str, ...], tokens: int) -> Generator[Float[Tensor, "P M D"]]:
+    """Tokens for thresholds: neither those that are trained on nor those that are scored."""
     places = [truth.place(site) for site in sites]
-    for block in blocks(truth, HELD_OUT, tokens):
+    for block in blocks(truth, FITTED, tokens):
         yield block.acts[:, places]

@@ -16,7 +16,7 @@ from gearscope.planted.draw import Block, draw_block
 from gearscope.planted.truth import Truth
 
 TRAIN, HELD_OUT, FITTED = "train", "held_out", "fitted"
-"""Tokens to train on, to measure on, and on which the reference dictionaries are fitted."""
+"""Tokens to train on, to measure on, and on which thresholds and the reference dictionaries are fitted."""
 
 
 class PlantedStream:

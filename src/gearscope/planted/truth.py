@@ -139,7 +139,8 @@ def _apart(config: PlantedConfig, n: int, draw: torch.Generator) -> Float[Tensor
 def _rates(config: PlantedConfig, draw: torch.Generator) -> Float[Tensor, " U"]:
     ranks = torch.arange(1, config.n_truths + 1, dtype=torch.float64)
     law = (config.commonest / ranks**config.zipf).clamp(min=config.rarest).float()
-    trees = torch.cat([nodes.view(config.trees, -1) for nodes in _by_depth(config)], dim=1)
+    levels = enumerate(_by_depth(config))
+    trees = torch.cat([nodes.view(config.trees, config.branching**depth) for depth, nodes in levels], dim=1)
     dealt = []
     for _ in range(config.n_layers):
         rates = law[torch.randperm(config.n_truths, generator=draw)]
