@@ -76,6 +76,16 @@ def test_an_effect_is_exactly_its_cause():
     assert torch.equal(codes[:, truth.hops.first], codes[:, truth.hops.second])
 
 
+def test_an_effect_may_fire_alone_too():
+    config = {"form": "mlp", "n_layers": 2, "hops": 2, "trees": 0, "n_truths": 12, "d_model": 8, "correlation_rank": 0}
+    truth = plant(PlantedConfig(**config, effects_alone=True))
+    codes = codes_of(truth)
+    cause, effect = codes[:, truth.hops.first], codes[:, truth.hops.second]
+    assert torch.equal(cause[cause > 0], effect[cause > 0])
+    rates = truth.rates[truth.hops.first].double()
+    assert torch.allclose((effect > 0).double().mean(0), 1 - (1 - rates) ** 2, atol=0.01), "both fire at one rate"
+
+
 def test_activations_are_the_sum_of_what_fires():
     truth = plant(PlantedConfig(form="mlp", n_layers=2, reach=1, trees=0, n_truths=6, d_model=5, noise=0.0, bias=2.0))
     codes = codes_of(truth, 9)

@@ -15,8 +15,8 @@ from gearscope.planted.truth import Truth, plant
 N, D = 8, 16
 
 
-@pytest.fixture(scope="module")
-def truth() -> Truth:
+@pytest.fixture(scope="module", params=[False, True], ids=["with its cause only", "alone too"])
+def truth(request) -> Truth:
     """Orthogonal directions, no noise: a linear encoder reads the truth exactly."""
     return plant(
         PlantedConfig(
@@ -32,6 +32,7 @@ def truth() -> Truth:
             noise=0.0,
             correlation_rank=0,
             block_tokens=1000,
+            effects_alone=request.param,
         )
     )
 

@@ -31,7 +31,7 @@ class PlantedConfig(Config):
     """Layers with sites; each has truths of its own."""
     n_truths: int = Field(default=512, ge=1)
     """Truths that appear (stream) or are read (mlp) at each layer."""
-    d_model: int = Field(default=64, ge=2)
+    d_model: int = Field(default=96, ge=2)
     """Width of every site; with fewer dimensions than truths, truths are in superposition."""
     commonest: float = Field(default=0.25, gt=0, lt=1)
     """Firing rate of the most frequent truth."""
@@ -70,8 +70,11 @@ class PlantedConfig(Config):
     drift: float = Field(default=0.0, ge=0)
     """stream: how far a direction turns from one layer to the next, relative to its length."""
     hops: int = Field(default=0, ge=0)
-    """mlp: truths of each layer but the last that write, in their own layer alone, what a truth of the next one reads;
-    that one fires then and nowhere else."""
+    """mlp: truths of each layer but the last that write, in their own layer alone, what a truth of the next one reads:
+    that one then fires as strongly as its cause."""
+    effects_alone: bool = False
+    """Effects also fire where their cause does not. Where they never do, one step from the cause writes the same as
+    two, and only sparsity decides which is learned."""
     block_tokens: int = Field(default=4096, ge=1)
     """Tokens that are drawn at a time."""
     world_seed: int = 0
@@ -134,10 +137,10 @@ def _recipe(kind: Kind, about: str, world: PlantedConfig, *, k: int) -> PlantedR
     return PlantedRecipe(about=about, world=world, training=training)
 
 
-_MLPS = PlantedConfig(form="mlp", n_layers=3, n_truths=256, d_model=48, trees=16, commonest=0.2)
+_MLPS = PlantedConfig(form="mlp", n_layers=3, n_truths=256, d_model=64, trees=16, commonest=0.2)
 
 PLANTED: dict[str, PlantedRecipe] = {
-    "sae": _recipe("sae", "an SAE on 512 truths in 64 dimensions", PlantedConfig(), k=4),
+    "sae": _recipe("sae", "an SAE on 512 truths in 96 dimensions", PlantedConfig(), k=4),
     "transcoder": _recipe(
         "transcoder",
         "transcoders of 3 layers, with 256 truths each that read and write along different directions",

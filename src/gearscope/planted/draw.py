@@ -41,7 +41,8 @@ def draw_codes(truth: Truth, n_tokens: int, draw: torch.Generator) -> Float[Tens
     strength = (torch.randn(fires.shape, generator=draw) * spread - spread**2 / 2).exp_() * truth.magnitudes
     codes = torch.where(fires, strength, 0.0)
     for cause, effect in zip(*truth.hops, strict=True):
-        codes[:, effect] = codes[:, cause]
+        alone = codes[:, effect] if truth.config.effects_alone else 0.0
+        codes[:, effect] = torch.where(fires[:, cause], codes[:, cause], alone)
     return codes
 
 

@@ -4,7 +4,7 @@ What B writes into its layer's MLP output, along its direction w, can come from 
 hop is kept) or from dictionaries of earlier layers, which know A already (the hop is collapsed into one step). With
 f(t) what some dictionaries write along w on token t,
 
-    Δ f = mean of f where the chain fires − mean of f where it does not
+    Δ f = mean of f where A fires, and so B − mean of f where neither fires
     kept = Σ Δ f_own / Σ (Δ f_own + Δ f_earlier)           written = Σ (Δ f_own + Δ f_earlier) / Σ Δ a_B
 
 over chains. Per-layer transcoders keep every hop, by construction; a cross-layer transcoder need not, and sparsity
@@ -37,21 +37,21 @@ class HopSums:
     """Sums over tokens, of which some fire each chain."""
 
     def __init__(self, truth: Truth, dictionaries: DictionarySet) -> None:
-        self._set, self._effects = dictionaries, truth.hops.second
+        self._set = dictionaries
+        self._causes, self._effects = truth.hops
         layers = truth.layers[self._effects].tolist()
         self._places = [truth.place(f"blocks.{layer}.mlp_out") for layer in layers]
         self._sites = [f"blocks.{layer}.mlp_out" for layer in layers]
         self._layers = layers
         self._w = truth.directions[self._effects, self._places]
-        shape = (3, 2, len(layers))  # own, earlier, true; where the chain does not fire, where it does
+        shape = (3, 2, len(layers))  # own, earlier, true; where neither fires, where both do
         self._sums = torch.zeros(shape, dtype=torch.float64)
         self._tokens = torch.zeros(shape[1:], dtype=torch.float64)
 
     def add(self, truths: Float[Tensor, "P U"], codes: list[Codes]) -> None:
         """Some tokens: activations of all truths, and the codes of each dictionary."""
         active = truths[:, self._effects]
-        fires = (active > 0).double()
-        split = torch.stack([1 - fires, fires])
+        split = torch.stack([active == 0, truths[:, self._causes] > 0]).double()
         self._tokens += split.sum(1)
         self._sums[2] += (split * active).sum(1)
         for dictionary, found in zip(self._set.dictionaries, codes, strict=True):
