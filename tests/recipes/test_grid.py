@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from gearscope.errors import ArtifactError, ConfigError
-from gearscope.recipes.config import parse_grid, with_settings
+from gearscope.recipes.config import parse_grid
 from gearscope.recipes.grid import CSV, FIGURES, PNG, grid_of, name_of, train_grid
 from gearscope.recipes.metrics import tensorboard
 from gearscope.recipes.train import train_recipe
@@ -39,7 +39,7 @@ def test_every_point_is_trained_once(untrained, texts, tmp_path):
     assert all(float(cell[name]) == row[name] for cell, row in zip(table, rows, strict=True) for name in FIGURES)
     assert rows[2]["l0"] > rows[0]["l0"]
     assert (tmp_path / "grid" / PNG).read_bytes()[:4] == b"\x89PNG"
-    other = with_settings(base, {"n_features": 40})
+    other = base.changed({"n_features": 40})
     with pytest.raises(ArtifactError, match="should be made with these settings"):
         train_grid(other, points, tmp_path / "grid")
 

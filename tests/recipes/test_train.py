@@ -16,7 +16,7 @@ from gearscope.errors import ArtifactError, ConfigError, ModelError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
 from gearscope.recipes.again import measure_again
-from gearscope.recipes.config import RECIPES, with_settings
+from gearscope.recipes.config import RECIPES
 from gearscope.recipes.harvest import harvest
 from gearscope.recipes.train import train_recipe
 from gearscope.workbench import Workbench
@@ -35,7 +35,7 @@ SMALL = {
 
 
 def recipe(kind: str, untrained, corpus, **changes):
-    return with_settings(RECIPES[kind], SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
+    return RECIPES[kind].changed(SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
 
 
 @pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt", "crosscoder"])
@@ -72,7 +72,7 @@ def test_stored_activations_give_the_same_dictionaries_as_live_ones(untrained, t
         assert live.keys() == stored.keys()
         assert all(torch.equal(live[key], stored[key]) for key in live)
     with pytest.raises(ConfigError, match="activations of this corpus were expected"):
-        train_recipe(with_settings(chosen, {"context": 20}), tmp_path / "x", activations=tmp_path / "acts")
+        train_recipe(chosen.changed({"context": 20}), tmp_path / "x", activations=tmp_path / "acts")
     with pytest.raises(ConfigError, match=r"no blocks\.0\.resid_post"):
         train_recipe(recipe("sae", untrained, texts), tmp_path / "x", activations=tmp_path / "acts")
 
@@ -88,7 +88,7 @@ def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
         raise KilledError
 
     with pytest.raises(KilledError):
-        train_recipe(with_settings(chosen, {"checkpoint_every": 3}), tmp_path / "killed", progress=kill)
+        train_recipe(chosen.changed({"checkpoint_every": 3}), tmp_path / "killed", progress=kill)
     assert (tmp_path / "killed.run" / CHECKPOINT).is_file()
     assert not (tmp_path / "killed").exists()
     train_recipe(chosen, tmp_path / "killed", resume=True)
@@ -110,7 +110,7 @@ def test_what_is_in_the_way_is_refused_before_the_work(untrained, texts, tmp_pat
     with pytest.raises(ArtifactError, match="a new folder was expected"):
         train_recipe(recipe("clt", untrained, texts), tmp_path / "made")
     with pytest.raises(ConfigError, match=f"a corpus for {untrained} was expected"):
-        train_recipe(with_settings(RECIPES["clt"], {"model": str(untrained)}), tmp_path / "other")
+        train_recipe(RECIPES["clt"].changed({"model": str(untrained)}), tmp_path / "other")
     with pytest.raises(ConfigError, match="a corpus for"):
         measure_again("neurons", str(untrained), None, tokens=10)
 

@@ -12,7 +12,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.progress import status_line, training_lines
 from gearscope.evaluation.report import DictionaryReport
-from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings, with_settings
+from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings
 
 if TYPE_CHECKING:
     from gearscope.dictionaries.training.train import Progress
@@ -154,7 +154,7 @@ def chosen_recipe(
     changes |= {name: value for name, value in {"model": model, "corpus": corpus}.items() if value is not None}
     if seed is not None:
         changes |= {"seed": seed, "shuffle_seed": seed}
-    return with_settings(open_recipe(name), changes)
+    return open_recipe(name).changed(changes)
 
 
 def dictionary(

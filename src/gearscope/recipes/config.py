@@ -12,7 +12,6 @@ A TOML file holds the same settings by name, and may begin from a recipe:
     tokens = 20_000_000
 """
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -92,7 +91,7 @@ def open_recipe(name: str) -> Recipe:
     if start is None and "kind" not in settings:
         raise ConfigError(f"{path} should name a recipe to begin from, or a kind", found="neither")
     base = Recipe(about=str(path), training=TrainingConfig(kind=_kind(settings))) if start is None else _named(start)
-    return with_settings(base, settings)
+    return base.changed(settings)
 
 
 def _named(start: Any) -> Recipe:
@@ -103,22 +102,6 @@ def _named(start: Any) -> Recipe:
 
 def _kind(settings: Mapping[str, Any]) -> Any:
     return TrainingConfig.of(kind=settings["kind"]).kind
-
-
-def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """A recipe with some settings changed, each by its own name. Raises ConfigError with every problem at once."""
-    fields = {"training": set(TrainingConfig.model_fields), "reading": set(ReadingConfig.model_fields)}
-    top = {"about", "model", "corpus"}
-    known = sorted(top | fields["training"] | fields["reading"])
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ConfigError(f"settings of a recipe were expected ({', '.join(known)})", found=", ".join(unknown))
-    parts = {}
-    for part, names in fields.items():
-        changes = {name: value for name, value in settings.items() if name in names}
-        parts[part] = getattr(recipe, part).model_dump(mode="json") | changes
-    whole = recipe.model_dump(mode="json") | {n: v for n, v in settings.items() if n in top} | parts
-    return Recipe.from_json(json.dumps(whole))
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

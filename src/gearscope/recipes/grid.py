@@ -23,7 +23,7 @@ from gearscope.dictionaries.training.checkpoint import CHECKPOINT
 from gearscope.dictionaries.training.train import Report
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.report import DictionaryReport
-from gearscope.recipes.config import Recipe, with_settings
+from gearscope.recipes.config import Recipe
 from gearscope.recipes.train import PLAIN, Opening, train_recipe
 
 CSV, PNG = "frontier.csv", "frontier.png"
@@ -50,7 +50,7 @@ def train_grid(
 
     Raises ConfigError for a wrong setting before anything is trained, and what training raises.
     """
-    recipes = [with_settings(recipe, point) for point in points]
+    recipes = [recipe.changed(point) for point in points]
     rows: list[Row] = []
     for number, (point, chosen) in enumerate(zip(points, recipes, strict=True)):
         folder = out / name_of(point)
