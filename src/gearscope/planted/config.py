@@ -123,7 +123,7 @@ class PlantedRecipe(Config):
 def _recipe(kind: Kind, about: str, world: PlantedConfig, *, k: int) -> PlantedRecipe:
     training = TrainingConfig(
         kind=kind,
-        n_features=world.n_truths,
+        n_features=world.n_truths * (world.n_layers if kind == "crosscoder" else 1),
         k=k,
         tokens=1_000_000,
         batch_tokens=1024,
@@ -152,6 +152,12 @@ PLANTED: dict[str, PlantedRecipe] = {
         "a cross-layer transcoder on truths that write to later layers too, some of them causing others",
         _MLPS.changed({"reach": 2, "hops": 16}),
         k=3,
+    ),
+    "crosscoder": _recipe(
+        "crosscoder",
+        "a crosscoder over the stream behind 3 layers, with 256 truths that appear at each and then turn",
+        PlantedConfig(n_layers=3, n_truths=256, d_model=64, trees=16, commonest=0.2, drift=0.2),
+        k=9,
     ),
 }
 """Runs by name."""

@@ -2,7 +2,7 @@
 
     done = train_recipe(recipe, Path("out"))                    the folder `out`; the run stays in `out.run`
     done = train_recipe(recipe, Path("out"), resume=True)       goes on after a kill
-    torchrun --nproc-per-node 4 --no-python gearscope train ...    four processes share the features; the first one writes
+    torchrun --nproc-per-node 4 --no-python gearscope train ...     four processes share the features; one writes
     done = train_recipe(recipe, Path("out"), activations=Path("acts"))     reads what `harvest.py` has stored
 
 What is written acts on raw activations, carries the statistics of its features, and says in its manifest under
