@@ -117,9 +117,10 @@ def train(
         while state.steps_done < config.steps:
             late.add(_step(config, layout, state, source, shards), state)
             if _is_due(state.steps_done, LOG_EVERY, config):
-                log.append(late.entry(config, state))
+                at = late.progress(config, state)  # every process: it sums over all of them
+                log.append(entry(config, at, state.steps_done))
                 if progress is not None:
-                    progress(late.progress(config, state))
+                    progress(at)
                 late = _Late(layout, shards)
             if _is_due(state.steps_done, config.checkpoint_every, config):
                 _save(folder, state, shards, place=source.place(), run=run)
@@ -272,7 +273,7 @@ class _Late:
             dead=self.shards.total(float((silent > config.dead_after).double().mean())) / self.shards.count,
         )
 
-    def entry(self, config: TrainingConfig, state: State) -> dict[str, object]:
-        """For the log."""
-        rate = learning_rate(config, state.steps_done - 1)
-        return {"step": state.steps_done, "learning_rate": rate, **self.progress(config, state)._asdict()}
+
+def entry(config: TrainingConfig, at: Progress, steps_done: int) -> dict[str, object]:
+    """A line of the log."""
+    return {"step": steps_done, "learning_rate": learning_rate(config, steps_done - 1), **at._asdict()}
