@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
+import gearscope.cli.planted as planted_commands
 import gearscope.cli.trace as trace_commands
 import gearscope.cli.train as train_commands
 from gearscope.artifact import package_versions
@@ -31,7 +32,9 @@ app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
+app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(train_commands.dictionary)
+app.command("planted")(planted_commands.planted)
 app.add_typer(organism_commands.app, name="organism")
 
 
