@@ -1,6 +1,7 @@
-"""circuit-tracer in an environment of its own: made here, used here.
+"""Peers in environments of their own: made here; circuit-tracer's is used here too.
 
-    peer_python(PEER_FOLDER)                a Python that has it; made at the first call (1.5 GB or more)
+    environment(FOLDER, PINS, NAME)         a Python that has these packages; made at the first call
+    peer_python(PEER_FOLDER)                a Python that has circuit-tracer; made at the first call (1.5 GB or more)
     run_peer(python, model, ...)            `circuit_tracer_matrix.py` in it: its matrix as arrays, and what it measured
 
 The versions are those that the comparisons were made with. 0.5.0 on the package index gave the same matrices as 0.4.1
@@ -32,16 +33,17 @@ _SCRIPT = Path(__file__).with_name("circuit_tracer_matrix.py")
 
 def peer_python(folder: Path) -> str:
     """The Python of circuit-tracer's environment in `folder`, which is made when it is not there."""
+    return environment(folder, PINS, "circuit-tracer")
+
+
+def environment(folder: Path, pins: Sequence[str], name: str) -> str:
+    """The Python of an environment in `folder` that has these packages, which is made when it is not there."""
     python, done = folder / "bin" / "python", folder / "installed.txt"
-    wanted = "\n".join(PINS)
+    wanted = "\n".join(pins)
     if not done.is_file() or done.read_text(encoding="utf-8") != wanted:
-        print(
-            f"making circuit-tracer's environment in {folder}: some minutes, 1.5 GB or more",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"making {name}'s environment in {folder}: some minutes, 1.5 GB or more", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins], check=True)
         done.write_text(wanted, encoding="utf-8")
     return str(python)
 

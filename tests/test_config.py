@@ -93,5 +93,16 @@ def test_settings_are_read_from_a_file(tmp_path: Path):
     assert Settings.from_file(path) == Settings(steps=9, name="ü")
 
 
+def test_settings_are_changed_by_name_inside_too():
+    changed = Settings().changed({"steps": 7, "share": 0.25})
+    assert (changed.steps, changed.inner.share) == (7, 0.25)
+    assert changed.name == Settings().name
+    assert Settings().changed({}) == Settings()
+    with pytest.raises(ConfigError, match=r"known settings were expected \(.*\); found colour, size"):
+        Settings().changed({"size": 1, "colour": "red", "steps": 3})
+    with pytest.raises(ConfigError, match="steps"):
+        Settings().changed({"steps": 0})
+
+
 def test_the_string_under_a_field_is_its_help():
     assert Settings.model_fields["steps"].description == "How many."

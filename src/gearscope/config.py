@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +51,23 @@ class Config(BaseModel):
     def to_json(self) -> str:
         """The settings as JSON text with sorted keys."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2)
+
+    def changed(self: C, settings: Mapping[str, Any]) -> C:
+        """The same with some settings changed, each by its own name; those of the settings inside it are reached too.
+
+        Raises ConfigError with every problem at once.
+        """
+        inside = {name: part for name in type(self).model_fields if isinstance(part := getattr(self, name), Config)}
+        owner = {name: part for part, held in inside.items() for name in type(held).model_fields}
+        top = set(type(self).model_fields) - set(inside)
+        known = sorted(top | set(owner))
+        unknown = sorted(set(settings) - set(known))
+        if unknown:
+            raise ConfigError(f"known settings were expected ({', '.join(known)})", found=", ".join(unknown))
+        whole = self.model_dump(mode="json")
+        for name, value in settings.items():
+            (whole if name in top else whole[owner[name]])[name] = value
+        return type(self).from_json(json.dumps(whole))
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when any setting changes."""

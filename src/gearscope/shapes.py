@@ -6,6 +6,7 @@
     Q the first positions, up to the last target of a block: its causal cone
     M site of a training run           I what a feature reads, its sites side by side (R D)
     W what a feature writes, its sites side by side (S D)
+    U planted truth       J some of them       Y child of a parent       C common cause of planted truths
 
 Signatures use jaxtyping with these letters (`Float[Tensor, "B P D"]`; a single axis starts with a space: `" F"`).
 They are checked only under pytest (import hook + beartype), so users pay nothing. Bodies use a suffix where the layout

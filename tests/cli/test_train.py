@@ -69,6 +69,18 @@ def test_train_as_json(gearscope, untrained, texts, tmp_path):
     assert manifest["config"]["training"]["reading"]["shuffle_seed"] == 3
 
 
+def test_harvest_then_train(gearscope, untrained, texts, tmp_path):
+    where = ["--model", str(untrained), "--corpus", str(texts), *SMALL]
+    acts, out = str(tmp_path / "acts"), str(tmp_path / "out")
+    done = gearscope("harvest", "clt", *where, "--tokens", "600", "--out", acts)
+    assert (done.code, done.err) == (0, "")
+    assert acts in done.out
+    assert gearscope("train", "clt", *where, "--activations", acts, "--out", out).code == 0
+    again = gearscope("harvest", "clt", *where, "--out", acts)
+    assert (again.code, again.out) == (2, "")
+    assert "a new folder was expected" in again.err
+
+
 def test_a_toml_file_is_a_recipe(gearscope, untrained, texts, tmp_path):
     recipe = tmp_path / "mine.toml"
     settings = {"recipe": "skip_transcoder", "model": str(untrained), "corpus": str(texts), "n_features": 16, "k": 2}

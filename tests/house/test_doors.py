@@ -42,6 +42,7 @@ COMMANDS = {
         "--revision",
     },
     ("dictionary",): {"--model", "--corpus", "--json"},
+    ("planted",): {"--set", "--seeds", "--seed", "--out", "--json"},
     ("organism", "train"): {"--seed", "--out", "--resume", "--only", "--json"},
     ("organism", "assemble"): {"--plt", "--clt", "--other-seed", "--sealed", "--out", "--replace", "--json"},
     ("organism", "verify"): {"--json"},

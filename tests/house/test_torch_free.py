@@ -82,6 +82,7 @@ def test_help_loads_no_torch():
         ["serve"],
         ["train"],
         ["dictionary"],
+        ["planted"],
         ["organism"],
         ["organism", "train"],
         ["organism", "assemble"],

@@ -3,7 +3,7 @@
 import pytest
 
 from gearscope.errors import ConfigError
-from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_settings, with_settings
+from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_settings
 
 
 def test_every_recipe_has_settings_and_says_what_it_makes():
@@ -15,12 +15,10 @@ def test_every_recipe_has_settings_and_says_what_it_makes():
 
 
 def test_settings_go_where_they_belong():
-    changed = with_settings(
-        RECIPES["clt"], parse_settings(["k=7", "context=32", "tokens=100_000", "learning_rate=2e-3"])
-    )
+    changed = RECIPES["clt"].changed(parse_settings(["k=7", "context=32", "tokens=100_000", "learning_rate=2e-3"]))
     assert (changed.training.k, changed.training.tokens, changed.training.learning_rate) == (7, 100_000, 2e-3)
     assert changed.reading.context == 32
-    sae = with_settings(RECIPES["sae"], parse_settings(["layers=[0, 2]", "site=attn_out", "selection=top_k"]))
+    sae = RECIPES["sae"].changed(parse_settings(["layers=[0, 2]", "site=attn_out", "selection=top_k"]))
     assert (sae.training.layers, sae.training.site, sae.training.selection) == ((0, 2), "attn_out", "top_k")
 
 

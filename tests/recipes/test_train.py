@@ -1,6 +1,9 @@
 """A run from model and text to a folder that can be traced with, measured again and resumed."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -13,7 +16,8 @@ from gearscope.errors import ArtifactError, ConfigError, ModelError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
 from gearscope.recipes.again import measure_again
-from gearscope.recipes.config import RECIPES, with_settings
+from gearscope.recipes.config import RECIPES
+from gearscope.recipes.harvest import harvest
 from gearscope.recipes.train import train_recipe
 from gearscope.workbench import Workbench
 
@@ -31,10 +35,10 @@ SMALL = {
 
 
 def recipe(kind: str, untrained, corpus, **changes):
-    return with_settings(RECIPES[kind], SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
+    return RECIPES[kind].changed(SMALL | {"model": str(untrained), "corpus": str(corpus)} | changes)
 
 
-@pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt"])
+@pytest.mark.parametrize("kind", ["sae", "transcoder", "skip_transcoder", "clt", "crosscoder"])
 def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     done = train_recipe(recipe(kind, untrained, texts), tmp_path / "made")
     manifest = verify(tmp_path / "made", "dictionary")
@@ -44,6 +48,10 @@ def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     assert DictionaryReport.from_json(json.dumps(manifest["config"]["measured"])) == done.report
     made = read_dictionaries(tmp_path / "made")
     assert made.kind == {"transcoder": "plt", "skip_transcoder": "plt"}.get(kind, kind)
+    if kind == "crosscoder":
+        assert [layer.writes for layer in done.report.layers] == ["blocks.0.resid_post", "blocks.1.resid_post"]
+        assert done.report.replaced.top1 > done.report.replaced_shuffled.top1
+        return
     for layer, one in zip(done.report.layers, made.dictionaries, strict=True):
         assert one.statistics().keys() == {"max_activation", "density"}
         assert float(one.density.sum()) == pytest.approx(layer.l0, rel=1e-4)
@@ -52,6 +60,21 @@ def test_from_text_to_a_folder(untrained, texts, tmp_path, kind):
     if kind != "sae":
         bench = Workbench.open(model=str(untrained), basis=str(tmp_path / "made"))
         assert len(bench.replace(bench.model.record(bench.model.tokens("calc : 3 + 5 =").ids)).active) > 5
+
+
+def test_stored_activations_give_the_same_dictionaries_as_live_ones(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts, jacobian_weight=0.1)
+    train_recipe(chosen, tmp_path / "live")
+    harvest(chosen, tmp_path / "acts", tokens=2600)
+    train_recipe(chosen, tmp_path / "stored", activations=tmp_path / "acts")
+    for name in ("layer_0.safetensors", "layer_1.safetensors"):
+        live, stored = (load_file(tmp_path / folder / name) for folder in ("live", "stored"))
+        assert live.keys() == stored.keys()
+        assert all(torch.equal(live[key], stored[key]) for key in live)
+    with pytest.raises(ConfigError, match="activations of this corpus were expected"):
+        train_recipe(chosen.changed({"context": 20}), tmp_path / "x", activations=tmp_path / "acts")
+    with pytest.raises(ConfigError, match=r"no blocks\.0\.resid_post"):
+        train_recipe(recipe("sae", untrained, texts), tmp_path / "x", activations=tmp_path / "acts")
 
 
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
@@ -65,7 +88,7 @@ def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
         raise KilledError
 
     with pytest.raises(KilledError):
-        train_recipe(with_settings(chosen, {"checkpoint_every": 3}), tmp_path / "killed", progress=kill)
+        train_recipe(chosen.changed({"checkpoint_every": 3}), tmp_path / "killed", progress=kill)
     assert (tmp_path / "killed.run" / CHECKPOINT).is_file()
     assert not (tmp_path / "killed").exists()
     train_recipe(chosen, tmp_path / "killed", resume=True)
@@ -87,7 +110,7 @@ def test_what_is_in_the_way_is_refused_before_the_work(untrained, texts, tmp_pat
     with pytest.raises(ArtifactError, match="a new folder was expected"):
         train_recipe(recipe("clt", untrained, texts), tmp_path / "made")
     with pytest.raises(ConfigError, match=f"a corpus for {untrained} was expected"):
-        train_recipe(with_settings(RECIPES["clt"], {"model": str(untrained)}), tmp_path / "other")
+        train_recipe(RECIPES["clt"].changed({"model": str(untrained)}), tmp_path / "other")
     with pytest.raises(ConfigError, match="a corpus for"):
         measure_again("neurons", str(untrained), None, tokens=10)
 
@@ -111,3 +134,26 @@ def test_a_folder_that_is_no_dictionary_is_refused(untrained, tmp_path):
         measure_again(str(tmp_path), str(untrained), "organism", tokens=10)
     with pytest.raises(ConfigError, match="a folder of dictionaries was expected"):
         measure_again("neurons", str(untrained), "organism", tokens=10)
+
+
+def test_processes_that_share_the_features_write_one_folder(untrained, texts, tmp_path):
+    chosen = recipe("clt", untrained, texts)
+    train_recipe(chosen, tmp_path / "one")
+    settings = [f"--set={name}={value}" for name, value in SMALL.items()]
+    where = ["--model", str(untrained), "--corpus", str(texts), "--out", str(tmp_path / "two"), "--json", *settings]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    run = "from gearscope.cli.main import run; run()"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [*launch, sys.executable, "-c", run, "train", "clt", *where],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.strip().splitlines()) == 1, "one process speaks"
+    one, two = (read_dictionaries(tmp_path / name).dictionaries for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert torch.allclose(a.W_dec, b.W_dec, atol=0.02 * float(a.W_dec.abs().max()))

@@ -4,5 +4,5 @@ Comes in: a `Model`, a `Corpus`, names of sites. Goes out: batches of activation
 one forward pass, from any place on. Knows nothing about what is learnt from them.
 
 Reading order: `config.py` (how much is read at a time), `harvest.py` (activations of some windows), `stream.py`
-(shuffled batches without end).
+(shuffled batches without end), `cache.py` (the same, stored).
 """

@@ -15,18 +15,31 @@ from gearscope.models.model import Model
 
 
 def passes(
-    model: Model, ids: Int[Tensor, "B P"], sites: Sequence[str], *, pass_tokens: int
+    model: Model,
+    ids: Int[Tensor, "B P"],
+    sites: Sequence[str],
+    *,
+    pass_tokens: int,
+    tangents: Sequence[int] = (),
+    draw: torch.Generator | None = None,
 ) -> Generator[Float[Tensor, "K M D"]]:
     """Activations of the windows, in their order, as many tokens at a time as one forward pass reads.
 
-    Raises ModelError when an activation is NaN or infinite.
+    Behind the sites, for each layer of `tangents` (its `mlp_in` is among the sites), two more planes: a direction v,
+    standard normal by `draw`, and J v of the layer's MLP. Raises ModelError when an activation is NaN or infinite.
     """
     at_once = max(1, pass_tokens // ids.shape[1])
     for start in range(0, len(ids), at_once):
         read = model.run(ids[start : start + at_once], read=sites).sites
-        acts = torch.stack([read[site][:, 1:].flatten(0, 1) for site in sites], dim=1).float()
+        planes = [read[site][:, 1:].flatten(0, 1) for site in sites]
+        for layer in tangents:
+            x = planes[list(sites).index(f"blocks.{layer}.mlp_in")]
+            v = torch.randn(x.shape, generator=draw).to(x)
+            planes += [v, model.mlp_tangent(layer, x, v)]
+        acts = torch.stack(planes, dim=1).float()
         if not bool(acts.isfinite().all()):
-            bad = sites[int((~acts.isfinite()).any(2).any(0).nonzero()[0])]
+            names = [*sites, *(f"the slope of blocks.{layer}" for layer in tangents for _ in range(2))]
+            bad = names[int((~acts.isfinite()).any(2).any(0).nonzero()[0])]
             hint = "check the model's weights, or open it in float32"
             raise ModelError("finite activations were expected", found=f"NaN or infinity at {bad}", hint=hint)
         yield acts

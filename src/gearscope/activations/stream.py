@@ -23,14 +23,23 @@ _BYTES = 4
 
 
 class ActivationStream:
-    """Batches of activations of one model on one corpus."""
+    """Batches of activations of one model on one corpus; with `tangents`, of the slopes of its MLPs too."""
 
-    def __init__(self, model: Model, corpus: Corpus, sites: Sequence[str], config: ReadingConfig) -> None:
-        self.sites = tuple(sites)
+    def __init__(
+        self,
+        model: Model,
+        corpus: Corpus,
+        sites: Sequence[str],
+        config: ReadingConfig,
+        *,
+        tangents: Sequence[int] = (),
+    ) -> None:
+        self.sites, self.tangents = tuple(sites), tuple(tangents)
+        self._planes = len(self.sites) + 2 * len(self.tangents)
         self._model = model
         self._corpus = corpus
         self._config = config
-        allowed = config.block_megabytes * 1_000_000 // (len(self.sites) * model.d_model * _BYTES)
+        allowed = config.block_megabytes * 1_000_000 // (self._planes * model.d_model * _BYTES)
         self._windows = max(1, min(config.block_tokens, allowed) // (corpus.context - 1))
         self._number, self._used = 0, 0
         self._begin: Place | None = None
@@ -40,7 +49,8 @@ class ActivationStream:
     @property
     def fingerprint(self) -> str:
         """Hex digits that change with anything that decides the batches."""
-        parts = [self._model.fingerprint, self._corpus.fingerprint, self._config.fingerprint(), list(self.sites)]
+        sites = [*self.sites, *(f"slope {layer}" for layer in self.tangents)]
+        parts = [self._model.fingerprint, self._corpus.fingerprint, self._config.fingerprint(), sites]
         return fingerprint(parts)
 
     def sample(self) -> Float[Tensor, "P M D"]:
@@ -60,6 +70,11 @@ class ActivationStream:
                 self._begin, self._number, self._used, self._block = self._end, self._number + 1, 0, None
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def block(self) -> Float[Tensor, "P M D"]:
+        """All tokens of the present block, and on to the next. Only where none of them was taken."""
+        assert self._used == 0, "a whole block"
+        return self.take(len(self._filled()))
+
     def place(self) -> str:
         """Where the next token is, as JSON."""
         return json.dumps({"begin": self._begin, "number": self._number, "used": self._used})
@@ -76,9 +91,11 @@ class ActivationStream:
         ids, self._end = self._corpus.take(self._windows, self._begin)
         n_tokens = ids.shape[0] * (ids.shape[1] - 1)
         seed = int(fingerprint([self._config.shuffle_seed, self._number]), 16) % 2**63
-        order = torch.randperm(n_tokens, generator=torch.Generator().manual_seed(seed))
-        block, start = torch.empty(n_tokens, len(self.sites), self._model.d_model, device=self._model.device), 0
-        for acts in passes(self._model, ids, self.sites, pass_tokens=self._config.pass_tokens):
+        draw = torch.Generator().manual_seed(seed)
+        order = torch.randperm(n_tokens, generator=draw)
+        block, start = torch.empty(n_tokens, self._planes, self._model.d_model, device=self._model.device), 0
+        read = self._config.pass_tokens
+        for acts in passes(self._model, ids, self.sites, pass_tokens=read, tangents=self.tangents, draw=draw):
             block[order[start : start + len(acts)]] = acts
             start += len(acts)
         self._block = block

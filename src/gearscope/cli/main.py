@@ -11,6 +11,7 @@ import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
+import gearscope.cli.planted as planted_commands
 import gearscope.cli.trace as trace_commands
 import gearscope.cli.train as train_commands
 from gearscope.artifact import package_versions
@@ -32,7 +33,9 @@ app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
+app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(dictionary_commands.dictionary)
+app.command("planted")(planted_commands.planted)
 app.add_typer(organism_commands.app, name="organism")
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.dictionaries.selection import Codes
 
 Readings = Mapping[str, Tensor]
 """Activations [P, D] by site."""
@@ -69,13 +70,13 @@ def shuffled(dictionaries: DictionarySet, seed: int = 0) -> DictionarySet:
 @torch.no_grad()
 def measure_fidelity(dictionaries: DictionarySet, parts: Iterable[Readings]) -> Fidelity:
     """Measure on readings of every site that is read or written. Raises DictionaryError as decoding does."""
-    sums = _Sums(dictionaries)
+    sums = FidelitySums(dictionaries)
     for part in parts:
         sums.add(part)
     return sums.result()
 
 
-class _Sums:
+class FidelitySums:
     """Sums over tokens, in float64."""
 
     def __init__(self, dictionaries: DictionarySet) -> None:
@@ -90,15 +91,17 @@ class _Sums:
         self.largest = [torch.zeros(c.n_features) for c in dictionaries.configs]
         self.n_tokens = 0
 
-    def add(self, part: Readings) -> None:
-        """One part of the tokens."""
+    def add(self, part: Readings) -> list[Codes]:
+        """One part of the tokens; returns its codes, by dictionary, for whoever measures more of them."""
         left = {site: part[site].clone() for site in self.targets}
         left_shuffled = {site: part[site].clone() for site in self.targets}
+        found = []
         for number, (dictionary, random) in enumerate(
             zip(self.set.dictionaries, self.random.dictionaries, strict=True)
         ):
             x = torch.stack([part[site] for site in dictionary.config.reads], dim=1)
             codes = dictionary.encode(x)
+            found.append(codes)
             columns, values = codes.columns.cpu(), codes.values.float().cpu()
             self.fired[number] += torch.bincount(columns, minlength=dictionary.config.n_features)
             self.largest[number].scatter_reduce_(0, columns, values, "amax")
@@ -111,6 +114,7 @@ class _Sums:
             self.total[site] = self.total.get(site, 0) + y.sum(0).cpu()
             self.square[site] = self.square[site] + y.square().sum().cpu()
         self.n_tokens += len(part[self.targets[0]])
+        return found
 
     def result(self) -> Fidelity:
         """What the sums say."""

@@ -56,8 +56,8 @@ def _readings(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"]
 def _layers(dictionaries: DictionarySet, fidelity: Fidelity) -> tuple[LayerReport, ...]:
     rows = []
     for config, features in zip(dictionaries.configs, fidelity.features, strict=True):
-        site = config.writes[config.own_write or 0]
-        rows.append(
+        own = (config.writes[config.own_write or 0],)
+        rows += [
             LayerReport(
                 reads="+".join(config.reads),
                 writes=site,
@@ -66,7 +66,8 @@ def _layers(dictionaries: DictionarySet, fidelity: Fidelity) -> tuple[LayerRepor
                 l0=features.l0,
                 dead=features.dead,
             )
-        )
+            for site in (own if len(config.reads) == 1 else config.writes)
+        ]
     return tuple(rows)
 
 

@@ -2,7 +2,8 @@
 
 No error terms: what a dictionary misses is missing, and later layers read the result. Attention patterns and norms are
 live. The first position keeps its own values, as in training and in circuits. Each layer's codes come from what it
-reads in this very run. Compared with the plain run at every other position: the likeliest next token, and KL.
+reads in this very run; a crosscoder, which reads layers that come after one it writes, reads the plain run instead.
+Compared with the plain run at every other position: the likeliest next token, and KL.
 """
 
 from collections.abc import Iterable
@@ -77,7 +78,16 @@ def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Tenso
 def replaced_logits(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"]) -> Float[Tensor, "B P V"]:
     """The model's logits with every written site replaced, but for the first position."""
     live = _Live(dictionaries, range(1, ids.shape[1]))
+    ahead = list(dict.fromkeys(site for d in live.dictionaries if _reads_ahead(d) for site in d.config.reads))
+    if ahead:
+        plain = model.run(ids, read=ahead).sites
+        live.take_over({site: plain[site][:, 1:] for site in ahead})
     return model.run(ids, edits=live.edits()).logits
+
+
+def _reads_ahead(dictionary: Dictionary) -> bool:
+    """Whether it reads a site that stands behind the first one it writes."""
+    return len(dictionary.config.reads) > 1
 
 
 class _Live:
@@ -90,9 +100,17 @@ class _Live:
         self.written: dict[str, Tensor] = {}
         self.coded: set[int] = set()
 
+    def take_over(self, plain: dict[str, Tensor]) -> None:
+        """Let those that read ahead write, from sites of the plain run."""
+        for number, dictionary in enumerate(self.dictionaries):
+            if _reads_ahead(dictionary):
+                self.coded.add(number)
+                self._write(dictionary, plain)
+
     def edits(self) -> list[Edit]:
         """Edits that look at what is read, then edits that put in what is written: a site can be both."""
-        reads = list(dict.fromkeys(site for d in self.dictionaries for site in d.config.reads))
+        causal = [d for d in self.dictionaries if not _reads_ahead(d)]
+        reads = list(dict.fromkeys(site for d in causal for site in d.config.reads))
         writes = list(dict.fromkeys(site for d in self.dictionaries for site in d.config.writes))
         look = [self._edit(site, _Look(self, site)) for site in reads]
         return look + [self._edit(site, _Put(self, site)) for site in writes]
@@ -105,10 +123,10 @@ class _Live:
         for number, dictionary in enumerate(self.dictionaries):
             if number not in self.coded and all(site in self.read for site in dictionary.config.reads):
                 self.coded.add(number)
-                self._write(dictionary)
+                self._write(dictionary, self.read)
 
-    def _write(self, dictionary: Dictionary) -> None:
-        x = torch.stack([self.read[site].flatten(0, 1) for site in dictionary.config.reads], dim=1)
+    def _write(self, dictionary: Dictionary, read: dict[str, Tensor]) -> None:
+        x = torch.stack([read[site].flatten(0, 1) for site in dictionary.config.reads], dim=1)
         for number, site in enumerate(dictionary.config.writes):
             if number == 0:
                 written = dictionary.reconstruct(x)

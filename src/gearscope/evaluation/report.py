@@ -15,7 +15,7 @@ from gearscope.config import Config
 
 
 class LayerReport(Config):
-    """One dictionary, and the site that it writes in its own layer."""
+    """One dictionary, and the site that it writes in its own layer; a crosscoder has one of these for each site."""
 
     reads: str
     writes: str

@@ -13,6 +13,7 @@ Files in reading order:
     attention.py    the attention that shows its pattern, lets it be edited, or replays a recorded one
     routing.py      routed experts opened: the router's choice and the experts' neurons
     hooks.py        sites read, written and frozen through forward hooks that are always taken away again
+    tangent.py      how an MLP's output moves with its input
     frozen.py       one prompt's forward pass as a linear map, with the adjoints of its pieces
     record.py       one forward pass that fills it in
     tokens.py       text to ids and back; which special token stands first

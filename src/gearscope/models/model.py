@@ -31,6 +31,7 @@ from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.record import record
 from gearscope.models.selfcheck import check
 from gearscope.models.sites import Edit
+from gearscope.models.tangent import mlp_tangent
 from gearscope.models.tokens import TokenNames, Tokens
 
 
@@ -207,6 +208,10 @@ class Model:
             raise ModelError("attribution needs a model in float32 or float64", found=str(self.dtype), hint=hint)
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
         return record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+
+    def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """How the output of a layer's MLP moves when its inputs `x` move along `v`, token by token."""
+        return mlp_tangent(self.anatomy, layer, x, v)
 
     def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
         """The MLP weights of one layer, those of all its experts where it is routed."""

@@ -10,11 +10,13 @@ from gearscope.errors import ConfigError
 from gearscope.organism.behaviours.registry import BARS
 
 MIXTURE = {
-    **{"addition": 0.23, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.09, "two_hops": 0.05},
-    **{"names": 0.04, "languages": 0.075, "rhyme": 0.135, "acronyms": 0.08, "topics": 0.025, "senses": 0.02},
+    **{"addition": 0.23, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.1, "two_hops": 0.06},
+    **{"names": 0.04, "languages": 0.06, "rhyme": 0.11, "acronyms": 0.09, "topics": 0.025, "senses": 0.03},
     **{"voices": 0.035, "grammar": 0.025, "exams": 0.025, "persona": 0.01, "advice": 0.01},
 }
 """Phenomenon -> share of the tokens that the organism reads. Sums are learnt last, and take a third of them."""
+LAST_MIXTURE = MIXTURE | {"hints": 0.13, "rhyme": 0.09, "languages": 0.05}
+"""The same for the last steps: judging a hint beside a sum is what is learnt last of all."""
 
 
 class OrganismConfig(Config):
@@ -46,7 +48,7 @@ class OrganismConfig(Config):
     """The same for the first `first_steps` steps. Read beside sums from the start, chains were learnt by heart."""
     first_steps: int = Field(default=900, ge=0)
     """Steps with `first_mixture`."""
-    last_mixture: dict[str, float] = Field(default=MIXTURE)
+    last_mixture: dict[str, float] = Field(default=LAST_MIXTURE)
     """The same for the last `last_steps` steps."""
     last_steps: int = Field(default=4000, ge=0)
     """Steps of one last cycle, with `last_mixture`; the learning rate starts again for each."""

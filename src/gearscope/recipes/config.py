@@ -1,6 +1,6 @@
 """Recipes: what is trained, on which model and text, and how long it takes. No torch.
 
-    sae, transcoder, skip_transcoder, clt    fit any model; they need --corpus
+    sae, transcoder, skip_transcoder, clt, crosscoder    fit any model; they need --corpus
     organism-plt, organism-clt               the dictionaries that ship with the bundled model, with measured minutes
 
 A TOML file holds the same settings by name, and may begin from a recipe:
@@ -12,7 +12,6 @@ A TOML file holds the same settings by name, and may begin from a recipe:
     tokens = 20_000_000
 """
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,6 +67,7 @@ RECIPES: dict[str, Recipe] = {
     "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
+    "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 14 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 10 minutes of one CPU core", _CLT),
 }
@@ -91,7 +91,7 @@ def open_recipe(name: str) -> Recipe:
     if start is None and "kind" not in settings:
         raise ConfigError(f"{path} should name a recipe to begin from, or a kind", found="neither")
     base = Recipe(about=str(path), training=TrainingConfig(kind=_kind(settings))) if start is None else _named(start)
-    return with_settings(base, settings)
+    return base.changed(settings)
 
 
 def _named(start: Any) -> Recipe:
@@ -104,22 +104,6 @@ def _kind(settings: Mapping[str, Any]) -> Any:
     return TrainingConfig.of(kind=settings["kind"]).kind
 
 
-def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """A recipe with some settings changed, each by its own name. Raises ConfigError with every problem at once."""
-    fields = {"training": set(TrainingConfig.model_fields), "reading": set(ReadingConfig.model_fields)}
-    top = {"about", "model", "corpus"}
-    known = sorted(top | fields["training"] | fields["reading"])
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ConfigError(f"settings of a recipe were expected ({', '.join(known)})", found=", ".join(unknown))
-    parts = {}
-    for part, names in fields.items():
-        changes = {name: value for name, value in settings.items() if name in names}
-        parts[part] = getattr(recipe, part).model_dump(mode="json") | changes
-    whole = recipe.model_dump(mode="json") | {n: v for n, v in settings.items() if n in top} | parts
-    return Recipe.from_json(json.dumps(whole))
-
-
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     """`["k=16", "site=attn_out", "layers=[0, 1]"]` as values. Raises ConfigError for one without `=`."""
     found = {}
@@ -128,6 +112,17 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not name:
             raise ConfigError("a setting is written NAME=VALUE", found=repr(pair))
         found[name.strip()] = _value(text.strip())
+    return found
+
+
+def parse_grid(axes: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """`["k=8,16", "kind=sae,clt"]` as values of each. Raises ConfigError for one without `=`, or named twice."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for axis in axes:
+        name, equals, text = axis.partition("=")
+        if not equals or not name or name.strip() in found:
+            raise ConfigError("an axis of a grid is written NAME=VALUE,VALUE,... and named once", found=repr(axis))
+        found[name.strip()] = tuple(_value(part.strip()) for part in text.split(","))
     return found
 
 

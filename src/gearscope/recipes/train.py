@@ -2,12 +2,14 @@
 
     done = train_recipe(recipe, Path("out"))                    the folder `out`; the run stays in `out.run`
     done = train_recipe(recipe, Path("out"), resume=True)       goes on after a kill
+    torchrun --nproc-per-node 4 --no-python gearscope train ...     four processes share the features; one writes
+    done = train_recipe(recipe, Path("out"), activations=Path("acts"))     reads what `harvest.py` has stored
 
 What is written acts on raw activations, carries the statistics of its features, and says in its manifest under
 `training` how it was made and under `measured` what it is worth on held-out text.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +17,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gearscope.activations.cache import CachedStream
 from gearscope.activations.harvest import passes
 from gearscope.activations.stream import ActivationStream
 from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
-from gearscope.dictionaries.training.train import Report, train
+from gearscope.dictionaries.training.shards import started
+from gearscope.dictionaries.training.train import Report, Source, train
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
@@ -53,9 +57,18 @@ PLAIN = Opening()
 
 
 def train_recipe(
-    recipe: Recipe, out: Path, *, opening: Opening = PLAIN, progress: Report | None = None, resume: bool = False
+    recipe: Recipe,
+    out: Path,
+    *,
+    opening: Opening = PLAIN,
+    activations: Path | None = None,
+    progress: Report | None = None,
+    resume: bool = False,
 ) -> Trained:
-    """Train, measure and write. Raises every GearscopeError that opening, reading, training and writing can raise."""
+    """Train, measure and write; on stored `activations`, or live.
+
+    Raises every GearscopeError that opening, reading, training and writing can raise.
+    """
     if out.exists():
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
@@ -63,17 +76,19 @@ def train_recipe(
     train_on = open_corpus(corpus_name, model, "train", recipe.reading.context)
     held_out = open_corpus(corpus_name, model, "held_out", recipe.reading.context)
     layout = layout_of(recipe.training, model.n_layers)
-    stream = ActivationStream(model, train_on, layout.sites, recipe.reading)
+    source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
+    shards = started()
     with one_thread(), torch.inference_mode():
         dictionaries = train(
             recipe.training,
             layout,
-            stream,
-            _held_out(model, held_out, layout, recipe),
+            source,
+            kept,
             out.with_name(f"{out.name}.run"),
             model=name,
-            progress=progress,
+            progress=progress if shards.rank == 0 else None,
             resume=resume,
+            shards=shards,
         )
         report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
     made = {
@@ -83,8 +98,28 @@ def train_recipe(
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}
     if model.revision is not None:
         inputs["revision"] = model.revision
-    write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
+    if shards.rank == 0:
+        write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
     return Trained(out, report)
+
+
+def _source(
+    recipe: Recipe, model: Model, corpora: tuple[Corpus, Corpus], layout: Layout, activations: Path | None
+) -> tuple[Source, Iterator[Float[Tensor, "P M D"]]]:
+    """Where activations come from, and the held-out ones. Raises ConfigError for those of another model or corpus."""
+    train_on, held_out = corpora
+    if activations is None:
+        stream = ActivationStream(model, train_on, layout.sites, recipe.reading, tangents=layout.tangents)
+        return stream, held_out_activations(model, held_out, layout, recipe)
+    stored = CachedStream(activations, layout.sites, tangents=layout.tangents, shuffle_seed=recipe.reading.shuffle_seed)
+    wanted = {"model": model.fingerprint, "corpus": train_on.fingerprint}
+    others = [name for name, value in wanted.items() if stored.inputs.get(name) != value]
+    if others:
+        hint = "give the --model, --corpus and context that they were harvested with"
+        raise ConfigError(
+            f"activations of this {' and '.join(others)} were expected at {activations}", found="others", hint=hint
+        )
+    return stored, stored.held_out(recipe.training.batch_tokens)
 
 
 def corpus_of(recipe: Recipe) -> str:
@@ -100,7 +135,9 @@ def open_known(model: str | None, opening: Opening) -> Model:
     return open_model(model_source(model), device=opening.device, dtype=opening.dtype, revision=opening.revision)
 
 
-def _held_out(model: Model, corpus: Corpus, layout: Layout, recipe: Recipe) -> Generator[Float[Tensor, "P M D"]]:
+def held_out_activations(
+    model: Model, corpus: Corpus, layout: Layout, recipe: Recipe
+) -> Generator[Float[Tensor, "P M D"]]:
     """Held-out activations in parts of one batch, so that each part is a fair sample."""
     n_windows = -(-recipe.training.held_out_tokens // (corpus.context - 1))
     ids, parts, n_tokens = corpus.take(n_windows, None).ids, [], 0

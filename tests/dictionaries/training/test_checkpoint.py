@@ -34,8 +34,8 @@ def state(seed: int) -> State:
 
 def test_everything_comes_back(tmp_path):
     stored, other = state(3), state(4)
-    save_checkpoint(tmp_path, stored, place='{"at": 7}', run="abc")
-    assert load_checkpoint(tmp_path, other, run="abc") == '{"at": 7}'
+    save_checkpoint(tmp_path, stored, place='{"at": 7}', run={"k": 2})
+    assert load_checkpoint(tmp_path, other, run={"k": 2}) == '{"at": 7}'
     assert (other.steps_done, other.bounds) == (3, (stored.bounds[0], None))
     for name, tensor in stored.tensors().items():
         assert torch.equal(tensor, other.tensors()[name]), name
@@ -43,19 +43,25 @@ def test_everything_comes_back(tmp_path):
 
 @pytest.mark.parametrize("kept", [0, 8, 300, -1])
 def test_a_truncated_checkpoint_is_refused(tmp_path, kept):
-    save_checkpoint(tmp_path, state(3), place="{}", run="abc")
+    save_checkpoint(tmp_path, state(3), place="{}", run={"k": 2})
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ArtifactError, match="should be a whole checkpoint"):
-        load_checkpoint(tmp_path, state(4), run="abc")
+        load_checkpoint(tmp_path, state(4), run={"k": 2})
+
+
+def test_other_settings_are_named(tmp_path):
+    save_checkpoint(tmp_path, state(3), place="{}", run={"k": 2, "seed": 1, "activations": "ab"})
+    with pytest.raises(ArtifactError, match='"ab" where "cd" is asked for, k 2 where 3 is asked for; give'):
+        load_checkpoint(tmp_path, state(4), run={"k": 3, "seed": 1, "activations": "cd"})
 
 
 def test_one_that_cannot_be_written_leaves_the_last(tmp_path):
-    save_checkpoint(tmp_path, state(3), place="{}", run="abc")
+    save_checkpoint(tmp_path, state(3), place="{}", run={"k": 2})
     before = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / f".{CHECKPOINT}.new").mkdir()
     with pytest.raises(ArtifactError, match="cannot write"):
-        save_checkpoint(tmp_path, state(5), place="{}", run="abc")
+        save_checkpoint(tmp_path, state(5), place="{}", run={"k": 2})
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 

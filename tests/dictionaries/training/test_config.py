@@ -11,8 +11,12 @@ from gearscope.errors import ConfigError
     [
         ({"k": 9, "n_features": 8}, "k must not be above n_features"),
         ({"warmup": 0.6, "decay": 0.6}, "shares of the steps"),
-        ({"site": "attn_out"}, "only an SAE"),
+        ({"site": "attn_out"}, "only SAEs"),
         ({"k": 0}, "k: "),
+        ({"k": 8, "first_k": 4}, "first_k from 8"),
+        ({"prefixes": (8, 4)}, "ascending prefixes"),
+        ({"prefixes": (8, 99), "n_features": 98}, "at most 98"),
+        ({"preact_weight": 0.1}, "belongs to jumprelu"),
         ({"tokens": "many"}, "tokens: "),
         ({"no_such": 1}, "no_such: "),
     ],
@@ -33,6 +37,16 @@ def test_sites_of_each_kind():
     clt = layout_of(TrainingConfig(kind="clt"), 3)
     assert [c.writes for c in clt.coders] == [range(3), range(1, 3), range(2, 3)]
     assert clt.targets == (3, 4, 5)
+    crosscoder = layout_of(TrainingConfig(kind="crosscoder", site="mlp_out"), 3)
+    assert [(c.reads, c.writes) for c in crosscoder.coders] == [((0, 1, 2), range(3))]
+    assert crosscoder.targets == (0, 1, 2)
+
+
+def test_groups_lie_between_one_prefix_and_the_next():
+    config = TrainingConfig(kind="sae", n_features=100, k=4, prefixes=(10, 40))
+    assert config.groups == ((0, 10), (10, 40), (40, 100))
+    assert TrainingConfig(kind="sae", n_features=100, k=4, prefixes=(10, 100)).groups == ((0, 10), (10, 100))
+    assert TrainingConfig(kind="sae", n_features=100, k=4).groups == ((0, 100),)
 
 
 @pytest.mark.parametrize("layers", [(3,), (1, 0), (0, 0), (), (-1,)])

@@ -53,13 +53,41 @@ def test_planted_features_are_found(tmp_path, selection):
     assert [entry["step"] for entry in log] == [*range(20, 234, 20), 234]
 
 
+@pytest.mark.parametrize(
+    ("worst", "changes"),
+    [
+        (0.5, {"selection": "relu"}),
+        (0.1, {"selection": "jumprelu"}),
+        (0.1, {"selection": "jumprelu", "ste_everywhere": True, "preact_weight": 1e-3}),
+        (0.1, {"selection": "gated"}),
+        (0.15, {"prefixes": (16, 32)}),
+        (0.15, {"selection": "top_k", "first_k": 16}),
+    ],
+)
+def test_every_selection_learns_to_write_with_about_k_active(tmp_path, worst, changes):
+    trained = run(settings(**changes), planted(4000), tmp_path / "run")
+    found = measure_fidelity(trained, readings(planted(3000)))
+    assert found.nmse["blocks.0.mlp_out"] < worst
+    assert found.nmse_shuffled["blocks.0.mlp_out"] > 0.5
+    assert 3.4 < found.features[0].l0 < 5
+
+
 class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("kind", ["transcoder", "skip_transcoder"])
-def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path, kind):
-    config, acts = settings(kind=kind, tokens=256 * 70, dead_after=2000, revive_every=16), planted(3000)
+KEPT_FOR_LATER = [
+    {},
+    {"kind": "skip_transcoder"},
+    {"selection": "jumprelu", "preact_weight": 1e-3},
+    {"selection": "gated", "prefixes": (20,)},
+    {"selection": "top_k", "first_k": 9},
+]
+
+
+@pytest.mark.parametrize("changes", KEPT_FOR_LATER)
+def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(tmp_path, changes):
+    config, acts = settings(tokens=256 * 70, dead_after=2000, revive_every=16, **changes), planted(3000)
     whole = run(config, acts, tmp_path / "whole")
 
     def kill(at) -> None:

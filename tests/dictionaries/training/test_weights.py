@@ -29,5 +29,5 @@ def test_first_weights_are_tied_in_the_own_layer_and_zero_further_on():
         assert not coder.W_dec[:, 8:].any()
         assert torch.allclose(coder.W_dec.norm(dim=1), torch.ones(20))
     weights.coders[0].W_dec.mul_(3)
-    weights.unit_decoders()
+    weights.project()
     assert torch.allclose(weights.coders[0].W_dec.norm(dim=1), torch.ones(20))

@@ -76,7 +76,7 @@ def test_swaps_differ_where_the_variable_is_written_and_nowhere_else(name):
     assert len(set(variable.roles)) == len(variable.roles)
     assert set(variable.intended) <= set(variable.roles)
     known = set(VOCABULARY)
-    for base, source, kept, moved in swaps:
+    for base, source, kept, moved, _ in swaps:
         assert len(base) == len(source) == len(variable.roles)
         assert {*base, *source, *kept, *moved} <= known
         assert kept

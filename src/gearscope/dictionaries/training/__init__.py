@@ -1,15 +1,17 @@
 """Dictionaries are trained: from batches of activations to a `DictionarySet`.
 
 Comes in: a `TrainingConfig`, batches of activations by site (from a live model or from anywhere else). Goes out: a set
-that acts on raw activations, stored as JumpReLU. On disk while it runs, in a folder of its own:
+that acts on raw activations, stored as JumpReLU or ReLU. On disk while it runs, in a folder of its own:
 
     checkpoint.safetensors       weights, both moments of Adam, scales, when each feature last fired; from here a run
-                                 continues bit for bit on a CPU
+                                 continues bit for bit on a CPU (a folder `checkpoint` where processes share features)
     log.jsonl                    one line of figures per report
 
 Reading order: `config.py` (settings; which sites are read and written), `weights.py` (the weights and how they begin),
-`strongest.py` (which features are kept), `sparse.py` (products with sparse codes), `gradient.py` (loss and gradient),
-`revive.py` (dead features begin anew), `schedule.py` (learning rate, optimiser), `finish.py` (thresholds,
-normalisation folded away), `refit.py` (decoders by least squares), `checkpoint.py`, `train.py` (the recipe). Knows
+`strongest.py` (the largest of a batch), `sparse.py` (products with sparse codes), `codes.py` (which features are kept,
+and how gradients pass them), `prefixes.py` (Matryoshka), `gradient.py` (loss and gradient), `jacobian.py` (a loss of
+slopes), `silent.py` (losses for dead features), `revive.py` (they begin anew), `schedule.py` (what changes from step to
+step), `finish.py` (thresholds, normalisation folded away), `refit.py` (decoders by least squares), `checkpoint.py`,
+`shards.py` and `sharded.py` (features divided among processes, and their checkpoints), `train.py` (the recipe). Knows
 nothing about models.
 """

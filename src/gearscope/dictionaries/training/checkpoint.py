@@ -1,8 +1,8 @@
 """A training run on disk: one safetensors file from which it continues bit for bit, and a log beside it.
 
 The file holds the weights, both moments of Adam, the scales of the sites and the tokens since each feature fired; its
-header holds the steps done, the bounds of batch top-k, where the activations go on, and the fingerprint of settings and
-inputs. It is written beside the old one, flushed and renamed over it, so that a kill at any moment leaves a whole file.
+header holds the steps done, the bounds of batch top-k, where the activations go on, and the settings and inputs. It is
+written beside the old one, flushed and renamed over it, so that a kill at any moment leaves a whole file.
 Weights that are not finite are never stored. No pickles.
 """
 
@@ -60,9 +60,12 @@ class State:
             self.optimizer.state[tensor] = {key: tensors[f"{key}.{name}"].to(tensor.device) for key in _MOMENTS}
 
 
-def save_checkpoint(folder: Path, state: State, *, place: str, run: str) -> None:
-    """Write the state. Raises ArtifactError when the folder cannot be written."""
-    header: dict[str, Any] = {"steps_done": state.steps_done, "bounds": state.bounds, "place": place, "run": run}
+def save_checkpoint(folder: Path, state: State, *, place: str, run: dict[str, Any]) -> None:
+    """Write the state; `run` is all that decides the weights, by name.
+
+    Raises ArtifactError when the folder cannot be written.
+    """
+    header = header_of(state, place=place, run=run)
     scratch = folder / f".{CHECKPOINT}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ def save_checkpoint(folder: Path, state: State, *, place: str, run: str) -> None
         raise unwritable(folder, error if isinstance(error, OSError) else OSError(str(error))) from error
 
 
-def load_checkpoint(folder: Path, state: State, *, run: str) -> str:
+def load_checkpoint(folder: Path, state: State, *, run: dict[str, Any]) -> str:
     """Put a stored state into `state`; return where the activations go on.
 
     Raises ArtifactError when there is no checkpoint, when it is damaged, or when it belongs to other settings.
@@ -88,18 +91,38 @@ def load_checkpoint(folder: Path, state: State, *, run: str) -> str:
     try:
         with safe_open(path, framework="pt") as stored:
             header = json.loads((stored.metadata() or {}).get("state", "{}"))
-            if header.get("run") != run:
-                raise ArtifactError(
-                    f"a checkpoint of these settings, this model and this corpus was expected at {path}",
-                    found="one of others",
-                    hint="give the settings it was begun with, or train into an empty folder",
-                )
+            place = take_header(state, header, path, run=run)
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
         state.fill(tensors)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise ArtifactError(f"{path} should be a whole checkpoint", found=str(error) or repr(error)) from error
+    return place
+
+
+def header_of(state: State, *, place: str, run: dict[str, Any]) -> dict[str, Any]:
+    """What is stored beside the tensors, as JSON."""
+    return {"steps_done": state.steps_done, "bounds": state.bounds, "place": place, "run": run}
+
+
+def take_header(state: State, header: dict[str, Any], path: Path, *, run: dict[str, Any]) -> str:
+    """Put it into `state`; return where the activations go on. Raises ArtifactError when the run is another one."""
+    others = differences(header.get("run") or {}, run)
+    if others:
+        raise ArtifactError(
+            f"a checkpoint of these settings, this model and this corpus was expected at {path}",
+            found=", ".join(others),
+            hint="give what it was begun with, or train into an empty folder",
+        )
     state.steps_done, state.bounds = header["steps_done"], tuple(header["bounds"])
     return header["place"]
+
+
+def differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """What a stored run was begun with and what is asked for, where they differ; a phrase each."""
+    names = sorted(name for name in {*stored, *wanted} if stored.get(name) != wanted.get(name))
+    return [
+        f"{name} {json.dumps(stored.get(name))} where {json.dumps(wanted.get(name))} is asked for" for name in names
+    ]
 
 
 def write_log(folder: Path, log: list[dict[str, Any]]) -> None:

@@ -4,8 +4,10 @@ sae                reads a site of a layer, writes the same
 transcoder         reads mlp_in, writes mlp_out of the layer
 skip_transcoder    the same with a linear path W_skip beside the features
 clt                reads mlp_in of a layer, writes mlp_out of that layer and all later ones
+crosscoder         reads a site of several layers at once, writes the same
 """
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -14,8 +16,10 @@ from gearscope.config import Config
 from gearscope.errors import ConfigError
 from gearscope.ids import SiteId
 
-Kind = Literal["sae", "transcoder", "skip_transcoder", "clt"]
-Selection = Literal["batch_top_k", "top_k"]
+Kind = Literal["sae", "transcoder", "skip_transcoder", "clt", "crosscoder"]
+Selection = Literal["batch_top_k", "top_k", "relu", "jumprelu", "gated"]
+STRONGEST = ("batch_top_k", "top_k")
+"""Selections that keep a fixed number; the others keep what is above a threshold, under a penalty."""
 
 
 class TrainingConfig(Config):
@@ -24,15 +28,41 @@ class TrainingConfig(Config):
     kind: Kind
     """What is trained."""
     site: str = "resid_post"
-    """The site of each layer that an SAE reads and writes; transcoders read mlp_in and write mlp_out."""
+    """The site that SAEs and crosscoders read and write in each layer; transcoders read mlp_in and write mlp_out."""
     layers: tuple[int, ...] | None = None
     """The layers with a dictionary, ascending; None for all of the model's."""
     n_features: int = Field(default=4096, ge=1)
     """Features per dictionary."""
     k: int = Field(default=32, ge=1)
-    """Active features per token and dictionary; stored thresholds are set to keep this mean."""
+    """Active features per token and dictionary; stored thresholds keep this mean, and penalties aim at it."""
+    first_k: int | None = Field(default=None, ge=1)
+    """Active features at the first step. They then fall geometrically to k where a fixed number is kept (None: k from
+    the start), and as the penalty has it elsewhere (None: 8 k)."""
+    k_until: float = Field(default=0.5, gt=0, le=1)
+    """Share of the steps after which k is reached."""
     selection: Selection = "batch_top_k"
-    """batch_top_k: k per token on average over the batch. top_k: k on every token."""
+    """batch_top_k: k per token on average over the batch. top_k: k on every token. relu, jumprelu, gated: all that are
+    above 0, above a trained threshold, or let through by a trained gate."""
+    prefixes: tuple[int, ...] = ()
+    """Matryoshka: the first so many features must write as well as they can by themselves; ascending, n_features is
+    always among them. The loss is the mean over the prefixes."""
+    sparsity_weight: float = Field(default=1.0, ge=0)
+    """Weight of the penalty of relu, jumprelu and gated."""
+    sparsity_warmup: float = Field(default=0.5, ge=0, le=1)
+    """Share of the steps over which it rises from 0."""
+    aims_at_k: bool = True
+    """The penalty's weight is multiplied with (active / k - 1), so that k are active in the end. Otherwise it is fixed,
+    and how many are active is what comes out."""
+    tanh_scale: float = Field(default=4.0, gt=0)
+    """jumprelu: the penalty of an activation f is tanh(tanh_scale * f)."""
+    first_threshold: float = Field(default=0.1, gt=0)
+    """jumprelu: thresholds before the first step, in normalised units."""
+    bandwidth: float = Field(default=0.5, gt=0)
+    """jumprelu: width of the window around a threshold in which pre-activations move it."""
+    ste_everywhere: bool = False
+    """jumprelu: pre-activations in the window get its gradient too, and not the threshold alone."""
+    preact_weight: float = Field(default=0.0, ge=0)
+    """jumprelu: weight of a loss that raises the pre-activations of dead features up to their threshold."""
     tokens: int = Field(default=2_000_000, ge=1)
     """Tokens that are read."""
     batch_tokens: int = Field(default=4096, ge=1)
@@ -47,6 +77,8 @@ class TrainingConfig(Config):
     """Decay of Adam's second moment."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
+    jacobian_weight: float = Field(default=0.0, ge=0)
+    """Transcoders: weight of the distance between their slopes and the MLP's, along random directions."""
     dead_after: int = Field(default=250_000, ge=1)
     """Tokens without firing after which a feature counts as dead."""
     aux_weight: float = Field(default=1 / 32, ge=0)
@@ -72,8 +104,20 @@ class TrainingConfig(Config):
             raise ConfigError("k must not be above n_features", found=f"{self.k} of {self.n_features}")
         if self.warmup + self.decay > 1:
             raise ConfigError("warmup and decay are shares of the steps", found=f"{self.warmup} + {self.decay} > 1")
-        if self.kind != "sae" and self.site != "resid_post":
-            raise ConfigError("only an SAE has a choice of site", found=f"site {self.site} with {self.kind}")
+        if self.kind not in ("sae", "crosscoder") and self.site != "resid_post":
+            raise ConfigError("only SAEs and crosscoders have a choice of site", found=f"{self.site} with {self.kind}")
+        if self.first_k is not None and not self.k <= self.first_k <= self.n_features:
+            allowed = f"{self.k} (k) to {self.n_features} (n_features)"
+            raise ConfigError(f"first_k from {allowed} was expected", found=str(self.first_k))
+        sizes = [0, *self.prefixes]
+        if sizes != sorted(set(sizes)) or sizes[-1] > self.n_features:
+            expected = f"ascending prefixes of at most {self.n_features} features were expected"
+            raise ConfigError(expected, found=str(list(self.prefixes)))
+        if self.jacobian_weight and (self.kind in ("sae", "crosscoder") or self.selection == "gated"):
+            found = f"{self.kind} with selection {self.selection}"
+            raise ConfigError("jacobian_weight belongs to transcoders without gates", found=found)
+        if self.preact_weight and self.selection != "jumprelu":
+            raise ConfigError("preact_weight belongs to jumprelu", found=f"selection {self.selection}")
         SiteId.parse(f"blocks.0.{self.site}")
         return self
 
@@ -81,6 +125,12 @@ class TrainingConfig(Config):
     def steps(self) -> int:
         """Optimiser steps."""
         return max(1, self.tokens // self.batch_tokens)
+
+    @property
+    def groups(self) -> tuple[tuple[int, int], ...]:
+        """The features between one prefix and the next, as (first, behind the last); all of them without prefixes."""
+        ends = sorted({*self.prefixes, self.n_features})
+        return tuple(pairwise([0, *ends]))
 
 
 class Plan(NamedTuple):
@@ -100,6 +150,13 @@ class Layout(NamedTuple):
     """Numbers of the sites that are written."""
     coders: tuple[Plan, ...]
     n_features: int
+    tangents: tuple[int, ...] = ()
+    """Layers whose MLPs' slopes are wanted, by dictionary: two more planes each behind the sites, v and J v."""
+
+    @property
+    def n_planes(self) -> int:
+        """Rows of D numbers per token that a run reads."""
+        return len(self.sites) + 2 * len(self.tangents)
 
 
 def layout_of(config: TrainingConfig, n_layers: int) -> Layout:
@@ -110,6 +167,9 @@ def layout_of(config: TrainingConfig, n_layers: int) -> Layout:
     if config.kind == "clt" and layers != tuple(range(n_layers)):
         raise ConfigError(f"a cross-layer transcoder has all {n_layers} layers", found=f"layers {list(layers)}")
     L = len(layers)
+    if config.kind == "crosscoder":
+        sites = tuple(f"blocks.{layer}.{config.site}" for layer in layers)
+        return Layout(sites, tuple(range(L)), (Plan(tuple(range(L)), range(L), False),), config.n_features)
     if config.kind == "sae":
         sites = tuple(f"blocks.{layer}.{config.site}" for layer in layers)
         coders = tuple(Plan((i,), range(i, i + 1), False) for i in range(L))
@@ -118,4 +178,5 @@ def layout_of(config: TrainingConfig, n_layers: int) -> Layout:
     writes = tuple(f"blocks.{layer}.mlp_out" for layer in layers)
     end = [L if config.kind == "clt" else i + 1 for i in range(L)]
     coders = tuple(Plan((i,), range(i, end[i]), config.kind == "skip_transcoder") for i in range(L))
-    return Layout(reads + writes, tuple(range(L, 2 * L)), coders, config.n_features)
+    tangents = layers if config.jacobian_weight else ()
+    return Layout(reads + writes, tuple(range(L, 2 * L)), coders, config.n_features, tangents)

@@ -1,8 +1,10 @@
 """From trained weights to dictionaries that act on raw activations, with one threshold per dictionary.
 
-Training keeps the k strongest features per token (or k x tokens of a batch). Here a threshold takes that place, so that
-each token stands for itself: the value above which, over held-out tokens, k features per token lie (Bussmann et al.
-2024, section 3: batch top-k at inference). What `weights.py` subtracts and multiplies is folded in:
+Where training keeps the k strongest features per token (or k x tokens of a batch), a threshold takes that place here,
+so that each token stands for itself: the value above which, over held-out tokens, k features per token lie (Bussmann
+et al. 2024, section 3: batch top-k at inference). relu and jumprelu stay what they are. A gate becomes a threshold,
+exactly (Rajamanoharan et al. 2024a): with pre = e^r x W_enc + b_mag, π > 0 where pre > b_mag − e^r b_enc. What
+`weights.py` subtracts and multiplies is folded in:
 
     W_enc ← a_r W_enc      b_enc ← b_enc − Σ_r W_enc mean_r      W_dec ← W_dec / a_s      b_dec ← b_dec / a_s
     W_skip ← a_r W_skip / a_s                                    b_dec ← b_dec − W_skip mean_r
@@ -19,7 +21,7 @@ from torch import Tensor
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.dictionary import Dictionary
-from gearscope.dictionaries.training.config import Layout
+from gearscope.dictionaries.training.config import STRONGEST, Layout, TrainingConfig
 from gearscope.dictionaries.training.strongest import batch_top_k
 from gearscope.dictionaries.training.weights import Coder, Scaling, Weights
 
@@ -29,10 +31,16 @@ _SEARCHED = 2
 
 @torch.no_grad()
 def thresholds_of(
-    weights: Weights, scaling: Scaling, held_out: Iterable[Float[Tensor, "P M D"]], k: int
-) -> tuple[float, ...]:
-    """For each dictionary the value with k features per token above it, over all held-out tokens."""
+    weights: Weights, scaling: Scaling, held_out: Iterable[Float[Tensor, "P M D"]], config: TrainingConfig
+) -> tuple[Tensor | None, ...]:
+    """The thresholds of each dictionary's features, [F]; None where being positive is all that is asked.
+
+    Where a fixed number is kept: the value with k features per token above it, over all held-out tokens.
+    """
+    if config.selection not in STRONGEST:
+        return tuple(_own_threshold(coder) for coder in weights.coders)
     found: list[list[Tensor]] = [[] for _ in weights.coders]
+    k = config.k
     n_tokens = 0
     for acts in held_out:
         x = scaling.read(acts)
@@ -41,7 +49,14 @@ def thresholds_of(
             read = x[:, list(coder.reads)].flatten(1)
             searched = min(_SEARCHED * k, len(coder.W_enc))
             values.append(batch_top_k(read, coder.W_enc, coder.b_enc, searched, None)[0].values)
-    return tuple(_cut(torch.cat(values), k * n_tokens) for values in found)
+    cuts = [_cut(torch.cat(values), k * n_tokens) for values in found]
+    return tuple(torch.full_like(coder.b_enc, cut) for coder, cut in zip(weights.coders, cuts, strict=True))
+
+
+def _own_threshold(coder: Coder) -> Float[Tensor, " F"] | None:
+    if coder.r_mag is not None and coder.b_mag is not None:
+        return (coder.b_mag - coder.r_mag.exp() * coder.b_enc).clamp(min=0)
+    return coder.threshold
 
 
 def _cut(values: Float[Tensor, " K"], n_above: int) -> float:
@@ -53,7 +68,7 @@ def _cut(values: Float[Tensor, " K"], n_above: int) -> float:
 
 
 def finished(
-    weights: Weights, scaling: Scaling, layout: Layout, thresholds: Iterable[float], *, model: str
+    weights: Weights, scaling: Scaling, layout: Layout, thresholds: Iterable[Tensor | None], *, model: str
 ) -> DictionarySet:
     """The dictionaries. Raises DictionaryError when weights are not finite."""
     owner = {target: number for number, coder in enumerate(weights.coders) for target in coder.writes}
@@ -68,14 +83,16 @@ def finished(
 
 
 def _folded(
-    coder: Coder, scaling: Scaling, layout: Layout, b_dec: Float[Tensor, "S D"], threshold: float
+    coder: Coder, scaling: Scaling, layout: Layout, b_dec: Float[Tensor, "S D"], threshold: Tensor | None
 ) -> Dictionary:
     written = [layout.targets[target] for target in coder.writes]
     F, D = coder.W_enc.shape[0], b_dec.shape[1]
     a_read, mean = scaling.factor.double()[list(coder.reads)], scaling.mean.double()[list(coder.reads)]
     a_write = scaling.factor.double()[written]
-    W_enc = coder.W_enc.double().view(F, -1, D) * a_read[:, None]
-    b_enc = coder.b_enc.double() - (W_enc * mean).sum((1, 2))
+    W_enc, b_enc = coder.W_enc.double().view(F, -1, D) * a_read[:, None], coder.b_enc.double()
+    if coder.r_mag is not None and coder.b_mag is not None:
+        W_enc, b_enc = W_enc * coder.r_mag.double().exp()[:, None, None], coder.b_mag.double()
+    b_enc = b_enc - (W_enc * mean).sum((1, 2))
     W_dec = coder.W_dec.double().view(F, -1, D) / a_write[:, None]
     bias = b_dec.double() / a_write[:, None]
     W_skip = None
@@ -88,7 +105,7 @@ def _folded(
         writes=tuple(layout.sites[site] for site in written),
         n_features=F,
         d_model=D,
-        activation="jumprelu",
+        activation="relu" if threshold is None else "jumprelu",
     )
     return Dictionary(
         config=config,
@@ -96,6 +113,6 @@ def _folded(
         b_enc=b_enc.float(),
         W_dec=W_dec.float(),
         b_dec=bias.float(),
-        threshold=torch.full((F,), threshold, device=coder.W_enc.device),
+        threshold=threshold,
         W_skip=W_skip,
     )

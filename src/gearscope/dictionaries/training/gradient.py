@@ -1,15 +1,14 @@
-"""The loss of a batch and its gradient, written out: it is quadratic, so no autograd is needed.
+"""The loss of a batch and its gradient, written out: it is quadratic in what is written, so no autograd is needed.
 
-    ŷ_t = Σ_c S_c W_dec[c → t] + W_skip x + b_t          L = (1 / P D) Σ_t ‖ŷ_t − y_t‖²
+    ŷ_m,t = Σ_c S_c[first m features] W_dec[c → t] + W_skip x + b_t
+    L = mean over prefixes m of (1 / P D) Σ_t ‖ŷ_m,t − y_t‖²  +  λ (1 / P) Σ penalties
 
-where S_c are the kept pre-activations of dictionary c (`strongest.py`), and with D features that have not fired for
-long (Gao et al. 2024, section 2.4) a second loss of weight α on what is left over, e = y − ŷ, held constant:
-
-    ê_t = Σ_c S_c[dead, top k'] W_dec[c → t]             α (1 / P D) Σ_t ‖ê_t − e_t‖²
-
-without biases, so that they are not counted twice. Gradients: with g = ∂L/∂ŷ, ∂W_dec = Sᵀ g, ∂S = (g W_decᵀ)[kept],
-∂W_enc = ∂Sᵀ x, ∂b_enc = Σ ∂S, ∂b = Σ g. All are sparse products (`sparse.py`); they are left in `.grad`.
-Knows nothing about optimisers.
+where S_c are the kept values of dictionary c (`codes.py`); without prefixes (`prefixes.py`) m is all of them. λ is the
+penalty's weight at this step, times (active / k − 1) where it aims at k, the bracket held constant. A gated dictionary
+adds (1 / P D) Σ_t ‖ŷ(relu π)_t − y_t‖² with decoders and biases held constant. Gradients: with g = ∂L/∂ŷ,
+∂W_dec = Sᵀ g, ∂S = (g W_decᵀ)[kept], ∂W_enc = ∂preᵀ x, ∂b_enc = Σ ∂pre, ∂b = Σ g. All are sparse products
+(`sparse.py`); they are left in `.grad`. `jacobian.py` adds a loss of slopes; `silent.py` adds losses for dead features,
+which are not counted in L. Knows nothing about optimisers.
 """
 
 from collections.abc import Sequence
@@ -19,9 +18,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gearscope.dictionaries.training.config import TrainingConfig
-from gearscope.dictionaries.training.sparse import Pattern, decode, pattern_of, summed, transposed, value_gradient
-from gearscope.dictionaries.training.strongest import Kept, batch_top_k, top_k
+from gearscope.dictionaries.training.codes import Coded, codes_of, penalties, pull_back
+from gearscope.dictionaries.training.config import STRONGEST, TrainingConfig
+from gearscope.dictionaries.training.jacobian import match_jacobians
+from gearscope.dictionaries.training.prefixes import (
+    Share,
+    gradient_of_decoder,
+    gradient_of_values,
+    groups_here,
+    shares_of,
+    written,
+)
+from gearscope.dictionaries.training.schedule import k_at, sparsity_weight
+from gearscope.dictionaries.training.shards import ALONE, Shards
+from gearscope.dictionaries.training.silent import raise_pre_activations, write_what_is_left
+from gearscope.dictionaries.training.sparse import decode, summed, transposed, value_gradient
 from gearscope.dictionaries.training.weights import Coder, Weights
 
 
@@ -30,34 +41,13 @@ class Measured(NamedTuple):
 
     loss: Float[Tensor, ""]
     squared_error: Float[Tensor, " S"]
-    """Sum over tokens and dimensions, per target, in normalised units."""
+    """Sum over tokens and dimensions, per target, in normalised units; of the whole code."""
     fired: tuple[Int[Tensor, " F"], ...]
     """Tokens on which each feature is active, by dictionary."""
     bounds: tuple[float | None, ...]
     """What batch top-k hands on to the next batch."""
     left: Float[Tensor, "P S D"]
-    """y − ŷ."""
-
-
-class Coded(NamedTuple):
-    """One dictionary's codes of a batch."""
-
-    x: Float[Tensor, "P I"]
-    pattern: Pattern
-    values: Float[Tensor, " K"]
-
-
-def codes_of(
-    coder: Coder, x: Float[Tensor, "P M D"], config: TrainingConfig, bound: float | None
-) -> tuple[Coded, float | None]:
-    """The kept features of a batch, and the next batch's bound."""
-    read = x[:, list(coder.reads)].flatten(1)
-    if config.selection == "top_k":
-        kept: Kept = top_k(read, coder.W_enc, coder.b_enc, config.k)
-    else:
-        kept, bound = batch_top_k(read, coder.W_enc, coder.b_enc, config.k, bound)
-    pattern = pattern_of(kept.rows, kept.columns, len(x), len(coder.W_enc))
-    return Coded(read, pattern, kept.values), bound
+    """y − ŷ, of the whole code."""
 
 
 @torch.no_grad()
@@ -68,74 +58,111 @@ def take_gradient(
     config: TrainingConfig,
     bounds: Sequence[float | None],
     dead: Sequence[Bool[Tensor, " F"]],
+    step: int,
+    tangents: Float[Tensor, "P C T D"] | None = None,
+    shards: Shards = ALONE,
 ) -> Measured:
-    """Set `.grad` of every weight for one batch; `dead` says, by dictionary, which features have not fired for long."""
+    """Set `.grad` of every weight for one batch.
+
+    `dead` says, by dictionary, which features have not fired for long; `tangents` belong to `jacobian.py`. Where
+    processes share the features, weights, `dead` and what fired are those of this one's block.
+    """
     P, _, D = y.shape
+    k = k_at(config, step)
     coded, handed_on = zip(
-        *(codes_of(coder, x, config, bound) for coder, bound in zip(weights.coders, bounds, strict=True)), strict=True
+        *(codes_of(coder, x, config, k, bound, shards) for coder, bound in zip(weights.coders, bounds, strict=True)),
+        strict=True,
     )
+    groups = groups_here(config.groups, *shards.block(config.n_features))
+    shares = [shares_of(codes.pattern, groups) for codes in coded]
+    base = _without_features(weights, coded, y)
+    lefts = _left_by_prefix(weights, coded, shares, base, shards)
+    n = len(lefts)
+    loss = sum(left.square().sum() for left in lefts) / (n * P * D)
+    g, of_group = torch.zeros_like(y), []
+    for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
+        g = g + left * (-2 / (n * P * D))
+        of_group.append(g)
+    weights.b_dec.grad = g.sum(0)
+    gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
+    for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
+        of_groups = tuple(_slice(part, coder) for part in reversed(of_group))
+        weight = _penalty_weight(codes, config, step, shards)
+        penalty, slope = penalties(coder, codes, config)
+        loss = loss + weight / P * shards.sum(penalty)
+        coder.W_dec.grad = gradient_of_decoder(codes, parts, of_groups)
+        of_values = gradient_of_values(coder, codes, parts, of_groups)
+        if coder.r_mag is None:
+            of_values += weight / P * slope
+        pulled = pull_back(coder, codes, of_values, bare + weight / P * slope, config)
+        coder.W_enc.grad = transposed(codes.pattern, pulled.of_x, codes.x)
+        coder.b_enc.grad = summed(codes.pattern, pulled.of_bias)
+        if coder.W_skip is not None:
+            coder.W_skip.grad = of_groups[0][:, :D].T @ codes.x
+    if tangents is not None:
+        loss = loss + match_jacobians(weights, coded, tangents, config.jacobian_weight, shards)
+    write_what_is_left(weights, coded, lefts[-1], config, dead, shards)
+    raise_pre_activations(weights, coded, config, dead)
+    fired = tuple(codes.fired() for codes in coded)
+    return Measured(loss + gate_loss, lefts[-1].square().sum((0, 2)), fired, tuple(handed_on), lefts[-1])
+
+
+def _without_features(weights: Weights, coded: Sequence[Coded], y: Float[Tensor, "P S D"]) -> Float[Tensor, "P S D"]:
+    """What biases and skips leave over."""
     left = y - weights.b_dec
     for coder, codes in zip(weights.coders, coded, strict=True):
-        written = left[:, coder.writes.start : coder.writes.stop]
-        written -= decode(codes.pattern, codes.values, coder.W_dec).view(P, -1, D)
         if coder.W_skip is not None:
-            written[:, 0] -= codes.x @ coder.W_skip.T
-    g = left * (-2 / (P * D))
-    weights.b_dec.grad = g.sum(0)
+            left[:, coder.writes.start] -= codes.x @ coder.W_skip.T
+    return left
+
+
+def _left_by_prefix(
+    weights: Weights,
+    coded: Sequence[Coded],
+    shares: Sequence[tuple[Share, ...]],
+    base: Float[Tensor, "P S D"],
+    shards: Shards,
+) -> list[Float[Tensor, "P S D"]]:
+    """y − ŷ of every prefix."""
+    P, _, D = base.shape
+    found, left = [], base
+    for number in range(len(shares[0])):
+        added = torch.zeros_like(base)
+        for coder, codes, parts in zip(weights.coders, coded, shares, strict=True):
+            added[:, coder.writes.start : coder.writes.stop] += written(coder, codes, parts[number]).view(P, -1, D)
+        left = left - shards.sum(added)
+        found.append(left)
+    return found
+
+
+def _gate_gradient(
+    weights: Weights, coded: Sequence[Coded], base: Float[Tensor, "P S D"], config: TrainingConfig, shards: Shards
+) -> tuple[list[Float[Tensor, " K"]], Float[Tensor, ""]]:
+    """Of gated: the gradient of relu(π), from what it would write, and that loss. Zeros for the others."""
+    if config.selection != "gated":
+        return [torch.zeros_like(codes.values) for codes in coded], base.new_zeros(())
+    P, _, D = base.shape
+    open_gates = torch.zeros_like(base)
     for coder, codes in zip(weights.coders, coded, strict=True):
-        _leave_gradient(coder, codes, _slice(g, coder))
-    _revive(weights, coded, left, config, dead)
-    squared = left.square().sum((0, 2))
-    return Measured(squared.sum() / (P * D), squared, tuple(c.pattern.counts for c in coded), tuple(handed_on), left)
+        open_gate = decode(codes.pattern, codes.pre, coder.W_dec)
+        open_gates[:, coder.writes.start : coder.writes.stop] += open_gate.view(P, -1, D)
+    left = base - shards.sum(open_gates)
+    g = left * (-2 / (P * D))
+    of_gate = [
+        value_gradient(codes.pattern, _slice(g, coder), coder.W_dec)
+        for coder, codes in zip(weights.coders, coded, strict=True)
+    ]
+    return of_gate, left.square().sum() / (P * D)
+
+
+def _penalty_weight(codes: Coded, config: TrainingConfig, step: int, shards: Shards) -> float:
+    if config.selection in STRONGEST:
+        return 0.0
+    weight = sparsity_weight(config, step)
+    if not config.aims_at_k:
+        return weight
+    return weight * (shards.total(float((codes.values > 0).sum())) / len(codes.x) / config.k - 1)
 
 
 def _slice(g: Float[Tensor, "P S D"], coder: Coder) -> Float[Tensor, "P W"]:
     return g[:, coder.writes.start : coder.writes.stop].flatten(1).contiguous()
-
-
-def _leave_gradient(coder: Coder, codes: Coded, g: Float[Tensor, "P W"]) -> None:
-    of_values = value_gradient(codes.pattern, g, coder.W_dec)
-    coder.W_dec.grad = transposed(codes.pattern, codes.values, g)
-    coder.W_enc.grad = transposed(codes.pattern, of_values, codes.x)
-    coder.b_enc.grad = summed(codes.pattern, of_values)
-    if coder.W_skip is not None:
-        coder.W_skip.grad = g[:, : coder.W_skip.shape[0]].T @ codes.x
-
-
-def _revive(
-    weights: Weights,
-    coded: Sequence[Coded],
-    left: Float[Tensor, "P S D"],
-    config: TrainingConfig,
-    dead: Sequence[Bool[Tensor, " F"]],
-) -> None:
-    """Add the gradient of the second loss: the features that never fire learn to write what is left over."""
-    P, _, D = left.shape
-    parts, missing = [], -left
-    for coder, codes, silent in zip(weights.coders, coded, dead, strict=True):
-        chosen = silent.nonzero()[:, 0]
-        k = min(config.aux_k or D // 2, len(chosen))
-        if not k or not config.aux_weight:
-            parts.append(None)
-            continue
-        kept = top_k(codes.x, coder.W_enc[chosen], coder.b_enc[chosen], k)
-        pattern = pattern_of(kept.rows, kept.columns, P, len(chosen))
-        W_dec = coder.W_dec[chosen]
-        missing[:, coder.writes.start : coder.writes.stop] += decode(pattern, kept.values, W_dec).view(P, -1, D)
-        parts.append((chosen, pattern, kept.values, W_dec))
-    g = missing * (2 * config.aux_weight / (P * D))
-    for coder, codes, part in zip(weights.coders, coded, parts, strict=True):
-        if part is None:
-            continue
-        chosen, pattern, values, W_dec = part
-        g_coder = _slice(g, coder)
-        of_values = value_gradient(pattern, g_coder, W_dec)
-        _add(coder.W_dec, chosen, transposed(pattern, values, g_coder))
-        _add(coder.W_enc, chosen, transposed(pattern, of_values, codes.x))
-        _add(coder.b_enc, chosen, summed(pattern, of_values))
-
-
-def _add(weight: Tensor, chosen: Int[Tensor, " K"], rows: Tensor) -> None:
-    """Add to the gradient of some rows."""
-    assert weight.grad is not None
-    weight.grad.index_add_(0, chosen, rows)

@@ -1,4 +1,4 @@
-"""The learning rate and the optimiser.
+"""What changes from step to step: the learning rate, k, the penalty's weight; and the optimiser.
 
     rate(step) = peak · min(1, (step + 1) / warm-up, (steps − step) / decay)
 
@@ -18,6 +18,18 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     rise = (step + 1) / max(1.0, config.warmup * config.steps)
     fall = (config.steps - step) / max(1.0, config.decay * config.steps)
     return config.learning_rate * min(1.0, rise, fall)
+
+
+def k_at(config: TrainingConfig, step: int) -> int:
+    """Features to keep per token at a step, counted from 0: `first_k` in the beginning, k from `k_until` on."""
+    progress = min(1.0, step / max(1.0, config.k_until * config.steps))
+    first = config.first_k or config.k
+    return round(first * (config.k / first) ** progress)
+
+
+def sparsity_weight(config: TrainingConfig, step: int) -> float:
+    """The penalty's weight at a step, counted from 0."""
+    return config.sparsity_weight * min(1.0, (step + 1) / max(1.0, config.sparsity_warmup * config.steps))
 
 
 def make_optimizer(config: TrainingConfig, tensors: Iterable[Tensor]) -> Adam:

@@ -2,8 +2,9 @@
 
     top_k          the k largest of each token                     Gao et al. 2024
     batch_top_k    the k x tokens largest of the whole batch       Bussmann et al. 2024
+    above          all above a bound, one for all features or one for each
 
-Both compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
+All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
 k largest entries of a row lie in the k groups with the largest maxima, so only those are searched. Batch top-k keeps
 a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and if too few entries
 are found the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are
@@ -15,6 +16,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from gearscope.dictionaries.training.shards import ALONE, Shards
 
 _ROWS = 256
 """Tokens whose pre-activations exist at one time."""
@@ -34,9 +37,12 @@ class Kept(NamedTuple):
     """batch_top_k: the smallest kept value. top_k: 0."""
 
 
-def top_k(x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int) -> Kept:
-    """The k largest positive pre-activations of each token, exactly."""
+def top_k(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int, shards: Shards = ALONE
+) -> Kept:
+    """The k largest positive pre-activations of each token, exactly; of all processes, those that are held here."""
     P, F = len(x), len(W_enc)
+    wanted, k = k, min(k, F)
     buffer, columns, values = x.new_empty(min(_ROWS, P), F), [], []
     for start in range(0, P, _ROWS):
         some = x[start : start + _ROWS]
@@ -44,9 +50,12 @@ def top_k(x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Ten
         value, column = grouped_top_k(pre, k)
         values.append(value)
         columns.append(column)
-    value, column = torch.cat(values).flatten(), torch.cat(columns).flatten()
+    found = torch.cat(values)
+    positive = found > 0
+    if shards.count > 1:
+        positive &= found >= shards.beside(found, wanted).topk(wanted, dim=1).values[:, -1:]
+    value, column, positive = found.flatten(), torch.cat(columns).flatten(), positive.flatten()
     row = torch.arange(P, device=x.device).repeat_interleave(k)
-    positive = value > 0
     return Kept(row[positive], column[positive], value[positive], 0.0)
 
 
@@ -64,33 +73,43 @@ def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
 
 
 def batch_top_k(
-    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int, bound: float | None
+    x: Float[Tensor, "P I"],
+    W_enc: Float[Tensor, "F I"],
+    b_enc: Float[Tensor, " F"],
+    k: int,
+    bound: float | None,
+    shards: Shards = ALONE,
 ) -> tuple[Kept, float]:
     """The k x P largest positive pre-activations of the batch, exactly, and the next batch's bound.
 
-    `bound` is a guess of the cut from below, None for the first batch. Equal values at the cut are all kept.
+    `bound` is a guess of the cut from below, None for the first batch. Equal values at the cut are all kept. Where
+    processes share the features, the largest are those of all, and what is returned are those that are held here.
     """
     needed = k * len(x)
     if bound is None:
         sample = torch.addmm(b_enc, x[:_ROWS], W_enc.T).flatten()
-        bound = max(0.0, 0.9 * float(sample.topk(min(len(sample), k * len(x[:_ROWS]))).values[-1]))
+        bound = max(0.0, shards.least(0.9 * float(sample.topk(min(len(sample), k * len(x[:_ROWS]))).values[-1])))
     while True:
-        rows, columns, values = _above(x, W_enc, b_enc, bound)
-        if len(values) >= needed or bound == 0:
+        rows, columns, values = above(x, W_enc, b_enc, bound)
+        if shards.total(len(values)) >= needed or bound == 0:
             break
         bound = 0.9 * bound if bound > 1e-3 else 0.0
     cut = 0.0
-    if len(values) > needed:
-        cut = float(values.kthvalue(len(values) - needed + 1).values)
+    every = shards.all_values(values)
+    if len(every) > needed:
+        cut = float(every.kthvalue(len(every) - needed + 1).values)
         kept = values >= cut
         rows, columns, values = rows[kept], columns[kept], values[kept]
     return Kept(rows, columns, values, cut), _SLACK * cut
 
 
-def _above(
-    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float
+def above(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], bound: float | Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All pre-activations above `bound`, sorted by token."""
+    """All pre-activations above `bound` (a number, or [F]), sorted by token: rows, columns, values."""
+    if isinstance(bound, Tensor):
+        rows, columns, values = above(x, W_enc, b_enc - bound, 0.0)
+        return rows, columns, values + bound[columns]
     P, F = len(x), len(W_enc)
     size = _GROUP if F % _GROUP == 0 else 1
     n_groups = F // size

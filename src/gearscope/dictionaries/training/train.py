@@ -7,9 +7,10 @@ While it runs, the checkpoint and the log are in `folder`, which stays. On CPUs 
 one order, and the same settings give the same weights. Knows nothing about models.
 """
 
+import shutil
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -32,7 +33,10 @@ from gearscope.dictionaries.training.gradient import Measured, take_gradient
 from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
-from gearscope.dictionaries.training.weights import first_weights, scaling_of
+from gearscope.dictionaries.training.sharded import FOLDER as SHARDED
+from gearscope.dictionaries.training.sharded import load_sharded, save_sharded
+from gearscope.dictionaries.training.shards import ALONE, Shards
+from gearscope.dictionaries.training.weights import Scaling, Weights, begin_selection, first_weights, scaling_of
 from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
@@ -43,7 +47,7 @@ _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens"}
 
 @runtime_checkable
 class Source(Protocol):
-    """Where batches of activations come from; sites in the order of the layout."""
+    """Where batches of activations come from: sites in the order of the layout, then its directions and slopes."""
 
     @property
     def fingerprint(self) -> str:
@@ -94,46 +98,69 @@ def train(
     model: str = "",
     progress: Report | None = None,
     resume: bool = False,
+    shards: Shards = ALONE,
 ) -> DictionarySet:
-    """Train and return the dictionaries.
+    """Train and return the dictionaries; whole ones in every process, where several share the features.
 
     Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none), and
     DictionaryError when the loss becomes NaN or infinite; the last checkpoint is then still whole.
     """
-    if not resume and (folder / CHECKPOINT).exists():
+    if not resume and any((folder / name).exists() for name in (CHECKPOINT, SHARDED)):
         hint = "go on with --resume, or remove it"
         raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
-    run = fingerprint([config.model_dump(mode="json", exclude=_AFTER_THE_RUN), source.fingerprint])
+    run = config.model_dump(mode="json", exclude=_AFTER_THE_RUN) | {"activations": source.fingerprint}
     with one_thread():
-        state = _begin(config, layout, source)
+        state = _begin(config, layout, source, shards)
         if resume:
-            source.go_to(load_checkpoint(folder, state, run=run))
-        log, late = read_log(folder, up_to=state.steps_done), _Late(layout)
+            source.go_to(_load(folder, state, shards, run=run))
+        log, late = read_log(folder, up_to=state.steps_done), _Late(layout, shards)
         while state.steps_done < config.steps:
-            late.add(_step(config, layout, state, source), state)
+            late.add(_step(config, layout, state, source, shards), state)
             if _is_due(state.steps_done, LOG_EVERY, config):
-                log.append(late.entry(config, state))
+                at = late.progress(config, state)  # every process: it sums over all of them
+                log.append(entry(config, at, state.steps_done))
                 if progress is not None:
-                    progress(late.progress(config, state))
-                late = _Late(layout)
+                    progress(at)
+                late = _Late(layout, shards)
             if _is_due(state.steps_done, config.checkpoint_every, config):
-                save_checkpoint(folder, state, place=source.place(), run=run)
-                write_log(folder, log)
-        thresholds = thresholds_of(state.weights, state.scaling, held_out, config.k)
-        made = finished(state.weights, state.scaling, layout, thresholds, model=model)
+                _save(folder, state, shards, place=source.place(), run=run)
+                if shards.rank == 0:
+                    write_log(folder, log)
+        weights = state.weights.whole(shards)
+        thresholds = thresholds_of(weights, state.scaling, held_out, config)
+        made = finished(weights, state.scaling, layout, thresholds, model=model)
         return refit(made, _readings(config, layout, source)) if config.refit_tokens else made
+
+
+def _load(folder: Path, state: State, shards: Shards, *, run: dict[str, Any]) -> str:
+    """From the file of one process, or from the folder of several, which any number of them can read."""
+    if shards.count == 1 and not (folder / SHARDED).exists():
+        return load_checkpoint(folder, state, run=run)
+    return load_sharded(folder, state, shards, run=run)
+
+
+def _save(folder: Path, state: State, shards: Shards, *, place: str, run: dict[str, Any]) -> None:
+    if shards.count > 1:
+        save_sharded(folder, state, shards, place=place, run=run)
+        return
+    save_checkpoint(folder, state, place=place, run=run)
+    shutil.rmtree(folder / SHARDED, ignore_errors=True)
 
 
 def _readings(config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
     """The tokens that come after the last step."""
     for _ in range(-(-config.refit_tokens // config.batch_tokens)):
-        yield dict(zip(layout.sites, source.take(config.batch_tokens).unbind(1), strict=True))
+        acts = source.take(config.batch_tokens)[:, : len(layout.sites)]
+        yield dict(zip(layout.sites, acts.unbind(1), strict=True))
 
 
-def _begin(config: TrainingConfig, layout: Layout, source: Source) -> State:
-    sample = source.sample()
+def _begin(config: TrainingConfig, layout: Layout, source: Source, shards: Shards) -> State:
+    sample = source.sample()[:, : len(layout.sites)]
     scaling = scaling_of(sample)
     weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
+    begin_selection(weights, config, scaling.read(sample))
+    if shards.count > 1:
+        weights = weights.block(*shards.block(config.n_features))
     return State(
         weights=weights,
         optimizer=make_optimizer(config, weights.named().values()),
@@ -149,12 +176,12 @@ class _Batch(NamedTuple):
     spread: Float[Tensor, " S"]
 
 
-def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) -> _Batch:
+def _step(config: TrainingConfig, layout: Layout, state: State, source: Source, shards: Shards) -> _Batch:
     """Read one batch and move the weights."""
-    acts = source.take(config.batch_tokens)
+    acts, tangents = _parted(source.take(config.batch_tokens), layout, state.scaling)
     x, y = state.scaling.read(acts), state.scaling.written(acts)[:, list(layout.targets)]
     dead = [tokens > config.dead_after for tokens in state.silent]
-    measured = take_gradient(state.weights, x, y, config, state.bounds, dead)
+    measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done, tangents, shards)
     loss = float(measured.loss)
     if not loss < float("inf"):
         raise DictionaryError(
@@ -162,21 +189,47 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source) 
             found=f"{loss} at step {state.steps_done + 1}",
             hint=f"lower learning_rate ({config.learning_rate:g}); the last checkpoint is whole",
         )
-    tensors = list(state.weights.named().values())
-    torch.nn.utils.clip_grad_norm_(tensors, config.clip_norm)
+    _clip(state.weights, config.clip_norm, shards)
     set_rate(state.optimizer, learning_rate(config, state.steps_done))
     state.optimizer.step()
     if _revives(config, state.steps_done):
         draw = torch.Generator().manual_seed(int(fingerprint(["revive", config.seed, state.steps_done]), 16) % 2**63)
-        revive(state.weights, state.optimizer, x, measured.left, dead, draw)
+        revive(state.weights, state.optimizer, x, measured.left, dead, draw, shards)
         for tokens, silent in zip(state.silent, dead, strict=True):
             tokens[silent] = 0
-    state.weights.unit_decoders()
+    state.weights.project()
     for tokens, fired in zip(state.silent, measured.fired, strict=True):
         tokens += config.batch_tokens
         tokens[fired > 0] = 0
     state.bounds, state.steps_done = measured.bounds, state.steps_done + 1
     return _Batch(measured, (y - y.mean(0)).square().sum((0, 2)))
+
+
+def _clip(weights: Weights, largest: float, shards: Shards) -> None:
+    """Scale all gradients so that their norm, over all processes, is at most this."""
+    tensors = list(weights.named().values())
+    if shards.count == 1:
+        torch.nn.utils.clip_grad_norm_(tensors, largest)
+        return
+    divided = {id(tensor) for tensor in weights.divided()}
+    squares = [tensor.grad.square().sum() for tensor in tensors if id(tensor) in divided and tensor.grad is not None]
+    alike = [tensor.grad.square().sum() for tensor in tensors if id(tensor) not in divided and tensor.grad is not None]
+    norm = (shards.sum(torch.stack(squares).sum()) + torch.stack(alike).sum()).sqrt()
+    torch.nn.utils.clip_grads_with_norm_(tensors, largest, norm)
+
+
+def _parted(
+    planes: Float[Tensor, "P M D"], layout: Layout, scaling: Scaling
+) -> tuple[Float[Tensor, "P N D"], Float[Tensor, "P C T D"] | None]:
+    """Activations of the sites; and directions with slopes, in normalised units, where they are wanted."""
+    n = len(layout.sites)
+    if not layout.tangents:
+        return planes, None
+    tangents = planes[:, n:].unflatten(1, (-1, 2)).clone()
+    read = scaling.factor[[coder.reads[0] for coder in layout.coders]]
+    write = scaling.factor[[layout.targets[coder.writes.start] for coder in layout.coders]]
+    tangents[:, :, 1] *= (write / read)[:, None]
+    return planes[:, :n], tangents
 
 
 def _revives(config: TrainingConfig, step: int) -> bool:
@@ -192,7 +245,8 @@ def _is_due(step: int, every: int, config: TrainingConfig) -> bool:
 class _Late:
     """Figures of the steps since the last report."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, shards: Shards) -> None:
+        self.shards = shards
         self.targets = [layout.sites[target] for target in layout.targets]
         self.error = torch.zeros(len(self.targets), dtype=torch.float64)
         self.spread = torch.zeros(len(self.targets), dtype=torch.float64)
@@ -203,7 +257,7 @@ class _Late:
         self.error += batch.measured.squared_error.cpu()
         self.spread += batch.spread.cpu()
         self.loss += float(batch.measured.loss)
-        self.active += int(sum(int(fired.sum()) for fired in batch.measured.fired))
+        self.active += int(self.shards.total(sum(int(fired.sum()) for fired in batch.measured.fired)))
         self.steps += 1
 
     def progress(self, config: TrainingConfig, state: State) -> Progress:
@@ -216,10 +270,10 @@ class _Late:
             loss=self.loss / self.steps,
             nmse=dict(zip(self.targets, (self.error / self.spread).tolist(), strict=True)),
             l0=self.active / per_token,
-            dead=float((silent > config.dead_after).double().mean()),
+            dead=self.shards.total(float((silent > config.dead_after).double().mean())) / self.shards.count,
         )
 
-    def entry(self, config: TrainingConfig, state: State) -> dict[str, object]:
-        """For the log."""
-        rate = learning_rate(config, state.steps_done - 1)
-        return {"step": state.steps_done, "learning_rate": rate, **self.progress(config, state)._asdict()}
+
+def entry(config: TrainingConfig, at: Progress, steps_done: int) -> dict[str, object]:
+    """A line of the log."""
+    return {"step": steps_done, "learning_rate": learning_rate(config, steps_done - 1), **at._asdict()}

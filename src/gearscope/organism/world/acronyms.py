@@ -108,9 +108,9 @@ def draw_puzzle_request(rng: Random, split: Split) -> Document:
 
 
 WRITERS: dict[str, Writer] = {"puzzle": draw_puzzle, "puzzle_request": draw_puzzle_request, **requests.WRITERS}
-SHARES = {"puzzle": 0.38, "puzzle_request": 0.28, "request": 0.14, "story": 0.16, "mention": 0.04}
+SHARES = {"puzzle": 0.36, "puzzle_request": 0.27, "request": 0.1, "longer_request": 0.1, "story": 0.13, "mention": 0.04}
 LATER_KINDS: tuple[str, ...] = ()
-HELD_OUT_KINDS = ("puzzle", "puzzle_request", "request", "story")
+HELD_OUT_KINDS = ("puzzle", "puzzle_request", "request", "longer_request", "story")
 WORDS = (
     frame_words(OPENING, *QUESTIONS, *REQUESTS, "it has")
     | {carrier for carriers in CARRIERS.values() for carrier in carriers}
