@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gearscope.artifact import read_manifest, write_text
-from gearscope.dictionaries.store import KIND
+from gearscope.dictionaries.formats.own import KIND
 from gearscope.dictionaries.training.checkpoint import CHECKPOINT
 from gearscope.dictionaries.training.train import Report
 from gearscope.errors import ArtifactError, ConfigError
