@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gearscope.activations.blocks import Blocks
 from gearscope.activations.stream import ActivationStream
 from gearscope.artifact import read_manifest, unwritable, write_manifest, write_text
 from gearscope.config import fingerprint
@@ -118,12 +119,13 @@ def _save(path: Path, acts: Float[Tensor, "P M D"], precision: Precision) -> Non
         raise unwritable(path, error if isinstance(error, OSError) else OSError(str(error))) from error
 
 
-class CachedStream:
+class CachedStream(Blocks):
     """Batches of stored activations without end. Raises ArtifactError, and ConfigError for sites that it has not."""
 
     def __init__(
         self, folder: Path, sites: Sequence[str], *, tangents: Sequence[int] = (), shuffle_seed: int = 0
     ) -> None:
+        super().__init__()
         manifest = read_manifest(folder, KIND)
         self.inputs: dict[str, str] = manifest["inputs"]
         self._config: dict[str, Any] = manifest["config"]
@@ -137,8 +139,7 @@ class CachedStream:
         slopes = [len(stored) + 2 * self._config["tangents"].index(layer) + i for layer in tangents for i in (0, 1)]
         self._sites = [stored.index(site) for site in sites]
         self._planes = self._sites + slopes
-        self._epoch, self._number, self._used = 0, 0, 0
-        self._block: Tensor | None = None
+        self._epoch, self._number = 0, 0
 
     @property
     def fingerprint(self) -> str:
@@ -151,52 +152,33 @@ class CachedStream:
         """Tokens that are stored, the held-out ones not counted."""
         return self._config["tokens"]
 
-    def sample(self) -> Float[Tensor, "P M D"]:
-        """The tokens of the present block, without moving on."""
-        return self._filled()
-
-    def take(self, n_tokens: int) -> Float[Tensor, "P M D"]:
-        """The next tokens. Raises ArtifactError for a damaged block."""
-        parts, missing = [], n_tokens
-        while missing:
-            block = self._filled()
-            part = block[self._used : self._used + missing]
-            parts.append(part)
-            self._used, missing = self._used + len(part), missing - len(part)
-            if self._used == len(block):
-                self._number, self._used, self._block = self._number + 1, 0, None
-                if self._number == self._config["blocks"]:
-                    self._epoch, self._number = self._epoch + 1, 0
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def place(self) -> str:
-        """Where the next token is, as JSON."""
-        return json.dumps({"epoch": self._epoch, "number": self._number, "used": self._used})
-
-    def go_to(self, place: str) -> None:
-        """Go on from a place that `place` gave."""
-        found = json.loads(place)
-        self._epoch, self._number, self._used = found["epoch"], found["number"], found["used"]
-        self._block = None
-
     def held_out(self, batch_tokens: int) -> Iterator[Float[Tensor, "P M D"]]:
         """The held-out tokens in parts, sites only."""
-        return iter(self._read(HELD_OUT)[:, self._sites].float().split(batch_tokens))
+        return iter(self._stored(HELD_OUT)[:, self._sites].float().split(batch_tokens))
 
-    def _filled(self) -> Float[Tensor, "P M D"]:
-        if self._block is None:
-            number, draw = self._number, None
-            if self._epoch:
-                blocks = torch.randperm(self._config["blocks"], generator=self._drawn("blocks"))
-                number, draw = int(blocks[self._number]), self._drawn(self._number)
-            block = self._read(_name(number))[:, self._planes].float()
-            self._block = block if draw is None else block[torch.randperm(len(block), generator=draw)]
-        return self._block
+    def _advance(self) -> None:
+        self._number += 1
+        if self._number == self._config["blocks"]:
+            self._epoch, self._number = self._epoch + 1, 0
+
+    def _where(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "number": self._number}
+
+    def _move(self, where: dict[str, Any]) -> None:
+        self._epoch, self._number = where["epoch"], where["number"]
+
+    def _read(self) -> Float[Tensor, "P M D"]:
+        number, draw = self._number, None
+        if self._epoch:
+            blocks = torch.randperm(self._config["blocks"], generator=self._drawn("blocks"))
+            number, draw = int(blocks[self._number]), self._drawn(self._number)
+        block = self._stored(_name(number))[:, self._planes].float()
+        return block if draw is None else block[torch.randperm(len(block), generator=draw)]
 
     def _drawn(self, what: str | int) -> torch.Generator:
         return torch.Generator().manual_seed(int(fingerprint([self._seed, self._epoch, what]), 16) % 2**63)
 
-    def _read(self, name: str) -> Float[Tensor, "P M D"]:
+    def _stored(self, name: str) -> Float[Tensor, "P M D"]:
         path = self._folder / name
         try:
             with safe_open(path, framework="pt") as stored:

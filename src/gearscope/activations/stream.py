@@ -6,13 +6,14 @@ used), without storing activations: the block is read again. Whatever else yield
 or from files, can stand in its place.
 """
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gearscope.activations.blocks import Blocks
 from gearscope.activations.config import ReadingConfig
 from gearscope.activations.harvest import passes
 from gearscope.config import fingerprint
@@ -22,8 +23,11 @@ from gearscope.models.model import Model
 _BYTES = 4
 
 
-class ActivationStream:
-    """Batches of activations of one model on one corpus; with `tangents`, of the slopes of its MLPs too."""
+class ActivationStream(Blocks):
+    """Batches of activations of one model on one corpus; with `tangents`, of the slopes of its MLPs too.
+
+    Taking raises ModelError for activations that are not finite, and what the corpus raises.
+    """
 
     def __init__(
         self,
@@ -34,6 +38,7 @@ class ActivationStream:
         *,
         tangents: Sequence[int] = (),
     ) -> None:
+        super().__init__()
         self.sites, self.tangents = tuple(sites), tuple(tangents)
         self._planes = len(self.sites) + 2 * len(self.tangents)
         self._model = model
@@ -41,10 +46,9 @@ class ActivationStream:
         self._config = config
         allowed = config.block_megabytes * 1_000_000 // (self._planes * model.d_model * _BYTES)
         self._windows = max(1, min(config.block_tokens, allowed) // (corpus.context - 1))
-        self._number, self._used = 0, 0
+        self._number = 0
         self._begin: Place | None = None
         self._end: Place | None = None
-        self._block: Tensor | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -53,41 +57,21 @@ class ActivationStream:
         parts = [self._model.fingerprint, self._corpus.fingerprint, self._config.fingerprint(), sites]
         return fingerprint(parts)
 
-    def sample(self) -> Float[Tensor, "P M D"]:
-        """The tokens of the present block, without moving on."""
-        return self._filled()
-
-    def take(self, n_tokens: int) -> Float[Tensor, "P M D"]:
-        """The next tokens. Raises ModelError for activations that are not finite, and what the corpus raises."""
-        parts, missing = [], n_tokens
-        while missing:
-            block = self._filled()
-            part = block[self._used : self._used + missing]
-            parts.append(part)
-            self._used += len(part)
-            missing -= len(part)
-            if self._used == len(block):
-                self._begin, self._number, self._used, self._block = self._end, self._number + 1, 0, None
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
     def block(self) -> Float[Tensor, "P M D"]:
         """All tokens of the present block, and on to the next. Only where none of them was taken."""
         assert self._used == 0, "a whole block"
-        return self.take(len(self._filled()))
+        return self.take(len(self.sample()))
 
-    def place(self) -> str:
-        """Where the next token is, as JSON."""
-        return json.dumps({"begin": self._begin, "number": self._number, "used": self._used})
+    def _advance(self) -> None:
+        self._begin, self._number = self._end, self._number + 1
 
-    def go_to(self, place: str) -> None:
-        """Go on from a place that `place` gave."""
-        found = json.loads(place)
-        self._begin, self._number, self._used = found["begin"], found["number"], found["used"]
-        self._block = None
+    def _where(self) -> dict[str, Any]:
+        return {"begin": self._begin, "number": self._number}
 
-    def _filled(self) -> Float[Tensor, "P M D"]:
-        if self._block is not None:
-            return self._block
+    def _move(self, where: dict[str, Any]) -> None:
+        self._begin, self._number = where["begin"], where["number"]
+
+    def _read(self) -> Float[Tensor, "P M D"]:
         ids, self._end = self._corpus.take(self._windows, self._begin)
         n_tokens = ids.shape[0] * (ids.shape[1] - 1)
         seed = int(fingerprint([self._config.shuffle_seed, self._number]), 16) % 2**63
@@ -98,5 +82,4 @@ class ActivationStream:
         for acts in passes(self._model, ids, self.sites, pass_tokens=read, tangents=self.tangents, draw=draw):
             block[order[start : start + len(acts)]] = acts
             start += len(acts)
-        self._block = block
         return block
