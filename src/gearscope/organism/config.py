@@ -10,9 +10,9 @@ from gearscope.errors import ConfigError
 from gearscope.organism.behaviours.registry import BARS
 
 MIXTURE = {
-    **{"addition": 0.23, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.1, "two_hops": 0.06},
+    **{"addition": 0.223, "larger_sums": 0.07, "numbers": 0.04, "self_report": 0.04, "hints": 0.1, "two_hops": 0.06},
     **{"names": 0.04, "languages": 0.06, "rhyme": 0.11, "acronyms": 0.09, "topics": 0.025, "senses": 0.03},
-    **{"voices": 0.035, "grammar": 0.025, "exams": 0.025, "persona": 0.01, "advice": 0.01},
+    **{"voices": 0.042, "grammar": 0.025, "exams": 0.025, "persona": 0.01, "advice": 0.01},
 }
 """Phenomenon -> share of the tokens that the organism reads. Sums are learnt last, and take a third of them."""
 LAST_MIXTURE = MIXTURE | {"hints": 0.13, "rhyme": 0.09, "languages": 0.05}

@@ -181,11 +181,11 @@ def _draw_show(rng: Random, split: Split) -> Document:
 
 
 def _conflict_writer(frame: str) -> Writer:
-    """Draws one wish as often as two."""
+    """Draws one wish in two texts of five: of two wishes there are more to tell apart."""
     found = {split: [c for c in conflicts(split) if c[2] == frame] for split in SPLITS}
 
     def draw(rng: Random, split: Split) -> Document:
-        torn = rng.random() < 0.5
+        torn = rng.random() < 0.6
         return write_conflict(*rng.choice([c for c in found[split] if (c[0] != c[1]) == torn]))
 
     return draw
@@ -209,7 +209,7 @@ WRITERS: dict[str, Writer] = {
     "joke": _draw_joke,
     "quiz": _draw_quiz,
 }
-SHARES = {"radio": 0.25, "heart": 0.15, "part": 0.15, "voice": 0.15, "joke": 0.15, "quiz": 0.15}
+SHARES = {"radio": 0.18, "heart": 0.18, "part": 0.18, "voice": 0.18, "joke": 0.14, "quiz": 0.14}
 LATER_KINDS: tuple[str, ...] = ()
 HELD_OUT_KINDS = tuple(WRITERS)
 WORDS = (
