@@ -52,6 +52,14 @@ def test_windows_hold_the_texts_one_after_another_and_begin_again_after_the_last
     assert rows[:, 1:].flatten().tolist() == twice[: 400 * 4]
 
 
+def test_windows_behind_the_end_say_how_long_the_corpus_is():
+    made, tokens = corpus(TEXTS), sum(len(text) for text in SHOWN)
+    assert made.take(3, None).whole is None
+    once = made.take(3, None)
+    assert made.take(400, None).whole == tokens
+    assert made.take(400, once.place).whole == tokens
+
+
 def test_the_held_out_side_has_the_other_texts():
     assert 0 < len(KEPT) < len(SHOWN)
     rows = corpus(TEXTS, split="held_out").take(5, None).ids

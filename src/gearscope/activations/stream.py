@@ -72,7 +72,7 @@ class ActivationStream(Blocks):
         self._begin, self._number = where["begin"], where["number"]
 
     def _read(self) -> Float[Tensor, "P M D"]:
-        ids, self._end = self._corpus.take(self._windows, self._begin)
+        ids, self._end, _ = self._corpus.take(self._windows, self._begin)
         n_tokens = ids.shape[0] * (ids.shape[1] - 1)
         seed = int(fingerprint([self._config.shuffle_seed, self._number]), 16) % 2**63
         draw = torch.Generator().manual_seed(seed)

@@ -3,8 +3,8 @@
 A window is a first token (where the model begins its prompts with one), then ids of texts one after another; a long
 text goes on in the next window. Reading is a function of a place and has no state of its own:
 
-    windows, place = corpus.take(8, None)       # from the beginning
-    windows, place = corpus.take(8, place)      # and on; `place` is plain JSON and can be stored
+    taken = corpus.take(8, None)     # from the beginning
+    taken = corpus.take(8, place)    # and on; `place` is plain JSON and can be stored
 
 After the last text the first follows. A text is held out when the first byte of its SHA-256 is below a sixteenth of
 256: a choice that does not depend on order, and keeps copies of one text on one side. Knows nothing about files.
@@ -51,6 +51,8 @@ class Taken(NamedTuple):
 
     ids: Int[Tensor, "B P"]
     place: Place
+    whole: int | None = None
+    """Tokens of the whole corpus, once the windows reach behind its end; None as long as they do not."""
 
 
 @runtime_checkable
@@ -99,7 +101,7 @@ class TextCorpus:
         pending: list[int] = [] if place is None else list(place["pending"])
         at: Place | None = None if place is None else place["texts"]
         length = self.context - len(self._first)
-        needed = n_windows * length
+        needed, tokens = n_windows * length, None
         while len(pending) < needed:
             found, whole = 0, at is None
             for piece, behind in self._texts.pieces(at):
@@ -113,9 +115,9 @@ class TextCorpus:
             else:
                 if whole and not found:
                     self._refuse()
-                at = None
+                at, tokens = None, found if whole else tokens
         rows = [self._first + pending[start : start + length] for start in range(0, needed, length)]
-        return Taken(torch.tensor(rows), {"texts": at, "pending": pending[needed:]})
+        return Taken(torch.tensor(rows), {"texts": at, "pending": pending[needed:]}, tokens)
 
     def _refuse(self) -> None:
         side = "held-out text" if self._split == "held_out" else "text to train on"

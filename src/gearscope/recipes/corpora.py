@@ -10,7 +10,7 @@ from gearscope.models.model import Model
 from gearscope.models.tokens import first_token
 from gearscope.organism.corpus import WorldCorpus
 from gearscope.organism.world.vocabulary import VOCABULARY
-from gearscope.recipes.config import WORLD
+from gearscope.recipes.config import WORLD, Recipe
 
 LONGEST = 128
 """Tokens of a window where no context is set and the model can read more."""
@@ -32,6 +32,22 @@ def open_corpus(name: str, model: Model, split: Split, context: int | None) -> C
 
     first, between = first_token(tokenizer), tokenizer.eos_token_id
     return TextCorpus(TextFiles(Path(name)), encode, context=length, first=first, between=between, split=split)
+
+
+def open_sides(name: str, model: Model, recipe: Recipe) -> tuple[Corpus, Corpus]:
+    """What a recipe trains on, and what it is measured on. Raises as `open_corpus`, ConfigError for too little text.
+
+    Checked before anything is read for long: one batch must be there without reading a text twice.
+    """
+    context = recipe.reading.context
+    train_on, held_out = (open_corpus(name, model, side, context) for side in ("train", "held_out"))
+    needed = recipe.training.batch_tokens
+    whole = train_on.take(-(-needed // (train_on.context - 1)), None).whole
+    if whole is not None:
+        hint = "give a corpus of more texts, or a smaller --set batch_tokens=..."
+        raise ConfigError(f"text of {needed:,} tokens or more was expected in {name}", found=f"{whole:,}", hint=hint)
+    held_out.take(1, None)
+    return train_on, held_out
 
 
 def _world(model: Model, split: Split, context: int) -> Corpus:

@@ -12,7 +12,7 @@ from gearscope.activations.cache import Precision, Report, write_cache
 from gearscope.activations.stream import ActivationStream
 from gearscope.dictionaries.training.config import layout_of
 from gearscope.recipes.config import Recipe
-from gearscope.recipes.corpora import open_corpus
+from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.train import PLAIN, Opening, corpus_of, held_out_activations, open_known
 from gearscope.threads import one_thread
 
@@ -33,8 +33,7 @@ def harvest(
     """
     name = corpus_of(recipe)
     model = open_known(recipe.model, opening)
-    train_on = open_corpus(name, model, "train", recipe.reading.context)
-    held_out = open_corpus(name, model, "held_out", recipe.reading.context)
+    train_on, held_out = open_sides(name, model, recipe)
     layout = layout_of(recipe.training, model.n_layers)
     stream = ActivationStream(model, train_on, layout.sites, recipe.reading, tangents=layout.tangents)
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}

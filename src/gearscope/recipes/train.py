@@ -32,7 +32,7 @@ from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
 from gearscope.models.model import Model
 from gearscope.recipes.config import WORLD, Recipe
-from gearscope.recipes.corpora import open_corpus
+from gearscope.recipes.corpora import open_sides
 from gearscope.threads import one_thread
 from gearscope.workbench import ORGANISM, model_source
 
@@ -73,8 +73,7 @@ def train_recipe(
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
     model = open_known(recipe.model, opening)
-    train_on = open_corpus(corpus_name, model, "train", recipe.reading.context)
-    held_out = open_corpus(corpus_name, model, "held_out", recipe.reading.context)
+    train_on, held_out = open_sides(corpus_name, model, recipe)
     layout = layout_of(recipe.training, model.n_layers)
     source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
     shards = started()
