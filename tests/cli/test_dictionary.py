@@ -86,3 +86,12 @@ def test_to_the_hub_and_back_in_real_processes(planted: Path, untrained: Path, t
         done = run(*trace)
         assert done.returncode == 0, done.stderr
         assert "basis plt:mine" in done.stdout
+
+
+def test_truth_variables_are_asked_of_a_folder(gearscope, planted, untrained):
+    asked = ["dictionary", str(planted), "--model", str(untrained), "--truths", "60"]
+    done = gearscope(*asked)
+    assert done.code == 0, done.err
+    assert "60 documents of each phenomenon" in done.out.splitlines()[-1]
+    rows = json.loads(gearscope(*asked, "--json").out)["rows"]
+    assert len(rows) == len(done.out.splitlines()) - 2

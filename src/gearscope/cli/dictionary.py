@@ -9,6 +9,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.train import table
 from gearscope.errors import ConfigError
+from gearscope.evaluation.report import TruthReport
 
 FORMATS = "gearscope, circuit-tracer, saelens, sparsify, dictionary_learning, gemma-scope-2, gemma-scope"
 
@@ -22,6 +23,14 @@ def dictionary(
         str | None, typer.Option("--corpus", help="Held-out text is taken from here; `organism` for its own world.")
     ] = None,
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="Held-out tokens to measure on.")] = 65_536,
+    truths: Annotated[
+        int | None,
+        typer.Option(
+            "--truths",
+            min=50,
+            help="Ask which truth variables of the organism its features tell, on so many documents.",
+        ),
+    ] = None,
     to: Annotated[
         str | None, typer.Option("--to", help=f"Write it in another format instead, into --out: {FORMATS}.")
     ] = None,
@@ -39,7 +48,8 @@ def dictionary(
 ) -> None:
     """Measure a folder of dictionaries in its model: error, sparsity, dead features, agreement when all is replaced.
 
-    With --to or --upload, write it in another format, or put it on the HuggingFace hub.
+    With --truths, ask instead which truth variables of the organism's world single features tell. With --to or
+    --upload, write it in another format, or put it on the HuggingFace hub.
     """
     if (to is None) != (out is None):
         raise ConfigError("--to FORMAT and --out DIR go together", found="one of them", hint="give both, or none")
@@ -48,11 +58,32 @@ def dictionary(
         typer.echo(json.dumps(done) if as_json else "\n".join(f"{name} {place}" for name, place in done.items()))
         return
     # Imported here so that --help never loads torch.
-    from gearscope.recipes.again import measure_again
+    from gearscope.recipes.again import measure_again, truths_again
     from gearscope.recipes.train import Opening
 
-    report = measure_again(folder, model, corpus, tokens=tokens, opening=Opening(device, dtype, revision))
+    opening = Opening(device, dtype, revision)
+    if truths is not None:
+        known = truths_again(folder, model, documents=truths, opening=opening)
+        typer.echo(json.dumps(known.model_dump(mode="json")) if as_json else truth_table(known))
+        return
+    report = measure_again(folder, model, corpus, tokens=tokens, opening=opening)
     typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else table(report))
+
+
+def truth_table(report: TruthReport) -> str:
+    """AUROC by variable, and the share that reaches the bar."""
+    columns = ("auroc", "neurons", "probe", "shuffled")
+    lines = [f"{'phenomenon':<13} {'variable':<16} {'at':<8} {'values':>9} " + "".join(f"{c:>9}" for c in columns)]
+    for row in report.rows:
+        values = f"{row.values} of {row.of_values}"
+        areas = "".join(f"{getattr(row, column):9.3f}" for column in columns)
+        lines.append(f"{row.phenomenon:<13} {row.variable:<16} {row.place:<8} {values:>9} {areas}")
+    shares = ", ".join(f"{column} {report.recovered(column):.0%}" for column in columns[1:])
+    lines.append(
+        f"AUROC of {report.bar} or more: {report.recovered():.0%} of {len(report.rows)} variables ({shares}); "
+        f"{report.documents} documents of each phenomenon"
+    )
+    return "\n".join(lines)
 
 
 def _pass_on(folder: str, to: str | None, out: Path | None, upload: str | None) -> dict[str, str]:

@@ -47,3 +47,36 @@ class DictionaryReport(Config):
     def worst(self) -> LayerReport:
         """The layer with the largest NMSE."""
         return max(self.layers, key=lambda layer: layer.nmse)
+
+
+class TruthRow(Config):
+    """One truth variable of the organism's world; figures are AUROC, the mean over its values."""
+
+    phenomenon: str
+    variable: str
+    place: str
+    """`settled` (the word that decides it) or `answer` (the word before the next answer), as one half preferred."""
+    values: int
+    of_values: int
+    """Values that were asked for, of those that occurred."""
+    auroc: float
+    """The best single feature for each value."""
+    neurons: float
+    probe: float
+    shuffled: float
+    features: dict[str, str]
+    """Value -> the feature that tells it best."""
+
+
+class TruthReport(Config):
+    """Which of the world's variables single features tell."""
+
+    documents: int
+    """Documents drawn for each phenomenon."""
+    seed: int
+    bar: float
+    rows: tuple[TruthRow, ...]
+
+    def recovered(self, column: str = "auroc") -> float:
+        """Share of the variables that reach the bar; of `neurons`, `probe` or `shuffled` with that column."""
+        return sum(getattr(row, column) >= self.bar for row in self.rows) / len(self.rows)

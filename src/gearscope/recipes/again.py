@@ -1,10 +1,13 @@
-"""A folder of dictionaries measured again, on held-out text of any corpus."""
+"""A folder of dictionaries measured again, on held-out text of any corpus or against the truth of the organism."""
 
+from gearscope.dictionaries.collection import DictionarySet
 from gearscope.errors import ConfigError
 from gearscope.evaluation.measure import measure_dictionaries
-from gearscope.evaluation.report import DictionaryReport
+from gearscope.evaluation.report import DictionaryReport, TruthReport
+from gearscope.evaluation.truths import recover_truths
+from gearscope.models.model import Model
 from gearscope.recipes.config import WORLD
-from gearscope.recipes.corpora import open_corpus
+from gearscope.recipes.corpora import check_world, open_corpus
 from gearscope.recipes.train import PLAIN, Opening, open_known
 from gearscope.workbench import ORGANISM, DictionaryBasis, check_own, open_basis
 
@@ -16,10 +19,21 @@ def measure_again(
     if corpus is None and model is not None:
         hint = "add --corpus with a text file or a folder of them"
         raise ConfigError(f"a corpus for {model} was expected", found="none", hint=hint)
+    opened, dictionaries = _open(folder, model, opening)
+    held_out = open_corpus(corpus or WORLD, opened, "held_out", None)
+    return measure_dictionaries(opened, dictionaries, held_out, tokens=tokens)[0]
+
+
+def truths_again(folder: str, model: str | None, *, documents: int, opening: Opening = PLAIN) -> TruthReport:
+    """Which truth variables its features tell. Raises ModelError for a model of other words than the organism's."""
+    opened, dictionaries = _open(folder, model, opening)
+    check_world(opened)
+    return recover_truths(opened, dictionaries, documents=documents)
+
+
+def _open(folder: str, model: str | None, opening: Opening) -> tuple[Model, DictionarySet]:
     check_own(folder, ORGANISM if model is None else model)
     basis = open_basis(folder)
     if not isinstance(basis, DictionaryBasis):
         raise ConfigError("a folder of dictionaries was expected (or plt, clt)", found=repr(folder))
-    opened = open_known(model, opening)
-    held_out = open_corpus(corpus or WORLD, opened, "held_out", None)
-    return measure_dictionaries(opened, basis.dictionaries, held_out, tokens=tokens)[0]
+    return open_known(model, opening), basis.dictionaries

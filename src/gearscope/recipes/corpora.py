@@ -22,7 +22,8 @@ def open_corpus(name: str, model: Model, split: Split, context: int | None) -> C
     if length > model.context:
         raise ConfigError(f"a context of at most {model.context} tokens was expected", found=str(length))
     if name == WORLD:
-        return _world(model, split, length)
+        check_world(model)
+        return WorldCorpus(split, length)
     tokenizer: Any = model.tokenizer
     if tokenizer is None:
         raise ModelError("a model with a tokenizer was expected, to read text", found="none")
@@ -50,10 +51,10 @@ def open_sides(name: str, model: Model, recipe: Recipe) -> tuple[Corpus, Corpus]
     return train_on, held_out
 
 
-def _world(model: Model, split: Split, context: int) -> Corpus:
+def check_world(model: Model) -> None:
+    """Raise ModelError unless the model reads the words of the organism's world."""
     tokenizer = model.tokenizer
     words = () if tokenizer is None else tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     if tuple(words) != VOCABULARY:
         hint = "give --corpus a text file or a folder of them"
         raise ModelError("a model with the words of the organism's world was expected", found="other words", hint=hint)
-    return WorldCorpus(split, context)
