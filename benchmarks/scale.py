@@ -216,7 +216,7 @@ def show_large() -> None:
         ring = 2 * (n - 1) / n * said["sums_bytes"] + (n - 1) * said["values_bytes"]
         print(
             f"{shape.kind} of {shape.total / 1e6:.0f} M features x {shape.width}, k {shape.k} per dictionary:\n"
-            f"  state {size(said['state_bytes'] * n)}B in all, {size(said['batch_bytes'])}B of a batch in each process: "
+            f"  state {size(said['state_bytes'] * n)}B in all, {size(said['batch_bytes'])}B of a batch in each: "
             f"{n} accelerators, {ceil(n / 8)} machines of eight\n"
             f"  {size(per_step / shape.batch)}FLOP per token ({share:.2%} of it the encoder), {size(per_step / n)}FLOP "
             f"per step and process\n"
