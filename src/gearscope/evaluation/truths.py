@@ -124,7 +124,7 @@ def _acts(
     rows = {token: number for number, token in enumerate(wanted)}
     found: dict[str, Tensor] = {}
     for numbers in alike.values():
-        read = model.run(torch.stack([_ids(texts[number]) for number in numbers]).to(model.device), read=sites).sites
+        read = model.read(torch.stack([_ids(texts[number]) for number in numbers]), sites)
         place = {number: index for index, number in enumerate(numbers)}
         here = [token for token in wanted if token[0] in place]
         documents, words = [place[document] for document, _ in here], [word + 1 for _, word in here]
