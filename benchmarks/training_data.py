@@ -2,8 +2,8 @@
 
     model/                     GPT-2, 4 layers, d = 128, 8,192 tokens of vocabulary; random weights
     ids.safetensors            ids [W, 128]: tokens drawn by Zipf's law (the r-th is 1 / r as frequent as the first)
-    sae.safetensors            train and held_out [P, D]: the residual stream after block 2
-    clt.safetensors            train and held_out [P, 2 L, D]: what the MLPs read, centred, then what they write
+    sae.safetensors            train and held_out [P, D]: the residual stream after block 2; factor
+    clt.safetensors            train and held_out [P, 2 L, D]: what the MLPs read, centred, then what they write; factor
     sae_first, clt_first       the weights before the first step, for every trainer
 
 Activations are multiplied with one number per site so that their spread is that of a standard normal vector: a trainer
@@ -101,8 +101,9 @@ def _write(folder: Path, kind: str, acts: torch.Tensor, config: TrainingConfig) 
     acts[:, :n_read] -= scaling.mean[:n_read]
     acts *= scaling.factor[:, None]
     weights = first_weights(layout, acts[: config.batch_tokens], torch.Generator().manual_seed(config.seed))
-    kept = {"train": acts[:-HELD_OUT], "held_out": acts[-HELD_OUT:]}
-    save_file({n: (t if n_read else t[:, 0]).contiguous() for n, t in kept.items()}, folder / f"{kind}.safetensors")
+    parts = {"train": acts[:-HELD_OUT], "held_out": acts[-HELD_OUT:]}
+    stored = {name: (part if n_read else part[:, 0]).contiguous() for name, part in parts.items()}
+    save_file(stored | {"factor": scaling.factor}, folder / f"{kind}.safetensors")
     first = {"b_dec": weights.b_dec}
     for number, coder in enumerate(weights.coders):
         first[f"W_enc.{number}"], first[f"W_dec.{number}"] = coder.W_enc, coder.W_dec

@@ -70,6 +70,8 @@ def main() -> None:
     cpu = time.process_time()
     with tempfile.TemporaryDirectory() as scratch, torch.inference_mode():
         trained = train(config, layout, made(laps), [held_out], Path(scratch) / "run")
+    if case == "live":
+        laps.mark()
     finish(out, common(trained), laps.found() | {"cpu_seconds": time.process_time() - cpu})
 
 

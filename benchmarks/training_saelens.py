@@ -1,4 +1,4 @@
-"""SAELens in `training.py`: its `SAETrainer` on stored activations. Runs in its own environment; see `training_shared.py`.
+"""SAELens in `training.py`: its `SAETrainer` on stored activations. See `training_shared.py`.
 
 Made for sae-lens 6.54.12. Its own defaults where nothing else is said; the auxiliary loss stays on and costs next to
 nothing, since no feature counts as dead in so few steps.
