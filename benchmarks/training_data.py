@@ -50,9 +50,9 @@ def layout_for(config: TrainingConfig) -> Layout:
 
 def config_for(case: str, settings: dict[str, Any]) -> TrainingConfig:
     """gearscope's settings of a case: those of the others, its defaults otherwise, and no checkpoint before the end."""
-    site = {"kind": "clt"} if case == "clt" else {"kind": "sae", "layers": (SITE_LAYER,)}
     return TrainingConfig(
-        **site,
+        kind="clt" if case == "clt" else "sae",
+        layers=None if case == "clt" else (SITE_LAYER,),
         n_features=settings["n_features"],
         k=settings["k"],
         selection="batch_top_k" if case == "batchtopk" else "top_k",
