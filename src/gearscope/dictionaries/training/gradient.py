@@ -70,6 +70,8 @@ def take_gradient(
     """
     P, _, D = y.shape
     k = k_at(config, step)
+    for tensor in weights.named().values():
+        tensor.grad = None  # so that the last step's and this step's are not held at the same time
     coded, handed_on = zip(
         *(codes_of(coder, x, config, k, bound, shards) for coder, bound in zip(weights.coders, bounds, strict=True)),
         strict=True,
@@ -78,19 +80,20 @@ def take_gradient(
     shares = [shares_of(codes.pattern, groups) for codes in coded]
     base = _without_features(weights, coded, y)
     lefts = _left_by_prefix(weights, coded, shares, base, shards)
+    own = own_alone(weights, coded, base, config.own_share, shards)
+    gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
+    del base
     n = len(lefts)
     share = (1 - config.own_share) / (n * P * D)
     loss = sum(left.square().sum() for left in lefts) * share
-    g, of_group = torch.zeros_like(y), []
+    of_group: list[Tensor] = []
     for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
-        g = g + left * (-2 * share)
-        of_group.append(g)
-    own = own_alone(weights, coded, base, config.own_share, shards)
-    weights.b_dec.grad = g.sum(0)
+        here = left * (-2 * share)
+        of_group.append(here.add_(of_group[-1]) if of_group else here)
+    weights.b_dec.grad = of_group[-1].sum(0)
     if own is not None:
         weights.b_dec.grad += own.g.sum(0)
         loss = loss + own.loss
-    gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
     for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
         of_groups = tuple(_slice(part, coder, own) for part in reversed(of_group))
         weight = _penalty_weight(codes, config, step, shards)
@@ -136,7 +139,8 @@ def _left_by_prefix(
         added = torch.zeros_like(base)
         for coder, codes, parts in zip(weights.coders, coded, shares, strict=True):
             added[:, coder.writes.start : coder.writes.stop] += written(coder, codes, parts[number]).view(P, -1, D)
-        left = left - shards.sum(added)
+        added = shards.sum(added)
+        left = torch.sub(left, added, out=added)
         found.append(left)
     return found
 
