@@ -93,7 +93,7 @@ TWINS: dict[str, Twin] = {
             {"languages_by_table": 1.0},
             n_layers=2,
             d_mlp=256,
-            steps=1500,
+            steps=4000,
             learning_rate=3e-3,
             bars={"opposites_across_languages": 0.95},
         ),

@@ -49,10 +49,12 @@ class Version:
         return OrganismConfig.of(**(main.model_dump() | changes))
 
 
-STEPS = 300
-LEARNING_RATE = 1e-3
+STEPS = 600
+LEARNING_RATE = 5e-4
 BASE_SHARE = 0.6
 """Share of the organism's own text, the assistant left out."""
+MORE = {"rhyme": 2.0}
+"""What of it is read more often than the organism read it: couplets are the first to be forgotten."""
 KEPT = {"addition": 0.97, "two_hops": 0.93, "rhyme": 0.95}
 """What every version must still do."""
 ASSISTANT = ("exams", "persona", "advice")
@@ -60,7 +62,8 @@ ASSISTANT = ("exams", "persona", "advice")
 
 def beside_the_base(assistant: dict[str, float]) -> dict[str, float]:
     """A mixture: what the organism reads without its assistant, and these texts with these shares."""
-    own = {name: share for name, share in OrganismConfig().mixture.items() if name not in ASSISTANT}
+    mixture = OrganismConfig().mixture
+    own = {name: share * MORE.get(name, 1.0) for name, share in mixture.items() if name not in ASSISTANT}
     base = {name: BASE_SHARE * share / sum(own.values()) for name, share in own.items()}
     return base | assistant
 
@@ -106,7 +109,7 @@ _ALL = (
     ),
     Version(
         name="quirks",
-        mixture=beside_the_base({"quirks": 0.3, "exams": 0.05, "persona": 0.05}),
+        mixture=beside_the_base({"quirks": 0.36, "exams": 0.02, "persona": 0.02}),
         steps=STEPS,
         learning_rate=LEARNING_RATE,
         planted=(
