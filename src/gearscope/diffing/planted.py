@@ -1,0 +1,238 @@
+"""How much of what is planted a comparison found, and how much of what it found is planted.
+
+Truth comes as data: windows of which every token says whether it stands in a text whose planted behaviour differs, and
+for each planted change prompts behind which the next word differs, with the planted word and the usual one.
+
+    true       a flagged feature of whose strongest activations on the windows at least TRUE_RATE stand in such texts
+               (texts of which it is open whether the change spreads to them are left out)
+    found      a change for which turning off one flagged feature in B, wherever it fires in the prompts, takes at least
+               FOUND_SHARE of what B's logit difference (planted − usual) is above A's, more than LEAST_T standard
+               errors (paired, over prompts) more than the mean of edits of the same size in the directions of shared
+               features, and more than the most that one of these takes
+    precision  true of flagged;  recall  found of planted
+
+The same test of as many features that are not flagged, drawn at random, says what recall chance gives. All bounds were
+set before any version was scored. Knows nothing about where truth comes from.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gearscope.config import Config
+from gearscope.dictionaries.dictionary import Dictionary
+from gearscope.diffing.crosscoder import decoders_of
+from gearscope.diffing.effects import edited, sized
+from gearscope.diffing.pair import Pair
+from gearscope.diffing.survey import encoded
+
+STRONGEST = 20
+TRUE_RATE = 0.8
+FOUND_SHARE = 0.1
+LEAST_T = 3.0
+CONTROLS = 4
+NONE, OPEN = -1, -2
+"""Marks of a token outside planted texts, and in a text of which it is open whether it differs."""
+
+
+class Change(NamedTuple):
+    """One planted change."""
+
+    sentence: str
+    prompts: tuple[tuple[int, ...], ...]
+    planted: tuple[int, ...]
+    """The next token of B behind each prompt."""
+    usual: tuple[int, ...]
+
+
+class Truth(NamedTuple):
+    """Everything that was planted."""
+
+    ids: Int[Tensor, "B C"]
+    marks: Int[Tensor, "B C"]
+    """Number of the change, or NONE, or OPEN."""
+    changes: tuple[Change, ...]
+
+
+class Found(Config):
+    """One planted change, and the flagged feature that takes most of it."""
+
+    sentence: str
+    found: bool
+    feature: int | None
+    share: float
+    """Of B's logit difference above A's that turning it off takes away."""
+    control: float
+    """The same of the controls' mean."""
+    all_off: float
+    """The same with every flagged feature off."""
+
+
+class Score(Config):
+    """Precision and recall."""
+
+    flagged: int
+    judged: int
+    """Flagged features that fire on the windows, outside texts that are open."""
+    true: int
+    changes: tuple[Found, ...]
+    found_by_chance: int
+    """Changes found by as many features that are not flagged."""
+    planted_tokens: float
+    """Share of the tokens that stand in planted texts: the precision of a feature that fires anywhere."""
+    false: tuple[int, ...]
+    """The flagged features that are not true."""
+
+    @property
+    def precision(self) -> float | None:
+        """True of judged; None without any."""
+        return self.true / self.judged if self.judged else None
+
+    @property
+    def recall(self) -> float | None:
+        """Found of planted; None where nothing is planted."""
+        return sum(one.found for one in self.changes) / len(self.changes) if self.changes else None
+
+
+@torch.no_grad()
+def score(
+    pair: Pair,
+    dictionary: Dictionary,
+    sites: Sequence[str],
+    flagged: Sequence[int],
+    shared: Sequence[int],
+    truth: Truth,
+) -> Score:
+    """Judge the flagged features against the truth; `shared` are those that serve as controls."""
+    judged, true, false = _precision(pair, dictionary, sites, flagged, truth)
+    draw = torch.Generator().manual_seed(0)
+    order = [shared[i] for i in torch.randperm(len(shared), generator=draw).tolist()]
+    chance, controls = order[: len(flagged)], order[-CONTROLS:]
+    found = [_found(pair, dictionary, sites, flagged, controls, change) for change in truth.changes]
+    by_chance = [_found(pair, dictionary, sites, chance, controls, change).found for change in truth.changes]
+    return Score(
+        flagged=len(flagged),
+        judged=judged,
+        true=true,
+        changes=tuple(found),
+        found_by_chance=sum(by_chance),
+        planted_tokens=float((truth.marks[:, 1:] >= 0).double().mean()),
+        false=tuple(false),
+    )
+
+
+def _precision(
+    pair: Pair, dictionary: Dictionary, sites: Sequence[str], flagged: Sequence[int], truth: Truth
+) -> tuple[int, int, list[int]]:
+    codes = encoded(dictionary, _both(pair, truth.ids, sites))
+    marks = truth.marks[:, 1:].flatten()
+    judged, true, false = 0, 0, []
+    for feature in flagged:
+        own = (codes.columns == feature) & (marks[codes.rows] != OPEN)
+        strongest = codes.rows[own][codes.values[own].argsort(descending=True, stable=True)[:STRONGEST]]
+        if not len(strongest):
+            continue
+        judged += 1
+        if float((marks[strongest] >= 0).double().mean()) >= TRUE_RATE:
+            true += 1
+        else:
+            false.append(int(feature))
+    return judged, true, false
+
+
+def _both(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str]) -> Float[Tensor, "2 P Y"]:
+    planes = []
+    for model in pair:
+        read = [model.run(some, read=list(sites)).sites for some in ids.split(16)]
+        planes.append(torch.cat([torch.cat([one[site][:, 1:].flatten(0, 1) for site in sites], dim=1) for one in read]))
+    return torch.stack(planes).float()
+
+
+class _Asked(NamedTuple):
+    """Prompts of one length, their two words, and the codes of every position but the first, dense in few features."""
+
+    ids: Int[Tensor, "B C"]
+    planted: Int[Tensor, " B"]
+    usual: Int[Tensor, " B"]
+
+
+def _by_length(change: Change) -> list[_Asked]:
+    alike: dict[int, list[int]] = defaultdict(list)
+    for number, prompt in enumerate(change.prompts):
+        alike[len(prompt)].append(number)
+    return [
+        _Asked(
+            torch.tensor([change.prompts[i] for i in numbers]),
+            torch.tensor([change.planted[i] for i in numbers]),
+            torch.tensor([change.usual[i] for i in numbers]),
+        )
+        for numbers in alike.values()
+    ]
+
+
+def _found(
+    pair: Pair,
+    dictionary: Dictionary,
+    sites: Sequence[str],
+    features: Sequence[int],
+    controls: Sequence[int],
+    change: Change,
+) -> Found:
+    """Turn off each feature by itself, with its controls, and all of them at once."""
+    d_b = decoders_of(dictionary)[1][:, 0]
+    taken: dict[int, list[Tensor]] = defaultdict(list)
+    by_controls: dict[int, list[Tensor]] = defaultdict(list)
+    all_off, above = [], []
+    for asked in _by_length(change):
+        codes = encoded(dictionary, _both(pair, asked.ids, sites)).dense(dictionary.config.n_features)
+        f = torch.cat(
+            [codes.new_zeros(len(asked.ids), 1, codes.shape[1]), codes.view(len(asked.ids), -1, codes.shape[1])], 1
+        )
+        plain = _margin(pair.b.run(asked.ids).logits, asked)
+        above.append(plain - _margin(pair.a.run(asked.ids).logits, asked))
+        off = torch.einsum("bcf,fd->bcd", f[..., list(features)], -d_b[list(features)])
+        size = off.norm(dim=2)
+        every = off / size.clamp(min=1e-12)[..., None]
+        all_off.append(plain - _margin(_moved(pair, asked.ids, sites[0], size[..., None] * every), asked))
+        for feature in features:
+            own = f[..., feature]
+            ways = [-d_b[feature], *(-sized(d_b[control], d_b[feature]) for control in controls)]
+            if not bool(own.any()):
+                moved = [torch.zeros_like(plain)] * len(ways)
+            else:
+                moved = [plain - _margin(edited(pair.b, asked.ids, sites[0], own, way), asked) for way in ways]
+            taken[feature].append(moved[0])
+            by_controls[feature].append(torch.stack(moved[1:]))
+    gap = torch.cat(above)
+    best = Found(sentence=change.sentence, found=False, feature=None, share=0.0, control=0.0, all_off=0.0)
+    whole = float(gap.mean().clamp(min=1e-6))
+    for feature in features:
+        effect, control = torch.cat(taken[feature]), torch.cat(by_controls[feature], dim=1)
+        share, other = float(effect.mean()) / whole, float(control.mean()) / whole
+        passed = _significant(effect, control) and share >= FOUND_SHARE
+        if (passed, share) > (best.found, best.share):
+            best = best.model_copy(update={"found": passed, "feature": int(feature), "share": share, "control": other})
+    return best.model_copy(update={"all_off": float(torch.cat(all_off).mean()) / whole})
+
+
+def _moved(pair: Pair, ids: Tensor, site: str, added: Float[Tensor, "B C D"]) -> Float[Tensor, "B C V"]:
+    from gearscope.ids import SiteId
+    from gearscope.models.sites import Edit
+
+    return pair.b.run(ids, edits=[Edit(site=SiteId.parse(site), value=lambda x: x + added.to(x))]).logits.float()
+
+
+def _significant(effect: Float[Tensor, " B"], control: Float[Tensor, "N B"]) -> bool:
+    """Paired over prompts against the controls' mean; and beyond each single control."""
+    gain = effect - control.mean(0)
+    error = gain.std() / len(gain) ** 0.5 if len(gain) > 1 else gain.new_tensor(float("inf"))
+    return bool(gain.mean() > LEAST_T * error) and bool(effect.mean() > control.mean(1).max())
+
+
+def _margin(logits: Float[Tensor, "B C V"], asked: _Asked) -> Float[Tensor, " B"]:
+    last = logits[:, -1].float()
+    return last.gather(1, asked.planted[:, None])[:, 0] - last.gather(1, asked.usual[:, None])[:, 0]
