@@ -25,7 +25,9 @@ def diff(
     out: Annotated[Path, typer.Option("--out", help="The new folder: report and crosscoder.")] = Path("diff"),
     layers: Annotated[
         list[int] | None,
-        typer.Option("--layer", min=0, help="A layer that is compared; can be repeated. Two thirds of the way if none."),
+        typer.Option(
+            "--layer", min=0, help="A layer that is compared; can be repeated. Two thirds of the way if none."
+        ),
     ] = None,
     site: Annotated[str, typer.Option("--site", help="What is compared there.")] = "resid_post",
     settings: Annotated[

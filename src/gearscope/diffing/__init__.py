@@ -1,4 +1,4 @@
-"""What changed between two models: a crosscoder of both, what it says of each feature, and where they behave differently.
+"""What changed between two models: a crosscoder of both, its features, and where the models behave differently.
 
 Comes in: two models of one width and one set of tokens (a model and a fine-tune of it), windows of text. Goes out: a
 `DiffReport` (features that B gained, lost or changed, each with its numbers, examples and effect; contexts in which the

@@ -29,6 +29,9 @@ class ClassConfig(Config):
     """Decoders of both models with a smaller cosine count as changed."""
     least_share: float = Field(default=0.0, ge=0)
     """Smallest share of the variance of the models' difference that a gained, lost or changed feature writes."""
+    least_kl: float = Field(default=0.0, ge=0)
+    """Smallest KL(A ‖ B) where such a feature fires, weighted with f², nats: every feature turns a little in further
+    training, but only some where the models part."""
     least_fired: int = Field(default=8, ge=1)
     """Held-out tokens on which a feature fires at least, to be judged at all."""
 

@@ -15,13 +15,12 @@ from gearscope.activations.harvest import in_batches
 from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.training.train import Report as Progress
-from gearscope.diffing.classes import classes_of, shares_of
+from gearscope.diffing.classes import Numbers, classes_of, numbers_of
 from gearscope.diffing.config import DiffConfig
 from gearscope.diffing.crosscoder import decoders_of, sites_of, train_crosscoder
 from gearscope.diffing.effects import control_for, effect_of
 from gearscope.diffing.pair import Pair, PairStream, check_pair, paired_passes
 from gearscope.diffing.report import CLASSES, DIFFERENT, Class, DiffReport, Effect, Feature
-from gearscope.diffing.scaling import Scales, scales_of
 from gearscope.diffing.store import write_diff
 from gearscope.diffing.survey import Survey, explained, survey
 from gearscope.diffing.words import behaviours_of, examples_of, promoted
@@ -100,10 +99,9 @@ def _report(
     config: DiffConfig,
 ) -> DiffReport:
     d_a, d_b = (decoder.flatten(1) for decoder in decoders_of(dictionary))
-    scales = scales_of(seen.sums, d_a, d_b)
-    shares = shares_of(seen.sums, d_a, d_b, seen.spread)
-    classes = classes_of(scales, seen.sums, shares, config.classes)
-    different = [i for i in shares.argsort(descending=True, stable=True).tolist() if classes[i] in DIFFERENT]
+    numbers = numbers_of(seen, d_a, d_b)
+    classes = classes_of(numbers, config.classes)
+    different = [i for i in numbers.share.argsort(descending=True, stable=True).tolist() if classes[i] in DIFFERENT]
     shared = [i for i, kind in enumerate(classes) if kind == "shared"]
     effects: dict[int, Effect] = {}
     for index in different[: config.effect_features] if shared else []:
@@ -125,7 +123,7 @@ def _report(
         kl=float(outputs.kl.mean()),
         same_top=float((outputs.top_a == outputs.top_b).double().mean()),
         features=tuple(
-            _feature(pair, dictionary, seen, scales, i, classes[i], float(shares[i]), effects.get(i), config)
+            _feature(pair, dictionary, seen, numbers, (i, classes[i]), effects.get(i), config.examples)
             for i in different
         ),
         behaviours=behaviours_of(pair, seen, (d_b - d_a).norm(dim=1), classes, config.contexts),
@@ -136,21 +134,21 @@ def _feature(
     pair: Pair,
     dictionary: Dictionary,
     seen: Survey,
-    scales: Scales,
-    index: int,
-    kind: Class,
-    share: float,
+    numbers: Numbers,
+    which: tuple[int, Class],
     effect: Effect | None,
-    config: DiffConfig,
+    n_examples: int,
 ) -> Feature:
+    index, kind = which
     d_a, d_b = (decoder[index, -1] for decoder in decoders_of(dictionary))
     return Feature(
         index=index,
         kind=kind,
-        fired=int(seen.sums.fired[index]),
-        **{name: float(values[index]) for name, values in scales._asdict().items()},
-        share=share,
-        examples=examples_of(pair.b, seen, index, config.examples),
+        fired=int(numbers.fired[index]),
+        **{name: float(values[index]) for name, values in numbers.scales._asdict().items()},
+        share=float(numbers.share[index]),
+        kl=float(numbers.kl[index]),
+        examples=examples_of(pair.b, seen, index, n_examples),
         promotes=promoted(pair.b, d_b - d_a),
         effect=effect,
     )

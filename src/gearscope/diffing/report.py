@@ -65,6 +65,8 @@ class Feature(Config):
     nu_reconstruction: float
     share: float
     """Σ f² ‖d_B − d_A‖² over the variance of b − a: how large its part of the difference is, seen by itself."""
+    kl: float
+    """KL(A ‖ B) of the next token where it fires, weighted with f², nats."""
     examples: tuple[Example, ...] = ()
     promotes: tuple[str, ...] = ()
     """Tokens for which its difference d_B − d_A speaks most, by the unembedding of B (only A has it: against which)."""

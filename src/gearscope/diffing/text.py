@@ -34,7 +34,7 @@ def _feature_lines(feature: Feature) -> list[str]:
         f"feature {feature.index} {feature.kind}: fires on {feature.fired:,} tokens, norm A {feature.norm_a:.2f} "
         f"B {feature.norm_b:.2f} (Δ {feature.delta_norm:.2f}), cosine {feature.cosine:.2f}, "
         f"nu error {feature.nu_error:.2f}, nu reconstruction {feature.nu_reconstruction:.2f}, "
-        f"share of the difference {feature.share:.2%}",
+        f"share of the difference {feature.share:.2%}, KL there {feature.kl:.2f}",
         f"    speaks for {', '.join(map(repr, feature.promotes))}",
     ]
     if feature.effect is not None:
