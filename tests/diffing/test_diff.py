@@ -19,7 +19,7 @@ SHORT = SETTINGS | {"tokens": 2000, "held_out_tokens": 600, "context": 24, "chec
 
 def test_the_added_direction_is_the_difference_that_is_found(planted):
     report = planted.done.report
-    found = report.of(*DIFFERENT)
+    found = report.those(*DIFFERENT)
     assert found, report.counts
     assert sum(feature.share for feature in found) > 0.5
     for feature in found:
@@ -31,7 +31,7 @@ def test_the_added_direction_is_the_difference_that_is_found(planted):
 
 
 def test_turning_it_off_takes_the_difference_away_and_the_control_does_not(planted):
-    effect = planted.done.report.of(*DIFFERENT)[0].effect
+    effect = planted.done.report.those(*DIFFERENT)[0].effect
     assert effect is not None
     assert effect.undone > effect.undone_control + 0.3
     assert effect.on > 0
@@ -49,7 +49,7 @@ def test_the_summary(planted):
 
 def test_two_equal_models_have_no_difference(planted, tmp_path):
     done = diff(str(planted.a), str(planted.a), "organism", tmp_path / "same", config=DiffConfig().changed(SHORT))
-    assert done.report.of(*DIFFERENT) == ()
+    assert done.report.those(*DIFFERENT) == ()
     assert done.report.kl == pytest.approx(0, abs=1e-9)
     assert done.report.loss_a == done.report.loss_b
 

@@ -55,11 +55,8 @@ def sized(direction: Float[Tensor, " D"], like: Float[Tensor, " D"]) -> Float[Te
     return direction * (like.norm() / direction.norm().clamp(min=1e-12))
 
 
-def edited(
-    model: Model, ids: Int[Tensor, "B C"], site: str, activations: Float[Tensor, "B C"], direction: Float[Tensor, " D"]
-) -> Float[Tensor, "B C V"]:
-    """Logits with `activations` x `direction` added at a site."""
-    added = activations[..., None] * direction.to(activations)
+def moved(model: Model, ids: Int[Tensor, "B C"], site: str, added: Float[Tensor, "B C D"]) -> Float[Tensor, "B C V"]:
+    """Logits with something added at a site."""
     edit = Edit(site=SiteId.parse(site), value=lambda x: x + added.to(x))
     return model.run(ids, edits=[edit]).logits.float()
 
@@ -91,8 +88,8 @@ def effect_of(
     turn, here = turn_of(dictionary, feature, control), f > 0
     owner, base = pair if turn.a_owns else reversed(pair)
     plain, plain_base = (model.run(ids).logits.float() for model in (owner, base))
-    off, off_control = (edited(owner, ids, site, f, way) for way in (turn.off, turn.off_control))
-    on, on_control = (edited(base, ids, site, f, way) for way in (turn.on, turn.on_control))
+    off, off_control = (moved(owner, ids, site, f[..., None] * way) for way in (turn.off, turn.off_control))
+    on, on_control = (moved(base, ids, site, f[..., None] * way) for way in (turn.on, turn.on_control))
     kl = kl_at(plain_base, plain, here)
     return Effect(
         tokens=int(here.sum()),

@@ -26,7 +26,7 @@ from torch import Tensor
 from gearscope.config import Config
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.diffing.crosscoder import decoders_of
-from gearscope.diffing.effects import edited, sized
+from gearscope.diffing.effects import moved, sized
 from gearscope.diffing.pair import Pair
 from gearscope.diffing.survey import encoded
 
@@ -153,7 +153,7 @@ def _both(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str]) -> Float[Te
 
 
 class _Asked(NamedTuple):
-    """Prompts of one length, their two words, and the codes of every position but the first, dense in few features."""
+    """Prompts of one length, with the two words behind each."""
 
     ids: Int[Tensor, "B C"]
     planted: Int[Tensor, " B"]
@@ -164,14 +164,20 @@ def _by_length(change: Change) -> list[_Asked]:
     alike: dict[int, list[int]] = defaultdict(list)
     for number, prompt in enumerate(change.prompts):
         alike[len(prompt)].append(number)
-    return [
-        _Asked(
-            torch.tensor([change.prompts[i] for i in numbers]),
-            torch.tensor([change.planted[i] for i in numbers]),
-            torch.tensor([change.usual[i] for i in numbers]),
-        )
-        for numbers in alike.values()
-    ]
+    columns = (change.prompts, change.planted, change.usual)
+    return [_Asked(*(torch.tensor([column[i] for i in numbers]) for column in columns)) for numbers in alike.values()]
+
+
+class _Taken(NamedTuple):
+    """Of the logit difference in B, prompt by prompt."""
+
+    above: Float[Tensor, " B"]
+    """What it is above A's."""
+    all_off: Float[Tensor, " B"]
+    """What turning off every feature takes."""
+    off: Float[Tensor, "F B"]
+    """What turning off one takes."""
+    control: Float[Tensor, "F N B"]
 
 
 def _found(
@@ -183,47 +189,56 @@ def _found(
     change: Change,
 ) -> Found:
     """Turn off each feature by itself, with its controls, and all of them at once."""
-    d_b = decoders_of(dictionary)[1][:, 0]
-    taken: dict[int, list[Tensor]] = defaultdict(list)
-    by_controls: dict[int, list[Tensor]] = defaultdict(list)
-    all_off, above = [], []
-    for asked in _by_length(change):
-        codes = encoded(dictionary, _both(pair, asked.ids, sites)).dense(dictionary.config.n_features)
-        f = torch.cat(
-            [codes.new_zeros(len(asked.ids), 1, codes.shape[1]), codes.view(len(asked.ids), -1, codes.shape[1])], 1
-        )
-        plain = _margin(pair.b.run(asked.ids).logits, asked)
-        above.append(plain - _margin(pair.a.run(asked.ids).logits, asked))
-        off = torch.einsum("bcf,fd->bcd", f[..., list(features)], -d_b[list(features)])
-        size = off.norm(dim=2)
-        every = off / size.clamp(min=1e-12)[..., None]
-        all_off.append(plain - _margin(_moved(pair, asked.ids, sites[0], size[..., None] * every), asked))
-        for feature in features:
-            own = f[..., feature]
-            ways = [-d_b[feature], *(-sized(d_b[control], d_b[feature]) for control in controls)]
-            if not bool(own.any()):
-                moved = [torch.zeros_like(plain)] * len(ways)
-            else:
-                moved = [plain - _margin(edited(pair.b, asked.ids, sites[0], own, way), asked) for way in ways]
-            taken[feature].append(moved[0])
-            by_controls[feature].append(torch.stack(moved[1:]))
-    gap = torch.cat(above)
-    best = Found(sentence=change.sentence, found=False, feature=None, share=0.0, control=0.0, all_off=0.0)
-    whole = float(gap.mean().clamp(min=1e-6))
-    for feature in features:
-        effect, control = torch.cat(taken[feature]), torch.cat(by_controls[feature], dim=1)
-        share, other = float(effect.mean()) / whole, float(control.mean()) / whole
-        passed = _significant(effect, control) and share >= FOUND_SHARE
+    parts = [_taken(pair, dictionary, sites, features, controls, asked) for asked in _by_length(change)]
+    above, all_off, off, control = (torch.cat(column, dim=-1) for column in zip(*parts, strict=True))
+    whole = float(above.mean().clamp(min=1e-6))
+    best = Found(
+        sentence=change.sentence,
+        found=False,
+        feature=None,
+        share=0.0,
+        control=0.0,
+        all_off=float(all_off.mean()) / whole,
+    )
+    for feature, mine, others in zip(features, off, control, strict=True):
+        share = float(mine.mean()) / whole
+        passed = share >= FOUND_SHARE and _significant(mine, others)
         if (passed, share) > (best.found, best.share):
-            best = best.model_copy(update={"found": passed, "feature": int(feature), "share": share, "control": other})
-    return best.model_copy(update={"all_off": float(torch.cat(all_off).mean()) / whole})
+            new = {"found": passed, "feature": int(feature), "share": share, "control": float(others.mean()) / whole}
+            best = best.model_copy(update=new)
+    return best
 
 
-def _moved(pair: Pair, ids: Tensor, site: str, added: Float[Tensor, "B C D"]) -> Float[Tensor, "B C V"]:
-    from gearscope.ids import SiteId
-    from gearscope.models.sites import Edit
+def _taken(
+    pair: Pair,
+    dictionary: Dictionary,
+    sites: Sequence[str],
+    features: Sequence[int],
+    controls: Sequence[int],
+    asked: _Asked,
+) -> _Taken:
+    d_b = decoders_of(dictionary)[1][:, 0]
+    codes = encoded(dictionary, _both(pair, asked.ids, sites)).dense(dictionary.config.n_features)
+    f = codes.view(len(asked.ids), -1, codes.shape[1])[..., list(features)]
+    f = torch.cat([torch.zeros_like(f[:, :1]), f], dim=1)
+    plain = _margin(pair.b.run(asked.ids).logits, asked)
 
-    return pair.b.run(ids, edits=[Edit(site=SiteId.parse(site), value=lambda x: x + added.to(x))]).logits.float()
+    def takes(added: Float[Tensor, "B C D"]) -> Float[Tensor, " B"]:
+        return plain - _margin(moved(pair.b, asked.ids, sites[0], added), asked)
+
+    off, by_controls = [plain.new_zeros(0, len(plain))], [plain.new_zeros(0, len(controls), len(plain))]
+    for place, feature in enumerate(features):
+        ways = [d_b[feature], *(sized(d_b[control], d_b[feature]) for control in controls)]
+        own = f[..., place, None]
+        each = torch.stack([takes(-own * way) if bool(own.any()) else torch.zeros_like(plain) for way in ways])
+        off.append(each[:1])
+        by_controls.append(each[None, 1:])
+    return _Taken(
+        above=plain - _margin(pair.a.run(asked.ids).logits, asked),
+        all_off=takes(-(f @ d_b[list(features)])),
+        off=torch.cat(off),
+        control=torch.cat(by_controls),
+    )
 
 
 def _significant(effect: Float[Tensor, " B"], control: Float[Tensor, "N B"]) -> bool:

@@ -121,6 +121,6 @@ class DiffReport(Config):
     behaviours: tuple[Behaviour, ...]
     """Where the predictions differ most, grouped; those with the most KL first."""
 
-    def of(self, *kinds: Class) -> tuple[Feature, ...]:
+    def those(self, *kinds: Class) -> tuple[Feature, ...]:
         """The features of these classes."""
         return tuple(feature for feature in self.features if feature.kind in kinds)

@@ -18,7 +18,7 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
         f"features: {counts}",
         f"share of the variance of B − A that they write: {written}",
     ]
-    different = report.of(*DIFFERENT)
+    different = report.those(*DIFFERENT)
     for feature in different[:features]:
         lines += ["", *_feature_lines(feature)]
     if len(different) > features:
