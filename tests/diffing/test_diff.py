@@ -14,7 +14,7 @@ from gearscope.organism.model import untrained_model
 from gearscope.organism.tokenizer import build_tokenizer
 from tests.diffing.conftest import SETTINGS, WORD
 
-SHORT = SETTINGS | {"tokens": 2000, "held_out_tokens": 600, "context": 24, "checkpoint_every": 2}
+SHORT = SETTINGS | {"tokens": 1200, "held_out_tokens": 300, "context": 24, "checkpoint_every": 2, "block_tokens": 600}
 
 
 def test_the_added_direction_is_the_difference_that_is_found(planted):

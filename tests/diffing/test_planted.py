@@ -22,7 +22,7 @@ def truth_of(planted) -> Truth:
 def test_what_is_planted_is_found(planted):
     report = planted.done.report
     flagged = [feature.index for feature in report.those(*DIFFERENT)]
-    shared = [i for i in range(96) if i not in flagged]
+    shared = [i for i in range(48) if i not in flagged]
     found = score(planted.pair, planted.done.dictionary, SITES, flagged, shared, truth_of(planted))
     assert (found.precision, found.recall) == (1, 1)
     assert found.changes[0].share > 0.5
@@ -33,7 +33,7 @@ def test_what_is_planted_is_found(planted):
 def test_features_elsewhere_are_false_and_nothing_flagged_is_no_precision(planted):
     report, truth = planted.done.report, truth_of(planted)
     flagged = [feature.index for feature in report.those(*DIFFERENT)]
-    others = [i for i in range(96) if i not in flagged]
+    others = [i for i in range(48) if i not in flagged]
     found = score(planted.pair, planted.done.dictionary, SITES, others[:3], others[3:], truth)
     assert found.recall == 0
     assert not found.true
@@ -44,7 +44,7 @@ def test_features_elsewhere_are_false_and_nothing_flagged_is_no_precision(plante
 def test_texts_that_are_open_are_left_out(planted):
     truth = truth_of(planted)
     flagged = [feature.index for feature in planted.done.report.those(*DIFFERENT)]
-    shared = [i for i in range(96) if i not in flagged]
+    shared = [i for i in range(48) if i not in flagged]
     left_open = truth._replace(marks=torch.full_like(truth.marks, OPEN), changes=())
     found = score(planted.pair, planted.done.dictionary, SITES, flagged, shared, left_open)
     assert (found.judged, found.precision, found.recall) == (0, None, None)

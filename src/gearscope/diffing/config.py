@@ -43,7 +43,7 @@ class DiffConfig(Config):
     """What the crosscoder is trained on: both models' activations, or their mean and their difference, each at full
     weight, so that a small difference is written too. Stored is a crosscoder of both models in any case."""
     training: TrainingConfig = TrainingConfig(
-        kind="crosscoder", n_features=1024, k=16, tokens=1_500_000, batch_tokens=2048, learning_rate=2e-3
+        kind="crosscoder", n_features=1024, k=16, tokens=1_500_000, batch_tokens=512, learning_rate=3e-3
     )
     """The crosscoder; `layers` None is the one layer two thirds of the way through the model."""
     reading: ReadingConfig = ReadingConfig()
