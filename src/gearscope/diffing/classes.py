@@ -30,25 +30,26 @@ class Numbers(NamedTuple):
 def numbers_of(seen: Survey, d_a: Float[Tensor, "F Y"], d_b: Float[Tensor, "F Y"]) -> Numbers:
     """The numbers of every feature, from one pass over held-out text."""
     squares = seen.codes.values.double().square()
+    steps = (d_b - d_a).double().square().sum(1)
     parted = torch.zeros_like(seen.sums.squares)
     parted.index_add_(0, seen.codes.columns, squares * seen.outputs.kl[seen.codes.rows].double())
     return Numbers(
         scales=scales_of(seen.sums, d_a, d_b),
-        share=seen.sums.squares * (d_b - d_a).double().square().sum(1) / max(seen.spread, 1e-12),
+        share=seen.sums.squares * steps / seen.spread if seen.spread > 0 else torch.zeros_like(seen.sums.squares),
         kl=parted / seen.sums.squares.clamp(min=1e-12),
         fired=seen.sums.fired,
     )
 
 
 def classes_of(numbers: Numbers, config: ClassConfig) -> tuple[Class, ...]:
-    """The class of every feature. One that Latent Scaling finds in the other model as well is not a model's own."""
+    """The class of every feature: shared where nothing of the difference is its own. One that Latent Scaling finds in the other model as well is not a model's own."""
     scales = numbers.scales
     own = (scales.nu_error < config.largest_error) & (scales.nu_reconstruction < config.largest_reconstruction)
     gained = own & (scales.delta_norm >= config.own_norm)
     lost = own & (scales.delta_norm <= 1 - config.own_norm)
     both = (scales.delta_norm < config.own_norm) & (scales.delta_norm > 1 - config.own_norm)
     changed = both & (scales.cosine < config.changed_cosine)
-    matters = (numbers.share >= config.least_share) & (numbers.kl >= config.least_kl)
+    matters = (numbers.share > 0) & (numbers.share >= config.least_share) & (numbers.kl >= config.least_kl)
     unseen = numbers.fired < config.least_fired
     found: list[Class] = []
     for flags in torch.stack([unseen, gained & matters, lost & matters, changed & matters]).T.tolist():

@@ -1,10 +1,11 @@
 """What a feature does: B run with it turned off, A run with it turned on, beside an edit of equal size.
 
-    off    x_B ← x_B − f d_B            on    x_A ← x_A + f (d_B − d_A)
+    off    x_B ← x_B + f (d_A − d_B)            on    x_A ← x_A + f (d_B − d_A)
 
-where A and B change places if A has more of it, at the first site that is compared, on every token where the feature
-fires; later layers run on. The control has, token
-by token, the size of the edit and the direction of a shared feature that fires about as often, as that model writes it.
+so off is as the other model has it: nothing at all, for a feature of one model alone. A and B change places if A has
+more of it. Both at the first site that is compared, on every token where the feature fires; later layers run on. The
+control has, token by token, the size of the edit and the direction of a shared feature that fires about as often, as
+that model writes it.
 Knows nothing about classes and text.
 """
 
@@ -46,7 +47,8 @@ def turn_of(dictionary: Dictionary, feature: int, control: int) -> Turn:
     decoders = [decoder[:, 0] for decoder in decoders_of(dictionary)]
     a_owns = bool(decoders[0][feature].norm() > decoders[1][feature].norm())
     owner, base = decoders if a_owns else reversed(decoders)
-    off, on = -owner[feature], owner[feature] - base[feature]
+    on = owner[feature] - base[feature]
+    off = -on
     return Turn(a_owns, off, on, -sized(owner[control], off), sized(base[control], on))
 
 

@@ -5,8 +5,8 @@ for each planted change prompts behind which the next word differs, with the pla
 
     true       a flagged feature of whose strongest activations on the windows at least TRUE_RATE stand in such texts
                (texts of which it is open whether the change spreads to them are left out)
-    found      a change for which turning off one flagged feature in B, wherever it fires in the prompts, takes at least
-               FOUND_SHARE of what B's logit difference (planted − usual) is above A's, more than LEAST_T standard
+    found      a change for which giving B one flagged feature as A has it, wherever it fires in the prompts, takes at
+               least FOUND_SHARE of what B's logit difference (planted − usual) is above A's, more than LEAST_T standard
                errors (paired, over prompts) more than the mean of edits of the same size in the directions of shared
                features, and more than the most that one of these takes
     precision  true of flagged;  recall  found of planted
@@ -217,7 +217,8 @@ def _taken(
     controls: Sequence[int],
     asked: _Asked,
 ) -> _Taken:
-    d_b = decoders_of(dictionary)[1][:, 0]
+    d_a, d_b = (decoder[:, 0] for decoder in decoders_of(dictionary))
+    step = d_b - d_a
     codes = encoded(dictionary, _both(pair, asked.ids, sites)).dense(dictionary.config.n_features)
     f = codes.view(len(asked.ids), -1, codes.shape[1])[..., list(features)]
     f = torch.cat([torch.zeros_like(f[:, :1]), f], dim=1)
@@ -228,14 +229,14 @@ def _taken(
 
     off, by_controls = [plain.new_zeros(0, len(plain))], [plain.new_zeros(0, len(controls), len(plain))]
     for place, feature in enumerate(features):
-        ways = [d_b[feature], *(sized(d_b[control], d_b[feature]) for control in controls)]
+        ways = [step[feature], *(sized(d_b[control], step[feature]) for control in controls)]
         own = f[..., place, None]
         each = torch.stack([takes(-own * way) if bool(own.any()) else torch.zeros_like(plain) for way in ways])
         off.append(each[:1])
         by_controls.append(each[None, 1:])
     return _Taken(
         above=plain - _margin(pair.a.run(asked.ids).logits, asked),
-        all_off=takes(-(f @ d_b[list(features)])),
+        all_off=takes(-(f @ step[list(features)])),
         off=torch.cat(off),
         control=torch.cat(by_controls),
     )

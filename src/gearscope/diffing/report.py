@@ -37,14 +37,15 @@ class Effect(Config):
     kl: float
     """KL(A ‖ B), with nothing turned, nats."""
     off: float
-    """KL(B ‖ B without the feature)."""
+    """KL(B ‖ B with the feature as A has it)."""
     off_control: float
     """The same for an edit of equal size, there, in the direction of a shared feature that fires about as often."""
     on: float
     """KL(A ‖ A with the feature as B has it)."""
     on_control: float
     undone: float
-    """1 − KL(A ‖ B without) / KL(A ‖ B): the share of the difference that turning it off takes away; may be below 0."""
+    """1 − KL(A ‖ B with the feature as A has it) / KL(A ‖ B): the share of the difference that this takes away; may be
+    below 0."""
     undone_control: float
     control: int
     """The shared feature whose direction that was."""
