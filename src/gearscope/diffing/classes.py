@@ -42,7 +42,10 @@ def numbers_of(seen: Survey, d_a: Float[Tensor, "F Y"], d_b: Float[Tensor, "F Y"
 
 
 def classes_of(numbers: Numbers, config: ClassConfig) -> tuple[Class, ...]:
-    """The class of every feature: shared where nothing of the difference is its own. One that Latent Scaling finds in the other model as well is not a model's own."""
+    """The class of every feature: shared where nothing of the difference is its own.
+
+    One that Latent Scaling finds in the other model as well is not a model's own.
+    """
     scales = numbers.scales
     own = (scales.nu_error < config.largest_error) & (scales.nu_reconstruction < config.largest_reconstruction)
     gained = own & (scales.delta_norm >= config.own_norm)

@@ -1,8 +1,8 @@
 """How two models are compared. No torch.
 
 Thresholds of the classes are on measures of Minder et al. 2025 (arXiv 2504.02922): the relative decoder norm difference
-of section 2 and the two ratios of Latent Scaling of section 3. Their values here were set on a fine-tune without any
-planted change (decision 0013).
+of section 2 and the two ratios of Latent Scaling of section 3. Their values
+here were set before any comparison was run, and checked on a fine-tune without any planted change (decision 0013).
 """
 
 from typing import Literal
