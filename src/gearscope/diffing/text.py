@@ -44,7 +44,8 @@ def _feature_lines(feature: Feature) -> list[str]:
             f"difference there (control {effect.undone_control:.0%}); on: KL {effect.on:.3f} "
             f"(control {effect.on_control:.3f}); {effect.tokens} tokens"
         )
-    lines += [f"    {one.value:8.2f}  {one.before} [{one.token}] {one.behind}" for one in feature.examples[:_EXAMPLES]]
+    shown = feature.examples[:_EXAMPLES]
+    lines += [_one_line(f"    {one.value:8.2f}  {one.before} [{one.token}] {one.behind}") for one in shown]
     return lines
 
 
@@ -52,6 +53,12 @@ def _group_lines(group: Behaviour) -> list[str]:
     name = "no feature" if group.feature is None else f"feature {group.feature} ({group.kind})"
     lines = [f"{name}: {group.tokens} tokens, KL {group.kl / group.tokens:.2f} nats each"]
     lines += [
-        f"    {one.before} [{one.token}] → A {one.top_a!r}, B {one.top_b!r}" for one in group.contexts[:_EXAMPLES]
+        _one_line(f"    {one.before} [{one.token}] → A {one.top_a!r}, B {one.top_b!r}")
+        for one in group.contexts[:_EXAMPLES]
     ]
     return lines
+
+
+def _one_line(text: str) -> str:
+    """With a slash for every line break."""
+    return text.replace("\n", " / ")
