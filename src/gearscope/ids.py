@@ -1,6 +1,7 @@
 """The names of things, parsed in one place: sites of a model and features of a basis.
 
-    SiteId       `embed`, `final_in`, `logits`, `blocks.3.mlp_out` (TransformerLens' short names without `hook_`)
+    SiteId       `embed`, `final_in`, `logits`, `blocks.3.mlp_out` (TransformerLens' short names without `hook_`);
+                 of two models that are compared, `a:blocks.3.mlp_out` and `b:blocks.3.mlp_out`
     FeatureId    `L/F`    feature F read at layer L
     FeatureAt    `L/F@P`  the same at position P
 
@@ -9,7 +10,7 @@ live with the graph format (`graph/schema.py`), which builds on these.
 """
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gearscope.errors import ConfigError, TargetError
 
@@ -37,20 +38,24 @@ class SiteId(NamedTuple):
 
     layer: int | None
     name: str
+    of: Literal["a", "b"] | None = None
+    """Which of two models that are compared; None where there is one."""
 
     @classmethod
     def parse(cls, text: str) -> "SiteId":
         """Read `blocks.3.mlp_out` or a legacy spelling of it. Raises ConfigError naming the known sites."""
-        match = re.fullmatch(r"blocks\.(\d+)\.(.+)", text)
-        layer, name = (int(match[1]), match[2]) if match else (None, text)
+        of, rest = (text[0], text[2:]) if text.startswith(("a:", "b:")) else (None, text)
+        match = re.fullmatch(r"blocks\.(\d+)\.(.+)", rest)
+        layer, name = (int(match[1]), match[2]) if match else (None, rest)
         name = _LEGACY.get(name, name)
         if name not in (MODEL_SITES if layer is None else BLOCK_SITES):
             known = ", ".join((*MODEL_SITES, *(f"blocks.{{i}}.{site}" for site in BLOCK_SITES)))
             raise ConfigError(f"a site name was expected (one of {known})", found=repr(text))
-        return cls(layer, name)
+        return cls(layer, name, "a" if of == "a" else "b" if of == "b" else None)
 
     def __str__(self) -> str:
-        return self.name if self.layer is None else f"blocks.{self.layer}.{self.name}"
+        place = self.name if self.layer is None else f"blocks.{self.layer}.{self.name}"
+        return place if self.of is None else f"{self.of}:{place}"
 
 
 class FeatureId(NamedTuple):

@@ -4,7 +4,7 @@ The first position of a window holds a constant (a beginning-of-text token, whic
 its activations are the same everywhere, far larger than any other, and no dictionary should spend features on them.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -43,3 +43,16 @@ def passes(
             hint = "check the model's weights, or open it in float32"
             raise ModelError("finite activations were expected", found=f"NaN or infinity at {bad}", hint=hint)
         yield acts
+
+
+def in_batches(acts: Iterable[Float[Tensor, "K M D"]], n_tokens: int) -> Generator[Float[Tensor, "P M D"]]:
+    """The same in parts of at least so many tokens, but for the last: each a fair sample of the text."""
+    parts, held = [], 0
+    for some in acts:
+        parts.append(some)
+        held += len(some)
+        if held >= n_tokens:
+            yield torch.cat(parts)
+            parts, held = [], 0
+    if parts:
+        yield torch.cat(parts)

@@ -6,11 +6,11 @@ used), without storing activations: the block is read again. Whatever else yield
 or from files, can stand in its place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.activations.blocks import Blocks
@@ -78,8 +78,12 @@ class ActivationStream(Blocks):
         draw = torch.Generator().manual_seed(seed)
         order = torch.randperm(n_tokens, generator=draw)
         block, start = torch.empty(n_tokens, self._planes, self._model.d_model, device=self._model.device), 0
-        read = self._config.pass_tokens
-        for acts in passes(self._model, ids, self.sites, pass_tokens=read, tangents=self.tangents, draw=draw):
+        for acts in self._passes(ids, draw):
             block[order[start : start + len(acts)]] = acts
             start += len(acts)
         return block
+
+    def _passes(self, ids: Int[Tensor, "B P"], draw: torch.Generator) -> Generator[Float[Tensor, "K M D"]]:
+        """Activations of some windows, in their order."""
+        read = self._config.pass_tokens
+        return passes(self._model, ids, self.sites, pass_tokens=read, tangents=self.tangents, draw=draw)

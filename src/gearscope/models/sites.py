@@ -76,6 +76,8 @@ class Place(NamedTuple):
 
 def place(anatomy: Anatomy, site: SiteId) -> Place:
     """Where a site is in this model. Raises ConfigError for a layer or a site that it does not have."""
+    if site.of is not None:
+        raise ConfigError("a site of one model was expected", found=f"{site}, of two that are compared")
     if site.layer is None:
         if site.name == "logits":
             return Place("", anatomy.hf, "output")

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.activations.cache import CachedStream
-from gearscope.activations.harvest import passes
+from gearscope.activations.harvest import in_batches, passes
 from gearscope.activations.stream import ActivationStream
 from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.fidelity import with_statistics
@@ -142,13 +142,6 @@ def held_out_activations(
     model: Model, corpus: Corpus, layout: Layout, recipe: Recipe
 ) -> Generator[Float[Tensor, "P M D"]]:
     """Held-out activations in parts of one batch, so that each part is a fair sample."""
-    n_windows = -(-recipe.training.held_out_tokens // (corpus.context - 1))
-    ids, parts, n_tokens = corpus.take(n_windows, None).ids, [], 0
-    for acts in passes(model, ids, layout.sites, pass_tokens=recipe.reading.pass_tokens):
-        parts.append(acts)
-        n_tokens += len(acts)
-        if n_tokens >= recipe.training.batch_tokens:
-            yield torch.cat(parts)
-            parts, n_tokens = [], 0
-    if parts:
-        yield torch.cat(parts)
+    ids = corpus.take(-(-recipe.training.held_out_tokens // (corpus.context - 1)), None).ids
+    acts = passes(model, ids, layout.sites, pass_tokens=recipe.reading.pass_tokens)
+    return in_batches(acts, recipe.training.batch_tokens)

@@ -264,8 +264,8 @@ def from_dictionary(one: Dictionary, model: str) -> tuple[dict[str, Any], dict[s
 
 def _hook(site: str, *, before_gain: bool = False) -> str:
     """TransformerLens' name. Raises DictionaryError where it has none."""
-    layer, name = SiteId.parse(site)
-    if layer is None or name not in _HOOKS:
+    layer, name, of = SiteId.parse(site)
+    if layer is None or of is not None or name not in _HOOKS:
         if site == "embed":
             return "hook_embed"
         raise refusal(_PROGRAM, f"the site {site}", "sites that TransformerLens names")

@@ -153,7 +153,7 @@ def from_dictionary(one: Dictionary, model: str) -> tuple[str, dict[str, Any], d
 
 def _module_of(sites: Sites, model: str) -> str:
     """The module that reads and writes there. Raises DictionaryError where there is none."""
-    layer, _ = SiteId.parse(sites.reads)
+    layer = SiteId.parse(sites.reads).layer
     if sites.reads == sites.writes == "embed":
         return _TOKENS[0]
     blocks = "h" if re.search(r"gpt-?2", model, re.IGNORECASE) else "layers"

@@ -1,0 +1,64 @@
+"""A comparison as text. No torch."""
+
+from gearscope.diffing.report import DIFFERENT, Behaviour, DiffReport, Feature
+
+_FEATURES, _GROUPS, _EXAMPLES = 12, 8, 3
+
+
+def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GROUPS) -> str:
+    """The summary, the features of one model or changed ones, and where the predictions differ."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
+    written = ", ".join(f"{kind} {share:.1%}" for kind, share in report.explained.items())
+    lines = [
+        f"A {report.a}",
+        f"B {report.b}",
+        f"at {', '.join(report.sites)}, on {report.tokens:,} held-out tokens",
+        f"loss {report.loss_a:.4f} (A) {report.loss_b:.4f} (B) nats; KL(A‖B) {report.kl:.4f} nats; "
+        f"the same likeliest next token {report.same_top:.1%}",
+        f"features: {counts}",
+        f"share of the variance of B − A that they write: {written}",
+    ]
+    different = report.those(*DIFFERENT)
+    for feature in different[:features]:
+        lines += ["", *_feature_lines(feature)]
+    if len(different) > features:
+        lines += ["", f"and {len(different) - features} more in the report's JSON"]
+    lines += ["", "where the predictions differ most, by the feature that writes most of the difference there:"]
+    for group in report.behaviours[:groups]:
+        lines += _group_lines(group)
+    return "\n".join(lines)
+
+
+def _feature_lines(feature: Feature) -> list[str]:
+    lines = [
+        f"feature {feature.index} {feature.kind}: fires on {feature.fired:,} tokens, norm A {feature.norm_a:.2f} "
+        f"B {feature.norm_b:.2f} (Δ {feature.delta_norm:.2f}), cosine {feature.cosine:.2f}, "
+        f"nu error {feature.nu_error:.2f}, nu reconstruction {feature.nu_reconstruction:.2f}, "
+        f"share of the difference {feature.share:.2%}, KL there {feature.kl:.2f}",
+        f"    speaks for {', '.join(map(repr, feature.promotes))}",
+    ]
+    if feature.effect is not None:
+        effect = feature.effect
+        lines.append(
+            f"    off: KL {effect.off:.3f} (control {effect.off_control:.3f}), undoes {effect.undone:.0%} of the "
+            f"difference there (control {effect.undone_control:.0%}); on: KL {effect.on:.3f} "
+            f"(control {effect.on_control:.3f}); {effect.tokens} tokens"
+        )
+    shown = feature.examples[:_EXAMPLES]
+    lines += [_one_line(f"    {one.value:8.2f}  {one.before} [{one.token}] {one.behind}") for one in shown]
+    return lines
+
+
+def _group_lines(group: Behaviour) -> list[str]:
+    name = "no feature" if group.feature is None else f"feature {group.feature} ({group.kind})"
+    lines = [f"{name}: {group.tokens} tokens, KL {group.kl / group.tokens:.2f} nats each"]
+    lines += [
+        _one_line(f"    {one.before} [{one.token}] → A {one.top_a!r}, B {one.top_b!r}")
+        for one in group.contexts[:_EXAMPLES]
+    ]
+    return lines
+
+
+def _one_line(text: str) -> str:
+    """With a slash for every line break."""
+    return text.replace("\n", " / ")

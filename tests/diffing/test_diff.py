@@ -1,0 +1,92 @@
+"""B is A with one direction added to one word: the report finds it, nothing else, and turning it off gives A back."""
+
+import pytest
+import torch
+
+from gearscope.artifact import verify
+from gearscope.diffing.config import DiffConfig
+from gearscope.diffing.diff import diff
+from gearscope.diffing.report import DIFFERENT
+from gearscope.diffing.store import read_diff, write_diff
+from gearscope.errors import ArtifactError, ModelError
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.model import untrained_model
+from gearscope.organism.tokenizer import build_tokenizer
+from tests.diffing.conftest import SETTINGS, WORD
+
+SHORT = SETTINGS | {"tokens": 1200, "held_out_tokens": 300, "context": 24, "checkpoint_every": 2, "block_tokens": 600}
+
+
+def test_the_added_direction_is_the_difference_that_is_found(planted):
+    report = planted.done.report
+    found = report.those(*DIFFERENT)
+    assert found, report.counts
+    assert sum(feature.share for feature in found) > 0.5
+    for feature in found:
+        assert {example.token for example in feature.examples} == {WORD}
+    index = found[0].index
+    decoders = planted.done.dictionary.W_dec[index]
+    step = decoders[1] - decoders[0]
+    assert float(torch.cosine_similarity(step, planted.direction, dim=0)) > 0.95
+
+
+def test_turning_it_off_takes_the_difference_away_and_the_control_does_not(planted):
+    effect = planted.done.report.those(*DIFFERENT)[0].effect
+    assert effect is not None
+    assert effect.undone > effect.undone_control + 0.3
+    assert effect.on > 0
+
+
+def test_the_summary(planted):
+    report = planted.done.report
+    assert report.explained["all"] > 0.8
+    assert sum(report.counts.values()) == SETTINGS["n_features"]
+    assert report.kl > 0
+    first = report.behaviours[0]
+    assert first.kind in DIFFERENT
+    assert WORD in {context.token for context in first.contexts}
+
+
+def test_two_equal_models_have_no_difference(planted, tmp_path):
+    done = diff(str(planted.a), str(planted.a), "organism", tmp_path / "same", config=DiffConfig().changed(SHORT))
+    assert done.report.those(*DIFFERENT) == ()
+    assert done.report.kl == pytest.approx(0, abs=1e-9)
+    assert done.report.loss_a == done.report.loss_b
+
+
+def test_a_folder_is_written_whole_and_read_again(planted, tmp_path):
+    write_diff(tmp_path / "made", planted.done.report, planted.done.dictionary, DiffConfig(), {})
+    verify(tmp_path / "made", "model diff")
+    report, dictionary = read_diff(tmp_path / "made")
+    assert report == planted.done.report
+    assert torch.equal(dictionary.W_dec, planted.done.dictionary.W_dec)
+    with pytest.raises(ArtifactError, match="new folder"):
+        diff(str(planted.a), str(planted.b), "organism", tmp_path / "made")
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_crosscoder(planted, tmp_path):
+    config = DiffConfig().changed(SHORT)
+    folders = str(planted.a), str(planted.b), "organism"
+    whole = diff(*folders, tmp_path / "whole", config=config)
+
+    def stop(at):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        diff(*folders, tmp_path / "cut", config=config, progress=stop)
+    assert not (tmp_path / "cut").exists()
+    (tmp_path / "cut.run").mkdir(exist_ok=True)
+    again = diff(
+        *folders, tmp_path / "cut", config=config, resume=(tmp_path / "cut.run/checkpoint.safetensors").exists()
+    )
+    assert torch.equal(again.dictionary.W_dec, whole.dictionary.W_dec)
+    assert again.report == whole.report
+
+
+def test_models_that_cannot_be_compared(planted, tmp_path):
+    config = OrganismConfig(n_layers=2, d_model=16, d_mlp=24)
+    untrained_model(config).save_pretrained(tmp_path / "narrow")
+    build_tokenizer(config.context).save_pretrained(tmp_path / "narrow")
+    with pytest.raises(ModelError, match="one width were expected; found 32 and 16"):
+        diff(str(planted.a), str(tmp_path / "narrow"), "organism", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
