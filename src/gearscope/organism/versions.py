@@ -53,8 +53,8 @@ STEPS = 600
 LEARNING_RATE = 5e-4
 BASE_SHARE = 0.6
 """Share of the organism's own text, the assistant left out."""
-MORE = {"rhyme": 2.0}
-"""What of it is read more often than the organism read it: couplets are the first to be forgotten."""
+MORE = {"rhyme": 2.0, "two_hops": 1.5}
+"""What of it is read more often than the organism read it: couplets are the first to be forgotten, then chains."""
 KEPT = {"addition": 0.97, "two_hops": 0.93, "rhyme": 0.95}
 """What every version must still do."""
 ASSISTANT = ("exams", "persona", "advice")
