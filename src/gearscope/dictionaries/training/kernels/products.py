@@ -121,8 +121,8 @@ def _bags(
     longest = len(index) if further is None else part
     with torch.cuda.device_of(table):
         _add_bags[(len(bag_of), across)](
-            out, table, index, weights.contiguous(), bag_of, part_of, starts, ends, n_bags, width, table.stride(0), longest,
-            ENTRIES=_ENTRIES, WIDTH=block,
+            out, table, index, weights.contiguous(), bag_of, part_of, starts, ends, n_bags, width, table.stride(0),
+            longest, ENTRIES=_ENTRIES, WIDTH=block,
         )  # fmt: skip
         if further is not None:
             _add_parts[(n_bags, across)](out, further, first_slot, n_bags, width, WIDTH=block)
