@@ -50,12 +50,12 @@ def check_largest(P: int, F: int, width: int, k: int, seed: int) -> None:
 @pytest.mark.parametrize(
     ("P", "F", "width"), [(1, 1, 1), (5, 33, 7), (64, 64, 32), (65, 130, 33), (3, 300, 70), (70, 16, 4)]
 )
-@pytest.mark.parametrize("level", [-1000.0, 0.0, 1.25, 1000.0])
+@pytest.mark.parametrize("level", [-1000.0, 1.25, 1000.0])
 def test_all_above_a_level(P, F, width, level):
     check_above(P, F, width, level, P)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(
     st.integers(1, 90), st.integers(1, 200), st.integers(1, 50), st.sampled_from([0.0, 0.5, 4.0]), st.integers(0, 99)
 )
@@ -79,7 +79,7 @@ def test_the_largest_of_each_token(P, F, width, k):
     check_largest(P, F, width, k, k)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(st.integers(1, 70), st.integers(1, 200), st.integers(1, 40), st.integers(1, 20), st.integers(0, 99))
 def test_the_largest_of_each_token_for_any_sizes(P, F, width, k, seed):
     check_largest(P, F, width, min(k, F), seed)

@@ -50,9 +50,9 @@ def compare(P: int, F: int, W: int, share: float, seed: int) -> None:
         (7, 9, 5, 0.3),
         (7, 9, 5, 0.0),
         (6, 4, 1, 1.0),
-        (16, 16, 128, 0.2),
-        (3, 40, 130, 0.4),  # width: more than one block
-        (300, 3, 4, 1.0),  # features with more entries than one program adds up
+        (8, 8, 128, 0.2),
+        (3, 12, 130, 0.4),  # width: more than one block
+        (270, 2, 4, 1.0),  # features with more entries than one program adds up
         (1, 3, 16, 1.0),
     ],
 )
@@ -60,9 +60,9 @@ def test_kernels_give_what_the_reference_gives(P, F, W, share):
     compare(P, F, W, share, 0)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(
-    st.integers(1, 20), st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.02, 0.2, 0.9]), st.integers(0, 99)
+    st.integers(1, 12), st.integers(1, 20), st.integers(1, 40), st.sampled_from([0.02, 0.2, 0.9]), st.integers(0, 99)
 )
 def test_kernels_give_what_the_reference_gives_for_any_sizes(P, F, W, share, seed):
     compare(P, F, W, share, seed)
@@ -86,7 +86,7 @@ def test_matrices_need_not_be_contiguous():
 
 def test_real_numbers_agree_to_rounding_and_two_runs_bit_for_bit():
     generator = torch.Generator().manual_seed(5)
-    P, F, W = 150, 20, 24
+    P, F, W = 140, 8, 24
     kept = torch.rand(P, F, generator=generator) < 0.2
     kept[:, 4] = True
     rows, columns = kept.to(DEVICE).nonzero(as_tuple=True)

@@ -10,11 +10,11 @@ from gearscope.dictionaries.training.weights import Weights, first_weights
 
 pytest.importorskip("triton", reason="kernels are tested where Triton is installed: pip install 'gearscope[gpu]'")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-L, D, F, P = 2, 6, 40, 30
+L, D, F, P = 2, 6, 24, 14
 CASES = {
     "a cross-layer transcoder": {"kind": "clt"},
     "top-k, a skip": {"kind": "skip_transcoder", "selection": "top_k"},
-    "prefixes": {"kind": "crosscoder", "prefixes": (9, 21)},
+    "prefixes": {"kind": "crosscoder", "prefixes": (5, 13)},
     "thresholds": {"kind": "sae", "selection": "jumprelu", "preact_weight": 0.1},
     "gates": {"kind": "transcoder", "selection": "gated"},
     "slopes": {"kind": "transcoder", "selection": "relu", "jacobian_weight": 0.5},
@@ -53,11 +53,16 @@ def test_gradients_are_those_of_the_reference(case):
     _, weights, arguments = begun(CASES[case])
     expected, told = step_of(weights, arguments, "stock")
     found, said = step_of(weights, arguments, "triton")
-    again, repeated = step_of(weights, arguments, "triton")
     for name, gradient in expected.items():
         scale = max(float(gradient.abs().max()), 1e-2)
         assert float((found[name] - gradient).abs().max()) < 1e-5 * scale, name
-        assert torch.equal(found[name], again[name]), name
-    for one, other, third in zip(said, told, repeated, strict=True):
+    for one, other in zip(said, told, strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)
-        assert torch.equal(one, third)
+
+
+def test_the_same_step_gives_the_same_bits():
+    _, weights, arguments = begun(CASES["a cross-layer transcoder"])
+    found, said = step_of(weights, arguments, "triton")
+    again, repeated = step_of(weights, arguments, "triton")
+    assert all(torch.equal(found[name], again[name]) for name in found)
+    assert all(torch.equal(one, other) for one, other in zip(said, repeated, strict=True))

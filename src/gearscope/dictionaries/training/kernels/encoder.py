@@ -23,6 +23,8 @@ from torch import Tensor
 
 _TOKENS, _FEATURES, _INPUTS = 64, 64, 32
 """The tile of one program, and how much of the sum it has at one time."""
+_WARPS = 8
+"""Of one program; with 4 a tile does not fit into the registers (sm_90, by the compiler's count)."""
 _GROUP = 16
 """Features of one group; divides the tile."""
 _ROOM = 256
@@ -189,4 +191,4 @@ def _tiles(x: Tensor, W_enc: Tensor) -> tuple[int, int]:
 
 def _tile() -> dict[str, int | str]:
     precision = _PRECISION[torch.get_float32_matmul_precision()]
-    return {"TOKENS": _TOKENS, "FEATURES": _FEATURES, "INPUTS": _INPUTS, "PRECISION": precision}
+    return {"TOKENS": _TOKENS, "FEATURES": _FEATURES, "INPUTS": _INPUTS, "PRECISION": precision, "num_warps": _WARPS}
