@@ -51,5 +51,5 @@ def test_every_reference_has_its_kernel():
     for name, kernel in kernels().items():
         reference = getattr(sparse, name, None) or getattr(strongest, name)
         assert hasattr(reference, "__wrapped__")
-        assert kernel.__name__ == name
+        assert getattr(kernel, "__name__", None) == name
     assert "interpreter" in (told or "")

@@ -68,11 +68,13 @@ def kernels() -> dict[str, Callable[..., Any]]:
 def has_kernel(reference: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """The reference, or on a GPU the kernel of its name; its first tensor decides which."""
 
+    name = getattr(reference, "__name__", "")
+
     @wraps(reference)
     def chosen(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         first = next(argument for argument in args if isinstance(argument, Tensor))
         if backend_for(first) == "stock":
             return reference(*args, **kwargs)
-        return kernels()[reference.__name__](*args, **kwargs)
+        return kernels()[name](*args, **kwargs)
 
     return chosen

@@ -25,7 +25,7 @@ tile = encoder._tile()
 warps = tile.pop("num_warps")
 KERNELS = [
     (products._add_bags, bag),
-    (products._add_parts, {"WIDTH": products._WIDTH}),
+    (products._add_parts, bag),
     (products._dot_entries, bag),
     (encoder._collect, tile),
     (encoder._collect, tile | {"PRECISION": "tf32x3"}),

@@ -1,5 +1,8 @@
 """Kernels of sparse products against the reference: numbers whose sums are exact, so that results must be equal."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -27,7 +30,7 @@ def compare(P: int, F: int, W: int, share: float, seed: int) -> None:
     W_dec, g = quarters(generator, F, W), quarters(generator, P, W)
     with computing_with("stock"):
         pattern = pattern_of(rows, columns, P, F)
-    calls = [
+    calls: list[tuple[Callable[..., Any], tuple]] = [
         (pattern_of, (rows, columns, P, F)),
         (decode, (pattern, values, W_dec)),
         (value_gradient, (pattern, g, W_dec)),
@@ -92,7 +95,12 @@ def test_real_numbers_agree_to_rounding_and_two_runs_bit_for_bit():
     rows, columns = kept.to(DEVICE).nonzero(as_tuple=True)
     values, W_dec, g = (torch.randn(*s, generator=generator).to(DEVICE) for s in ((len(rows),), (F, W), (P, W)))
     pattern = pattern_of(rows, columns, P, F)
-    for function, arguments in ((decode, (values, W_dec)), (value_gradient, (g, W_dec)), (transposed, (values, g))):
+    calls: list[tuple[Callable[..., Any], tuple]] = [
+        (decode, (values, W_dec)),
+        (value_gradient, (g, W_dec)),
+        (transposed, (values, g)),
+    ]
+    for function, arguments in calls:
         with computing_with("stock"):
             expected = function(pattern, *arguments)
         with computing_with("triton"):

@@ -13,7 +13,7 @@ torch.set_float32_matmul_precision has it: "highest" (torch's default) is float3
 one. The same functions as in `../strongest.py`, which say what is computed.
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import torch
 import triton
@@ -123,9 +123,7 @@ def largest(
         maxima = x.new_empty(len(x), n_groups)
         x, W_enc = _by_rows(x), _by_rows(W_enc)
         with torch.cuda.device_of(x):
-            _group_maxima[_tiles(x, W_enc)](
-                maxima, x, W_enc, b_enc, n_groups, *_sizes(x, W_enc), GROUP=_GROUP, **_tile()
-            )
+            _group_maxima[_tiles(x, W_enc)](maxima, x, W_enc, b_enc, n_groups, *_sizes(x, W_enc), **_tile(GROUP=_GROUP))
         highest = maxima.topk(k, dim=1).values[:, -1]
         levels = (highest - _SLACK * highest.abs()).clamp(min=0)
     return _strongest_of(*_above_levels(x, W_enc, b_enc, levels), len(x), k)
@@ -181,7 +179,7 @@ def _by_rows(matrix: Tensor) -> Tensor:
     return matrix if matrix.stride(1) == 1 else matrix.contiguous()
 
 
-def _sizes(x: Tensor, W_enc: Tensor) -> tuple[int, ...]:
+def _sizes(x: Tensor, W_enc: Tensor) -> tuple[int, int, int, int, int]:
     return len(x), len(W_enc), x.shape[1], x.stride(0), W_enc.stride(0)
 
 
@@ -189,6 +187,14 @@ def _tiles(x: Tensor, W_enc: Tensor) -> tuple[int, int]:
     return triton.cdiv(len(x), _TOKENS), triton.cdiv(len(W_enc), _FEATURES)
 
 
-def _tile() -> dict[str, int | str]:
+def _tile(**more: int) -> dict[str, Any]:
+    """The constants that kernels are compiled for."""
     precision = _PRECISION[torch.get_float32_matmul_precision()]
-    return {"TOKENS": _TOKENS, "FEATURES": _FEATURES, "INPUTS": _INPUTS, "PRECISION": precision, "num_warps": _WARPS}
+    return {
+        "TOKENS": _TOKENS,
+        "FEATURES": _FEATURES,
+        "INPUTS": _INPUTS,
+        "PRECISION": precision,
+        "num_warps": _WARPS,
+        **more,
+    }

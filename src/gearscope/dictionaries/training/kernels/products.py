@@ -10,7 +10,7 @@ behind it, and a second kernel adds them in order. How many parts there can be f
 so the GPU is never waited for. The same functions as in `../sparse.py`, which say what is computed.
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import torch
 import triton
@@ -55,7 +55,7 @@ def _add_bags(
 
 @triton.jit
 @no_type_check
-def _add_parts(out, further, first_slot, n_bags, width, WIDTH: tl.constexpr):
+def _add_parts(out, further, first_slot, n_bags, width, ENTRIES: tl.constexpr, WIDTH: tl.constexpr):
     """To each bag's row of `out`, add those of its further parts, which lie behind all bags."""
     bag = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
@@ -87,8 +87,9 @@ def _dot_entries(out, g, W, rows, columns, n, width, g_stride, W_stride, ENTRIES
     tl.store(out + entry, total, mask=here)
 
 
-def _width_of(width: int) -> int:
-    return min(_WIDTH, triton.next_power_of_2(width))
+def _blocks(width: int) -> dict[str, Any]:
+    """The constants that kernels are compiled for."""
+    return {"WIDTH": min(_WIDTH, triton.next_power_of_2(width)), "ENTRIES": _ENTRIES}
 
 
 def _bags(
@@ -115,17 +116,17 @@ def _bags(
         number = slot - first_slot[bag.clamp(max=n_bags - 1)] + 1
         bag_of, part_of = torch.cat([bag_of, bag]), torch.cat([part_of, number])
     out = table.new_empty(len(bag_of), width)
-    block = _width_of(width)
-    across = triton.cdiv(width, block)
+    blocks = _blocks(width)
+    across = triton.cdiv(width, blocks["WIDTH"])
     table = table if table.stride(1) == 1 else table.contiguous()
     longest = len(index) if further is None else part
     with torch.cuda.device_of(table):
         _add_bags[(len(bag_of), across)](
             out, table, index, weights.contiguous(), bag_of, part_of, starts, ends, n_bags, width, table.stride(0),
-            longest, ENTRIES=_ENTRIES, WIDTH=block,
+            longest, **blocks,
         )  # fmt: skip
         if further is not None:
-            _add_parts[(n_bags, across)](out, further, first_slot, n_bags, width, WIDTH=block)
+            _add_parts[(n_bags, across)](out, further, first_slot, n_bags, width, **blocks)
     return out[:n_bags]
 
 
@@ -163,7 +164,7 @@ def value_gradient(pattern: Pattern, g: Float[Tensor, "P W"], W: Float[Tensor, "
     with torch.cuda.device_of(g):
         _dot_entries[(triton.cdiv(n, _ENTRIES),)](
             out, g, W, pattern.rows, pattern.columns, n, width, g.stride(0), W.stride(0),
-            ENTRIES=_ENTRIES, WIDTH=_width_of(width),
+            **_blocks(width),
         )  # fmt: skip
     return out
 
