@@ -47,7 +47,7 @@ def calls_of(given: argparse.Namespace) -> Calls:
     with computing_with("stock"):
         rows, columns, values = above_level(x, coder.W_enc, coder.b_enc, level)
         pattern = pattern_of(rows, columns, P, F)
-    dead = [torch.zeros(F, dtype=torch.bool, device="cuda")]
+    dead = [torch.zeros(F, dtype=torch.bool, device=x.device)]
 
     def step() -> tuple[torch.Tensor, ...]:
         measured = take_gradient(weights, x[:, None], g[:, None], config, [0.97 * level], dead, 0)

@@ -7,7 +7,7 @@ from gearscope.dictionaries.training import codes, sparse
 from gearscope.dictionaries.training.config import TrainingConfig, layout_of
 from gearscope.dictionaries.training.gradient import take_gradient
 from gearscope.dictionaries.training.strongest import Kept
-from gearscope.dictionaries.training.weights import begin_selection, first_weights, scaling_of
+from gearscope.dictionaries.training.weights import begin_selection, first_weights, numbers_on, scaling_of
 
 F, P, D = 32, 64, 6
 
@@ -41,7 +41,7 @@ def test_weights_and_gradients_are_where_the_activations_are(kind, selection):
     scaling = scaling_of(acts)
     weights = first_weights(layout, scaling.written(acts), torch.Generator().manual_seed(0))
     begin_selection(weights, config, scaling.read(acts))
-    y = torch.stack([scaling.written(acts)[:, target] for target in layout.targets], dim=1)
+    y = scaling.written(acts)[:, numbers_on(acts.device, layout.targets)]
     dead = [torch.zeros(F, dtype=torch.bool, device="meta") for _ in weights.coders]
     measured = take_gradient(weights, scaling.read(acts), y, config, [None] * len(weights.coders), dead, 0)
     torch.nn.utils.clip_grad_norm_(list(weights.named().values()), 1.0)

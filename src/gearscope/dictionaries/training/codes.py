@@ -25,7 +25,7 @@ from gearscope.dictionaries.training.pattern import Pattern
 from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.sparse import counted, pattern_of, summed
 from gearscope.dictionaries.training.strongest import above, batch_top_k, top_k
-from gearscope.dictionaries.training.weights import Coder
+from gearscope.dictionaries.training.weights import Coder, numbers_on
 
 
 class Coded(NamedTuple):
@@ -61,7 +61,7 @@ def codes_of(
     shards: Shards = ALONE,
 ) -> tuple[Coded, float | None]:
     """The kept features of a batch, and the next batch's bound (of batch top-k)."""
-    read = torch.cat([x[:, site] for site in coder.reads], dim=1)
+    read = x[:, numbers_on(x.device, coder.reads)].flatten(1)
     if config.selection == "top_k":
         rows, columns, pre, _ = top_k(read, coder.W_enc, coder.b_enc, k, shards)
     elif config.selection == "batch_top_k":

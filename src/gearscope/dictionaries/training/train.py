@@ -36,7 +36,14 @@ from gearscope.dictionaries.training.schedule import learning_rate, make_optimiz
 from gearscope.dictionaries.training.sharded import FOLDER as SHARDED
 from gearscope.dictionaries.training.sharded import load_sharded, save_sharded
 from gearscope.dictionaries.training.shards import ALONE, Shards
-from gearscope.dictionaries.training.weights import Scaling, Weights, begin_selection, first_weights, scaling_of
+from gearscope.dictionaries.training.weights import (
+    Scaling,
+    Weights,
+    begin_selection,
+    first_weights,
+    numbers_on,
+    scaling_of,
+)
 from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
@@ -180,8 +187,8 @@ class _Batch(NamedTuple):
 def _step(config: TrainingConfig, layout: Layout, state: State, source: Source, shards: Shards) -> _Batch:
     """Read one batch and move the weights."""
     acts, tangents = _parted(source.take(config.batch_tokens), layout, state.scaling)
-    x, written = state.scaling.read(acts), state.scaling.written(acts)
-    y = torch.stack([written[:, target] for target in layout.targets], dim=1)
+    x, targets = state.scaling.read(acts), numbers_on(acts.device, layout.targets)
+    y = state.scaling.written(acts)[:, targets]
     dead = [tokens > config.dead_after for tokens in state.silent]
     measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done, tangents, shards)
     loss = float(measured.loss)
