@@ -5,6 +5,10 @@
         measured.mark("load")       # CPU seconds since the last mark, by name
     measured.found()                {"load": ..., "cpu_seconds": ..., "seconds": ..., "extra_mib": ...}
 
+    laps = Laps()                   # of a loop that others run
+    laps.mark()                     # whenever it asks for its next batch
+    laps.found()                    {"laps": [CPU seconds between marks, ...], "extra_mib": up to the last mark}
+
 CPU time is the whole process', so that waiting on a busy machine does not count. `extra_mib` is the peak of resident
 memory beyond what was resident at the start (Linux, whose process files reset the peak). Standard library only, until
 `product_rate` is called: another program's environment runs this file too.
@@ -12,6 +16,7 @@ memory beyond what was resident at the start (Linux, whose process files reset t
 
 import time
 from pathlib import Path
+from typing import Any
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -44,6 +49,26 @@ class Measured:
 
     def found(self) -> dict[str, float]:
         return self._marks | {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "extra_mib": self.extra_mib}
+
+
+class Laps:
+    """CPU seconds from each mark to the next, and the extra peak memory up to the last one.
+
+    Pages of files (the code of libraries that is touched for the first time) do not count as extra.
+    """
+
+    def __init__(self) -> None:
+        _RESET.write_text("5", encoding="ascii")
+        self._begin = self._peak = _resident("RssAnon")
+        self._times: list[float] = []
+
+    def mark(self) -> None:
+        self._peak = _resident("VmHWM") - _resident("RssFile") - _resident("RssShmem")
+        self._times.append(time.process_time())
+
+    def found(self) -> dict[str, Any]:
+        laps = [end - begin for begin, end in zip(self._times, self._times[1:], strict=False)]
+        return {"laps": laps, "extra_mib": self._peak - self._begin}
 
 
 def product_rate() -> float:

@@ -105,6 +105,18 @@ def test_half_precision_decoders_are_used_in_the_input_s_precision():
     assert half.reconstruct(inputs(3)[:, None]).dtype == torch.float64
 
 
+def test_half_of_a_dictionary_is_the_nearest_one():
+    one = plant_set(Plan(skip=True), 1, D)[0].dictionaries[0]
+    half = one.in_half()
+    for name in ("W_enc", "W_dec", "W_skip"):
+        exact, rounded = getattr(one, name), getattr(half, name)
+        assert rounded.dtype == torch.float16
+        assert float(((rounded.double() - exact) / exact).abs().max()) <= 2**-11
+    assert half.b_enc is one.b_enc
+    with pytest.raises(DictionaryError, match="values of W_dec that are NaN or infinite"):
+        replace(one, W_dec=one.W_dec * 1e6).in_half()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

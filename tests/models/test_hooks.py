@@ -37,6 +37,23 @@ def test_hooks_come_off_after_an_exception(interruption: type[BaseException], si
     assert torch.equal(model.run(ids).logits, plain)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "mixtral"])
+def test_reading_stops_behind_the_last_site_and_reads_the_same(name: str) -> None:
+    hf, ids = tiny(name), torch.stack([prompt(), prompt().flip(0)])
+    model, seen = wrap(hf), []
+    before = model.run(ids).logits
+    sites = ["blocks.0.pattern", "blocks.1.mlp_in", "blocks.0.mlp_act", "blocks.1.mlp_out"]
+    handle = hf.get_output_embeddings().register_forward_hook(lambda *_: seen.append(1))
+    found, plain = model.read(ids, sites), model.run(ids, read=sites)
+    assert len(seen) == 1
+    assert model.read(ids, []) == {}
+    handle.remove()
+    assert found.keys() == plain.sites.keys() == set(sites)
+    assert all(torch.equal(found[site], plain.sites[site]) for site in sites)
+    assert torch.equal(model.run(ids).logits, before)
+    assert bare(hf)
+
+
 def test_mistakes_leave_no_hooks() -> None:
     hf, ids = tiny("gpt2"), prompt()
     model = wrap(hf)

@@ -97,10 +97,13 @@ def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
         assert all(torch.equal(left[key], right[key]) for key in left), name
 
 
-def test_a_folder_measured_again_gives_the_stored_figures(untrained, tmp_path):
-    done = train_recipe(
-        recipe("transcoder", untrained, "organism", context=64, tokens=512, held_out_tokens=300), tmp_path / "made"
-    )
+@pytest.mark.parametrize("stored_as", ["float32", "float16"])
+def test_a_folder_measured_again_gives_the_stored_figures(untrained, tmp_path, stored_as):
+    few = {"context": 64, "tokens": 512, "held_out_tokens": 300, "stored_as": stored_as}
+    done = train_recipe(recipe("transcoder", untrained, "organism", **few), tmp_path / "made")
+    stored = load_file(tmp_path / "made" / "layer_0.safetensors")
+    halves = {name for name, tensor in stored.items() if tensor.dtype == torch.float16}
+    assert halves == ({"W_enc", "W_dec"} if stored_as == "float16" else set())
     again = measure_again(str(tmp_path / "made"), str(untrained), "organism", tokens=300)
     assert again == done.report
 

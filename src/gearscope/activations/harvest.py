@@ -30,7 +30,7 @@ def passes(
     """
     at_once = max(1, pass_tokens // ids.shape[1])
     for start in range(0, len(ids), at_once):
-        read = model.run(ids[start : start + at_once], read=sites).sites
+        read = model.read(ids[start : start + at_once], sites)
         planes = [read[site][:, 1:].flatten(0, 1) for site in sites]
         for layer in tangents:
             x = planes[list(sites).index(f"blocks.{layer}.mlp_in")]

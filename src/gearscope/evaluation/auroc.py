@@ -15,15 +15,20 @@ _AT_ONCE = 2_000_000
 
 def mid_ranks(scores: Float[Tensor, "P F"]) -> Float[Tensor, "P F"]:
     """The rank of each score in its column, from 1, the mean of them where scores are equal."""
-    columns = scores.T.contiguous()
-    ordered = columns.sort(dim=1).values
-    below = torch.searchsorted(ordered, columns)
-    up_to = torch.searchsorted(ordered, columns, right=True)
-    return ((below + up_to + 1).double() / 2).T
+    n = len(scores)
+    ranks = torch.full(scores.shape, (n + 1) / 2)
+    varied = (scores != scores[:1]).any(0).nonzero()[:, 0]  # the others are one tie
+    for part in varied.split(max(1, _AT_ONCE // n)):
+        columns = scores[:, part].T.contiguous()
+        ordered = columns.sort(dim=1).values
+        below = torch.searchsorted(ordered, columns)
+        up_to = torch.searchsorted(ordered, columns, right=True)
+        ranks[:, part] = ((below + up_to + 1) / 2).T
+    return ranks
 
 
-def auroc(scores: Float[Tensor, "P F"], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
-    """The area for every question (a column of `positive`) and every feature; float64.
+def areas(ranks: Float[Tensor, "P F"], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
+    """The area for every question (a column of `positive`) and every feature, from its ranks; float64.
 
     A question must have positives and negatives.
     """
@@ -31,6 +36,10 @@ def auroc(scores: Float[Tensor, "P F"], positive: Bool[Tensor, "P U"]) -> Float[
     n_positive = ones.sum(0)
     n_negative = len(ones) - n_positive
     assert bool((n_positive > 0).all() and (n_negative > 0).all()), "both kinds of tokens"
-    parts = scores.split(max(1, _AT_ONCE // len(scores)), dim=1)
-    sums = torch.cat([ones.T @ mid_ranks(part) for part in parts], dim=1)
+    sums = ones.T @ ranks.double()
     return (sums - (n_positive * (n_positive + 1) / 2)[:, None]) / (n_positive * n_negative)[:, None]
+
+
+def auroc(scores: Float[Tensor, "P F"], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
+    """`areas` of scores."""
+    return areas(mid_ranks(scores), positive)

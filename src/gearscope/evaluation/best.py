@@ -1,6 +1,7 @@
 """The feature that tells a variable's value best: chosen on one half of the documents, measured on the other.
 
-Features are the columns of a plane [tokens, features]; every value asks its own question. Knows nothing about models.
+Features are the columns of a plane [tokens, features]; every value asks its own question. Documents of even number are
+the first half. Knows nothing about models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +11,32 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gearscope.evaluation.auroc import auroc
+from gearscope.evaluation.auroc import areas, auroc, mid_ranks
 from gearscope.evaluation.places import Labelled, Where
 from gearscope.organism.world.document import Value
+
+
+class Plane:
+    """Scores of features at tokens; ranks are made once for each choice of tokens."""
+
+    def __init__(self, scores: Float[Tensor, "P F"], row: Mapping[tuple[int, int], int]) -> None:
+        """`row` finds the row of a (document, word)."""
+        self._scores, self._row = scores, row
+        self._known: dict[tuple[int, ...], Tensor] = {}
+
+    def scores(self, tokens: Sequence[Labelled]) -> Float[Tensor, "P F"]:
+        """Of these tokens."""
+        return self._scores[list(self._rows(tokens))]
+
+    def ranks(self, tokens: Sequence[Labelled]) -> Float[Tensor, "P F"]:
+        """Of these tokens, among themselves."""
+        rows = self._rows(tokens)
+        if rows not in self._known:
+            self._known[rows] = mid_ranks(self._scores[list(rows)])
+        return self._known[rows]
+
+    def _rows(self, tokens: Sequence[Labelled]) -> tuple[int, ...]:
+        return tuple(self._row[token.document, token.word] for token in tokens)
 
 
 class Found(NamedTuple):
@@ -25,67 +49,60 @@ class Found(NamedTuple):
     """The column chosen for each value."""
 
 
-class _Halves(NamedTuple):
-    """Labelled tokens: which of their values, and on which side."""
+class _Side(NamedTuple):
+    """One half's tokens, and which of the values each has."""
 
-    rows: Float[Tensor, "P F"]
+    tokens: tuple[Labelled, ...]
     positive: Bool[Tensor, "P U"]
-    first: Bool[Tensor, " P"]
 
 
-def best(
-    at: Mapping[Where, tuple[Labelled, ...]],
-    values: tuple[Value, ...],
-    row: Mapping[tuple[int, int], int],
-    planes: Sequence[Float[Tensor, "P F"]],
-    *,
-    probe: bool = False,
-) -> Found:
-    """The place, plane and columns that the first half prefers, and what they are worth on the second half.
-
-    `row` finds the row of a (document, word) in the planes. Documents of even number are the first half.
-    With `probe`, a plane's columns are replaced by one direction for each value, fitted on the first half.
-    """
+def best(at: Mapping[Where, tuple[Labelled, ...]], values: tuple[Value, ...], plane: Plane) -> Found:
+    """The place and features that the first half prefers, and what they are worth on the second half."""
     tried = []
     for where, tokens in at.items():
-        for plane in planes:
-            half = _halves(tokens, values, row, plane)
-            if half is not None:
-                tried.append(_choose(half, where, probe=probe))
-    assert tried, "`settled` holds every value often enough"
+        sides = _sides(tokens, values)
+        if sides is not None:
+            first, second = (areas(plane.ranks(side.tokens), side.positive) for side in sides)
+            tried.append(_found(first, second, first.argmax(1), where))
     return max(tried, key=lambda one: one[0])[1]
 
 
-def _choose(half: _Halves, where: Where, *, probe: bool) -> tuple[float, Found]:
-    """The best columns by the first half: what they are worth there, and on the second half."""
-    scores, own = _probe(half) if probe else half.rows, torch.arange(half.positive.shape[1])
-    first = auroc(scores[half.first], half.positive[half.first])
-    second = auroc(scores[~half.first], half.positive[~half.first])
-    columns = own if probe else first.argmax(1)
-    found = Found(float(second[own, columns].mean()), where, tuple(columns.tolist()))
-    return float(first[own, columns].mean()), found
+def best_probe(at: Mapping[Where, tuple[Labelled, ...]], values: tuple[Value, ...], planes: Sequence[Plane]) -> Found:
+    """The same with one direction for each value, between means of the first half, in the best of several planes."""
+    tried = []
+    for where, tokens in at.items():
+        sides = _sides(tokens, values)
+        if sides is None:
+            continue
+        for plane in planes:
+            scores = [plane.scores(side.tokens).double() for side in sides]
+            along = _direction(scores[0], sides[0].positive)
+            first, second = (auroc(x @ along, side.positive) for x, side in zip(scores, sides, strict=True))
+            tried.append(_found(first, second, torch.arange(len(values)), where))
+    return max(tried, key=lambda one: one[0])[1]
 
 
-def _probe(half: _Halves) -> Float[Tensor, "P U"]:
-    """How far each token lies along the direction of each value."""
-    rows, ones = half.rows[half.first].double(), half.positive[half.first].double()
-    inside = ones.T @ rows / ones.sum(0)[:, None]
-    outside = (1 - ones).T @ rows / (1 - ones).sum(0)[:, None]
-    return half.rows.double() @ (inside - outside).T
+def _found(first: Tensor, second: Tensor, columns: Tensor, where: Where) -> tuple[float, Found]:
+    own = torch.arange(len(columns))
+    return float(first[own, columns].mean()), Found(float(second[own, columns].mean()), where, tuple(columns.tolist()))
 
 
-def _halves(
-    tokens: tuple[Labelled, ...],
-    values: tuple[Value, ...],
-    row: Mapping[tuple[int, int], int],
-    plane: Float[Tensor, "P F"],
-) -> _Halves | None:
-    """The tokens with their side; None where a value lacks positives or negatives on one."""
-    asked = [token.value for token in tokens]
-    positive = torch.tensor([[value == one for one in values] for value in asked])
-    first = torch.tensor([token.document % 2 == 0 for token in tokens])
-    for side in (first, ~first):
-        count = positive[side].sum(0)
-        if bool((count == 0).any() or (count == int(side.sum())).any()):
+def _direction(rows: Float[Tensor, "P D"], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "D U"]:
+    """From the mean of the other tokens to the mean of those with a value, for each value."""
+    ones = positive.double()
+    inside = rows.T @ ones / ones.sum(0)
+    outside = rows.T @ (1 - ones) / (1 - ones).sum(0)
+    return inside - outside
+
+
+def _sides(tokens: tuple[Labelled, ...], values: tuple[Value, ...]) -> tuple[_Side, _Side] | None:
+    """Both halves; None where a value lacks positives or negatives in one. The place `settled` never does."""
+    made = []
+    for parity in (0, 1):
+        here = tuple(token for token in tokens if token.document % 2 == parity)
+        positive = torch.tensor([[token.value == value for value in values] for token in here])
+        count = positive.sum(0)
+        if not here or bool((count == 0).any() or (count == len(here)).any()):
             return None
-    return _Halves(plane[[row[token.document, token.word] for token in tokens]], positive, first)
+        made.append(_Side(here, positive))
+    return made[0], made[1]

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.evaluation.best import best
+from gearscope.evaluation.best import Plane, best, best_probe
 from gearscope.evaluation.places import WHERE, Places, drawn, places, shuffled, values_of
 from gearscope.evaluation.replaced import in_model
 from gearscope.evaluation.report import TruthReport, TruthRow
@@ -37,11 +37,9 @@ _ID = {word: number for number, word in enumerate(VOCABULARY)}
 class _Read(NamedTuple):
     """What a model and dictionaries compute at some tokens of documents."""
 
-    row: dict[tuple[int, int], int]
-    """(document, word) -> row."""
-    features: Float[Tensor, "P F"]
-    neurons: Float[Tensor, "P F"]
-    residual: tuple[Float[Tensor, "P D"], ...]
+    features: Plane
+    neurons: Plane
+    residual: tuple[Plane, ...]
     """Behind each layer."""
     names: tuple[FeatureId, ...]
     """Of the columns of `features`."""
@@ -72,7 +70,7 @@ def _row(phenomenon: str, variable: str, labelled: Places, read: _Read) -> Truth
     values = values_of(at["settled"])
     if len(values) < 2:
         return None
-    found = best(at, values, read.row, [read.features])
+    found = best(at, values, read.features)
     mixed = {where: shuffled(tokens) for where, tokens in at.items()}
     return TruthRow(
         phenomenon=phenomenon,
@@ -81,9 +79,9 @@ def _row(phenomenon: str, variable: str, labelled: Places, read: _Read) -> Truth
         values=len(values),
         of_values=len({token.value for token in at["settled"]}),
         auroc=found.area,
-        neurons=best(at, values, read.row, [read.neurons]).area,
-        probe=best(at, values, read.row, read.residual, probe=True).area,
-        shuffled=best(mixed, values, read.row, [read.features]).area,
+        neurons=best(at, values, read.neurons).area,
+        probe=best_probe(at, values, read.residual).area,
+        shuffled=best(mixed, values, read.features).area,
         features={str(value): str(read.names[column]) for value, column in zip(values, found.columns, strict=True)},
     )
 
@@ -103,11 +101,11 @@ def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], 
         codes.append(dense[:, fires])
         layer = dictionary.config.read_sites[0].layer or 0
         names += [FeatureId(layer, index) for index in fires.nonzero().flatten().tolist()]
+    row = {token: number for number, token in enumerate(wanted)}
     return _Read(
-        {token: number for number, token in enumerate(wanted)},
-        torch.cat(codes, 1),
-        torch.cat([acts[site] for site in neurons], 1),
-        tuple(acts[site] for site in residual),
+        Plane(torch.cat(codes, 1), row),
+        Plane(torch.cat([acts[site] for site in neurons], 1), row),
+        tuple(Plane(acts[site], row) for site in residual),
         tuple(names),
     )
 
@@ -126,7 +124,7 @@ def _acts(
     rows = {token: number for number, token in enumerate(wanted)}
     found: dict[str, Tensor] = {}
     for numbers in alike.values():
-        read = model.run(torch.stack([_ids(texts[number]) for number in numbers]).to(model.device), read=sites).sites
+        read = model.read(torch.stack([_ids(texts[number]) for number in numbers]), sites)
         place = {number: index for index, number in enumerate(numbers)}
         here = [token for token in wanted if token[0] in place]
         documents, words = [place[document] for document, _ in here], [word + 1 for _, word in here]

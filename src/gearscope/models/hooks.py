@@ -46,6 +46,10 @@ class Frozen:
     mlp_layers: Container[int] | None = None
 
 
+class AllRead(Exception):  # noqa: N818
+    """Ends a forward pass behind the last site that is read; caught by who asked for it."""
+
+
 @contextmanager
 def hooked(
     anatomy: Anatomy,
@@ -55,11 +59,13 @@ def hooked(
     freeze: Frozen | None = None,
     offset: int = 0,
     batched: bool = True,
+    stop: bool = False,
 ) -> Generator[dict[str, Tensor]]:
     """Read, write and freeze during the forward passes inside the block; yields the readings by name of site.
 
     `offset` is the absolute position of the first token; without `batched`, readings and the functions of edits have
-    no batch axis. Raises ConfigError for a site or module that does not exist.
+    no batch axis. With `stop`, the pass ends with AllRead as soon as everything is read. Raises ConfigError for a site
+    or module that does not exist.
     """
     sites: dict[str, Tensor] = {}
     places = {str(name): locate(anatomy, name) for name in read}
@@ -72,6 +78,8 @@ def hooked(
             taps.attach(where, partial(_edit, edit, where, offset, batched))
         for name, where in places.items():
             taps.attach(where, partial(_keep, sites, name, where, batched))
+            if stop:
+                taps.attach(where, partial(_stop, sites, len(places)))
         taps.install()
         yield sites
 
@@ -181,6 +189,11 @@ def _keep(sites: dict[str, Tensor], name: str, where: Place, batched: bool, x: T
     sites[name] = value = value if batched else value[0]
     # The rest of the model has to depend on the very tensor that was handed out, or it would have no gradient there.
     return _write(where, x, value if batched else value[None]) if graph else None
+
+
+def _stop(sites: dict[str, Tensor], wanted: int, _: Tensor) -> None:
+    if len(sites) == wanted:
+        raise AllRead
 
 
 def _write(where: Place, x: Tensor, value: Tensor) -> Tensor | None:

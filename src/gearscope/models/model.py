@@ -12,6 +12,7 @@ It knows nothing about dictionaries, targets or graphs.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from gearscope.models import generate as writing
 from gearscope.models import tokens as text_tokens
 from gearscope.models.anatomy import Anatomy
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.models.hooks import Frozen, hooked
+from gearscope.models.hooks import AllRead, Frozen, hooked
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.record import record
 from gearscope.models.selfcheck import check
@@ -158,8 +159,7 @@ class Model:
             length = freeze.record.n_positions
             raise ConfigError(f"a prompt of the record's {length} tokens was expected", found=f"{ids.shape[-1]}")
         rows = torch.atleast_2d(ids)
-        for row in rows:
-            text_tokens.as_tensor(row, n_tokens=self._n_input_tokens, context=self.context)
+        self._check(rows)
         batched = ids.ndim == 2
         with (
             torch.set_grad_enabled(differentiable),
@@ -167,6 +167,20 @@ class Model:
         ):
             logits = self.anatomy.forward(rows)
         return RunResult(logits if batched else logits[0], sites)
+
+    def read(self, ids: Int[Tensor, "B P"], sites: Sequence[SiteId | str]) -> dict[str, Tensor]:
+        """Readings [B, P, D] by name of site, from one forward pass that ends behind the last of them.
+
+        Raises PromptError, and ConfigError for a site that does not exist.
+        """
+        self._check(ids)
+        with (
+            torch.no_grad(),
+            hooked(self.anatomy, read=sites, stop=bool(sites)) as found,
+            suppress(AllRead),
+        ):
+            self.anatomy.forward(ids.to(self.device))
+        return found
 
     def generate(
         self,
@@ -216,6 +230,11 @@ class Model:
     def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
         """The MLP weights of one layer, those of all its experts where it is routed."""
         return self.anatomy.neurons(layer)
+
+    def _check(self, ids: Int[Tensor, "B P"]) -> None:
+        """Raise PromptError for tokens that the model has not, or too many of them."""
+        for row in ids:
+            text_tokens.as_tensor(row, n_tokens=self._n_input_tokens, context=self.context)
 
     @property
     def _n_input_tokens(self) -> int:

@@ -15,7 +15,7 @@ A TOML file holds the same settings by name, and may begin from a recipe:
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gearscope.activations.config import ReadingConfig
 from gearscope.config import Config
@@ -37,6 +37,8 @@ class Recipe(Config):
     """A text file, a folder of them, or `organism`."""
     training: TrainingConfig
     reading: ReadingConfig = ReadingConfig()
+    stored_as: Literal["float32", "float16"] = "float32"
+    """Of the matrices as they are written; what is measured, is measured of these."""
 
 
 def _general(kind: Kind, about: str) -> Recipe:

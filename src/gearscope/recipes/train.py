@@ -10,6 +10,7 @@ What is written acts on raw activations, carries the statistics of its features,
 """
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,6 +90,9 @@ def train_recipe(
             resume=resume,
             shards=shards,
         )
+        if recipe.stored_as == "float16":
+            halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
+            dictionaries = replace(dictionaries, dictionaries=halves)
         report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
     made = {
         "training": recipe.model_dump(mode="json", exclude={"about"}),

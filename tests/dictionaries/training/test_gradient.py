@@ -83,7 +83,10 @@ def dense_loss(weights: Weights, x, y, config: TrainingConfig, dead, weight: flo
     own = [coder.W_dec for coder in weights.coders]
     sizes = sorted({*config.prefixes, F})
     terms = [squared(lambda code, m=m: code[0] * (torch.arange(F) < m), own) for m in sizes]
-    loss, out = sum(term for term, _ in terms) / len(sizes), terms[-1][1]
+    loss, out = (1 - config.own_share) * sum(term for term, _ in terms) / len(sizes), terms[-1][1]
+    if config.own_share:
+        first = [torch.cat([W[:, :D], torch.zeros_like(W[:, D:])], 1) for W in own]
+        loss = loss + config.own_share * squared(lambda code: code[0], first)[0]
     for code in codes:
         if code[2] is not None:
             aim = float((code[0] > 0).sum()) / len(x) / config.k - 1 if config.aims_at_k else 1.0
@@ -135,6 +138,12 @@ def check(config, weights, x, y, n_dead) -> None:
 @pytest.mark.parametrize("n_dead", [0, 2, 9])
 def test_gradients_are_those_of_dense_autograd(kind, selection, n_dead):
     check(*begun(kind, selection), n_dead)
+
+
+@pytest.mark.parametrize("selection", ["batch_top_k", "jumprelu"])
+@pytest.mark.parametrize("prefixes", [(), (8, 20)])
+def test_a_share_asked_of_the_layers_own_features(selection, prefixes):
+    check(*begun("clt", selection, own_share=0.3, prefixes=prefixes), 2)
 
 
 @pytest.mark.parametrize("selection", ["batch_top_k", "relu", "jumprelu", "gated"])

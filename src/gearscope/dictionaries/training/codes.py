@@ -61,7 +61,8 @@ def codes_of(
     shards: Shards = ALONE,
 ) -> tuple[Coded, float | None]:
     """The kept features of a batch, and the next batch's bound (of batch top-k)."""
-    read = x[:, numbers_on(x.device, coder.reads)].flatten(1)
+    reads_all = coder.reads == tuple(range(x.shape[1]))
+    read = x.flatten(1) if reads_all else x[:, numbers_on(x.device, coder.reads)].flatten(1)
     if config.selection == "top_k":
         rows, columns, pre, _ = top_k(read, coder.W_enc, coder.b_enc, k, shards)
     elif config.selection == "batch_top_k":

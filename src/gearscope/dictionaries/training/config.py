@@ -77,6 +77,9 @@ class TrainingConfig(Config):
     """Decay of Adam's second moment."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of the gradient."""
+    own_share: float = Field(default=0.0, ge=0, lt=1)
+    """Cross-layer transcoders: share of the loss that each layer's own features must lower alone, so that chains of
+    steps are not rewritten into one."""
     jacobian_weight: float = Field(default=0.0, ge=0)
     """Transcoders: weight of the distance between their slopes and the MLP's, along random directions."""
     dead_after: int = Field(default=250_000, ge=1)
@@ -116,6 +119,8 @@ class TrainingConfig(Config):
         if self.jacobian_weight and (self.kind in ("sae", "crosscoder") or self.selection == "gated"):
             found = f"{self.kind} with selection {self.selection}"
             raise ConfigError("jacobian_weight belongs to transcoders without gates", found=found)
+        if self.own_share and self.kind != "clt":
+            raise ConfigError("own_share belongs to cross-layer transcoders", found=f"it with {self.kind}")
         if self.preact_weight and self.selection != "jumprelu":
             raise ConfigError("preact_weight belongs to jumprelu", found=f"selection {self.selection}")
         SiteId.parse(f"blocks.0.{self.site}")

@@ -7,8 +7,8 @@ where S_c are the kept values of dictionary c (`codes.py`); without prefixes (`p
 penalty's weight at this step, times (active / k − 1) where it aims at k, the bracket held constant. A gated dictionary
 adds (1 / P D) Σ_t ‖ŷ(relu π)_t − y_t‖² with decoders and biases held constant. Gradients: with g = ∂L/∂ŷ,
 ∂W_dec = Sᵀ g, ∂S = (g W_decᵀ)[kept], ∂W_enc = ∂preᵀ x, ∂b_enc = Σ ∂pre, ∂b = Σ g. All are sparse products
-(`sparse.py`); they are left in `.grad`. `jacobian.py` adds a loss of slopes; `silent.py` adds losses for dead features,
-which are not counted in L. Knows nothing about optimisers.
+(`sparse.py`); they are left in `.grad`. `own.py` takes a share of the squared error, `jacobian.py` adds a loss of
+slopes, `silent.py` losses for dead features, which are not counted in L. Knows nothing about optimisers.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from torch import Tensor
 from gearscope.dictionaries.training.codes import Coded, codes_of, penalties, pull_back
 from gearscope.dictionaries.training.config import STRONGEST, TrainingConfig
 from gearscope.dictionaries.training.jacobian import match_jacobians
+from gearscope.dictionaries.training.own import Own, own_alone
 from gearscope.dictionaries.training.prefixes import (
     Share,
     gradient_of_decoder,
@@ -69,6 +70,8 @@ def take_gradient(
     """
     P, _, D = y.shape
     k = k_at(config, step)
+    for tensor in weights.named().values():
+        tensor.grad = None  # so that the last step's and this step's are not held at the same time
     coded, handed_on = zip(
         *(codes_of(coder, x, config, k, bound, shards) for coder, bound in zip(weights.coders, bounds, strict=True)),
         strict=True,
@@ -77,16 +80,22 @@ def take_gradient(
     shares = [shares_of(codes.pattern, groups) for codes in coded]
     base = _without_features(weights, coded, y)
     lefts = _left_by_prefix(weights, coded, shares, base, shards)
-    n = len(lefts)
-    loss = sum(left.square().sum() for left in lefts) / (n * P * D)
-    g, of_group = torch.zeros_like(y), []
-    for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
-        g = g + left * (-2 / (n * P * D))
-        of_group.append(g)
-    weights.b_dec.grad = g.sum(0)
+    own = own_alone(weights, coded, base, config.own_share, shards)
     gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
+    del base
+    n = len(lefts)
+    share = (1 - config.own_share) / (n * P * D)
+    loss = sum(left.square().sum() for left in lefts) * share
+    of_group: list[Tensor] = []
+    for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
+        here = left * (-2 * share)
+        of_group.append(here.add_(of_group[-1]) if of_group else here)
+    weights.b_dec.grad = of_group[-1].sum(0)
+    if own is not None:
+        weights.b_dec.grad += own.g.sum(0)
+        loss = loss + own.loss
     for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
-        of_groups = tuple(_slice(part, coder) for part in reversed(of_group))
+        of_groups = tuple(_slice(part, coder, own) for part in reversed(of_group))
         weight = _penalty_weight(codes, config, step, shards)
         penalty, slope = penalties(coder, codes, config)
         loss = loss + weight / P * shards.sum(penalty)
@@ -130,7 +139,8 @@ def _left_by_prefix(
         added = torch.zeros_like(base)
         for coder, codes, parts in zip(weights.coders, coded, shares, strict=True):
             added[:, coder.writes.start : coder.writes.stop] += written(coder, codes, parts[number]).view(P, -1, D)
-        left = left - shards.sum(added)
+        added = shards.sum(added)
+        left = torch.sub(left, added, out=added)
         found.append(left)
     return found
 
@@ -164,5 +174,8 @@ def _penalty_weight(codes: Coded, config: TrainingConfig, step: int, shards: Sha
     return weight * (shards.total(float((codes.values > 0).sum())) / len(codes.x) / config.k - 1)
 
 
-def _slice(g: Float[Tensor, "P S D"], coder: Coder) -> Float[Tensor, "P W"]:
-    return g[:, coder.writes.start : coder.writes.stop].flatten(1).contiguous()
+def _slice(g: Float[Tensor, "P S D"], coder: Coder, own: Own | None = None) -> Float[Tensor, "P W"]:
+    part = g[:, coder.writes.start : coder.writes.stop].flatten(1).contiguous()
+    if own is not None:  # flattening one site is a view of g
+        part = torch.cat([part[:, : g.shape[2]] + own.g[:, coder.writes.start], part[:, g.shape[2] :]], 1)
+    return part

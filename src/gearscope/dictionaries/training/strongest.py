@@ -5,11 +5,12 @@
     above          all above a bound, one for all features or one for each
 
 All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
-k largest entries of a row lie in the k groups with the largest maxima, so only those are searched. Batch top-k keeps
-a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and if too few entries
-are found the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are
-not positive are never kept. `largest` and `above_level`, which read all features, are references: on a GPU the
-functions of the same names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
+k largest entries of a row lie in the k groups with the largest maxima, so only those are searched; k entries at
+least reach the smallest of these maxima, so on CPUs, where sorting is what costs, only those that reach it are sorted.
+Batch top-k keeps a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and
+if too few entries are found the bound is lowered and the batch read again, so the result does not depend on the bound.
+Entries that are not positive are never kept. `largest` and `above_level`, which read all features, are references: on a
+GPU the functions of the same names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
 """
 
 from typing import NamedTuple
@@ -50,6 +51,8 @@ def top_k(
         positive &= found >= shards.beside(found, wanted).topk(wanted, dim=1).values[:, -1:]
     value, column, positive = found.flatten(), columns.flatten(), positive.flatten()
     row = torch.arange(len(x), device=x.device).repeat_interleave(k)
+    if bool(positive.all()):
+        return Kept(row, column, value, 0.0)
     return Kept(row[positive], column[positive], value[positive], 0.0)
 
 
@@ -79,10 +82,27 @@ def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
     if F % _GROUP or n_groups <= k:
         return pre.topk(k, dim=1, sorted=False)
     grouped = pre.view(P, _GROUP, n_groups)
-    groups = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    maxima, groups = grouped.amax(1).topk(k, dim=1, sorted=False)
     candidates = grouped.gather(2, groups[:, None].expand(-1, _GROUP, -1)).reshape(P, _GROUP * k)
-    values, found = candidates.topk(k, dim=1, sorted=False)
+    if pre.device.type == "cpu":
+        values, found = _reaching(candidates, maxima.amin(1, keepdim=True), k)
+    else:
+        values, found = candidates.topk(k, dim=1, sorted=False)
     return values, (found // k) * n_groups + groups.gather(1, found % k)
+
+
+def _reaching(values: Float[Tensor, "P C"], bound: Float[Tensor, "P 1"], k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row, of which at least k reach the row's bound: only these are sorted."""
+    P = len(values)
+    row, column = (~(values < bound)).nonzero(as_tuple=True)  # NaN too: it has to reach the loss
+    counts = torch.bincount(row, minlength=P)
+    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+    few = values.new_full((P, int(counts.max())), -torch.inf)
+    few[row, place] = values[row, column]
+    columns = column.new_zeros(few.shape)
+    columns[row, place] = column
+    largest, at = few.topk(k, dim=1, sorted=False)
+    return largest, columns.gather(1, at)
 
 
 def batch_top_k(

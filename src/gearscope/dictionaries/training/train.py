@@ -187,8 +187,9 @@ class _Batch(NamedTuple):
 def _step(config: TrainingConfig, layout: Layout, state: State, source: Source, shards: Shards) -> _Batch:
     """Read one batch and move the weights."""
     acts, tangents = _parted(source.take(config.batch_tokens), layout, state.scaling)
-    x, targets = state.scaling.read(acts), numbers_on(acts.device, layout.targets)
-    y = state.scaling.written(acts)[:, targets]
+    x, y = state.scaling.read(acts), state.scaling.written(acts)
+    if len(layout.targets) < len(layout.sites):
+        y = y[:, numbers_on(acts.device, layout.targets)]
     dead = [tokens > config.dead_after for tokens in state.silent]
     measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done, tangents, shards)
     loss = float(measured.loss)

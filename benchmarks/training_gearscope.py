@@ -1,0 +1,79 @@
+"""gearscope in `training.py`: its trainer on stored activations, or live from the model. See `training_shared.py`."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from measure import Laps
+from safetensors.torch import load_file
+from training_data import config_for, layout_for, reader
+from training_shared import batches, begin, finish, training_tokens
+
+from gearscope.dictionaries.collection import DictionarySet
+from gearscope.dictionaries.training.train import Source, train
+
+
+class Stored:
+    """A source of the stored activations, in their order."""
+
+    fingerprint = "stored"
+
+    def __init__(self, acts: torch.Tensor, settings: dict, laps: Laps) -> None:
+        self._acts, self._size, self._batches = acts, settings["batch"], batches(acts, settings, laps)
+
+    def sample(self) -> torch.Tensor:
+        return self._acts[: self._size]
+
+    def take(self, n_tokens: int) -> torch.Tensor:
+        assert n_tokens == self._size
+        return next(self._batches)
+
+    def place(self) -> str:
+        return ""
+
+    def go_to(self, place: str) -> None:
+        raise NotImplementedError
+
+
+def common(made: DictionarySet) -> dict[str, torch.Tensor]:
+    """The weights under the common names; what several dictionaries add to a site's bias is summed."""
+    targets = list(dict.fromkeys(site for config in made.configs for site in config.writes))
+    found = {"b_dec": torch.zeros(len(targets), made.d_model)}
+    for number, dictionary in enumerate(made.dictionaries):
+        found[f"W_enc.{number}"] = dictionary.W_enc.flatten(1)
+        found[f"b_enc.{number}"] = dictionary.b_enc
+        found[f"W_dec.{number}"] = dictionary.W_dec.flatten(1)
+        for place, site in enumerate(dictionary.config.writes):
+            found["b_dec"][targets.index(site)] += dictionary.b_dec[place]
+    return found
+
+
+def main() -> None:
+    folder, out, settings = begin()
+    case = settings["case"]
+    kind = "clt" if case == "clt" else "sae"
+    config = config_for(case, settings)
+    layout = layout_for(config)
+    held_out = load_file(folder / f"{kind}.safetensors")["held_out"].unflatten(-1, (1, -1))[: settings["batch"]]
+    held_out = held_out.flatten(1, 2) if kind == "clt" else held_out
+    made: Callable[[Laps], Source]
+    if case == "live":
+        stream = reader(folder, layout.sites)
+        made = lambda laps: stream  # noqa: E731
+    else:
+        acts = training_tokens(folder, kind, settings)
+        acts = acts if kind == "clt" else acts[:, None]
+        made = lambda laps: Stored(acts, settings, laps)  # noqa: E731
+    laps = Laps()
+    cpu = time.process_time()
+    with tempfile.TemporaryDirectory() as scratch, torch.inference_mode():
+        trained = train(config, layout, made(laps), [held_out], Path(scratch) / "run")
+    if case == "live":
+        laps.mark()
+    finish(out, common(trained), laps.found() | {"cpu_seconds": time.process_time() - cpu})
+
+
+if __name__ == "__main__":
+    main()
