@@ -1,13 +1,18 @@
-"""Shape checks for the whole suite, and the folder of real files of other projects."""
+"""Shape checks for the whole suite, how GPU kernels are tested, and the folder of real files of other projects."""
 
 import os
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 # Every jaxtyping annotation in the package is enforced while tests run, and only then.
 install_import_hook("gearscope", "beartype.beartype")
+
+# Kernels run on the GPU where there is one, else in Triton's interpreter: said before Triton is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -48,5 +48,5 @@ def test_what_the_requirements_need_is_pinned_too():
         except importlib.metadata.PackageNotFoundError:
             continue  # an extra that this environment was made without
         todo += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-    brought_by_torch = {name for name in seen if name.startswith(("nvidia-", "cuda-")) or name == "triton"}
+    brought_by_torch = {name for name in seen if name.startswith(("nvidia-", "cuda-"))}
     assert not seen - set(pinned) - brought_by_torch

@@ -120,12 +120,22 @@ def _save(path: Path, acts: Float[Tensor, "P M D"], precision: Precision) -> Non
 
 
 class CachedStream(Blocks):
-    """Batches of stored activations without end. Raises ArtifactError, and ConfigError for sites that it has not."""
+    """Batches of stored activations without end, on the device on which they are wanted.
+
+    Raises ArtifactError, and ConfigError for sites that it has not.
+    """
 
     def __init__(
-        self, folder: Path, sites: Sequence[str], *, tangents: Sequence[int] = (), shuffle_seed: int = 0
+        self,
+        folder: Path,
+        sites: Sequence[str],
+        *,
+        tangents: Sequence[int] = (),
+        shuffle_seed: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
+        self._device = device
         manifest = read_manifest(folder, KIND)
         self.inputs: dict[str, str] = manifest["inputs"]
         self._config: dict[str, Any] = manifest["config"]
@@ -154,7 +164,8 @@ class CachedStream(Blocks):
 
     def held_out(self, batch_tokens: int) -> Iterator[Float[Tensor, "P M D"]]:
         """The held-out tokens in parts, sites only."""
-        return iter(self._stored(HELD_OUT)[:, self._sites].float().split(batch_tokens))
+        parts = self._stored(HELD_OUT)[:, self._sites].float().split(batch_tokens)
+        return (part.to(self._device) for part in parts)
 
     def _advance(self) -> None:
         self._number += 1
@@ -173,7 +184,7 @@ class CachedStream(Blocks):
             blocks = torch.randperm(self._config["blocks"], generator=self._drawn("blocks"))
             number, draw = int(blocks[self._number]), self._drawn(self._number)
         block = self._stored(_name(number))[:, self._planes].float()
-        return block if draw is None else block[torch.randperm(len(block), generator=draw)]
+        return (block if draw is None else block[torch.randperm(len(block), generator=draw)]).to(self._device)
 
     def _drawn(self, what: str | int) -> torch.Generator:
         return torch.Generator().manual_seed(int(fingerprint([self._seed, self._epoch, what]), 16) % 2**63)

@@ -76,7 +76,7 @@ class ActivationStream(Blocks):
         n_tokens = ids.shape[0] * (ids.shape[1] - 1)
         seed = int(fingerprint([self._config.shuffle_seed, self._number]), 16) % 2**63
         draw = torch.Generator().manual_seed(seed)
-        order = torch.randperm(n_tokens, generator=draw)
+        order = torch.randperm(n_tokens, generator=draw).to(self._model.device)
         block, start = torch.empty(n_tokens, self._planes, self._model.d_model, device=self._model.device), 0
         for acts in self._passes(ids, draw):
             block[order[start : start + len(acts)]] = acts

@@ -73,11 +73,11 @@ def train_recipe(
     if out.exists():
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
+    shards = started()  # before the model is opened: it says which GPU is this process's own
     model = open_known(recipe.model, opening)
     train_on, held_out = open_sides(corpus_name, model, recipe)
     layout = layout_of(recipe.training, model.n_layers)
     source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
-    shards = started()
     with one_thread(), torch.inference_mode():
         dictionaries = train(
             recipe.training,
@@ -114,7 +114,8 @@ def _source(
     if activations is None:
         stream = ActivationStream(model, train_on, layout.sites, recipe.reading, tangents=layout.tangents)
         return stream, held_out_activations(model, held_out, layout, recipe)
-    stored = CachedStream(activations, layout.sites, tangents=layout.tangents, shuffle_seed=recipe.reading.shuffle_seed)
+    seed, device = recipe.reading.shuffle_seed, model.device
+    stored = CachedStream(activations, layout.sites, tangents=layout.tangents, shuffle_seed=seed, device=device)
     wanted = {"model": model.fingerprint, "corpus": train_on.fingerprint}
     others = [name for name, value in wanted.items() if stored.inputs.get(name) != value]
     if others:

@@ -21,10 +21,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.training.config import TrainingConfig
+from gearscope.dictionaries.training.pattern import Pattern
 from gearscope.dictionaries.training.shards import ALONE, Shards
-from gearscope.dictionaries.training.sparse import Pattern, pattern_of, summed
+from gearscope.dictionaries.training.sparse import counted, pattern_of, summed
 from gearscope.dictionaries.training.strongest import above, batch_top_k, top_k
-from gearscope.dictionaries.training.weights import Coder
+from gearscope.dictionaries.training.weights import Coder, numbers_on
 
 
 class Coded(NamedTuple):
@@ -39,7 +40,7 @@ class Coded(NamedTuple):
 
     def fired(self) -> Int[Tensor, " F"]:
         """Tokens on which each feature is active."""
-        return torch.bincount(self.pattern.columns[self.values > 0], minlength=len(self.pattern.starts))
+        return counted(self.pattern, self.values > 0)
 
 
 class Pulled(NamedTuple):
@@ -61,7 +62,7 @@ def codes_of(
 ) -> tuple[Coded, float | None]:
     """The kept features of a batch, and the next batch's bound (of batch top-k)."""
     reads_all = coder.reads == tuple(range(x.shape[1]))
-    read = x.flatten(1) if reads_all else x[:, list(coder.reads)].flatten(1)
+    read = x.flatten(1) if reads_all else x[:, numbers_on(x.device, coder.reads)].flatten(1)
     if config.selection == "top_k":
         rows, columns, pre, _ = top_k(read, coder.W_enc, coder.b_enc, k, shards)
     elif config.selection == "batch_top_k":

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.dictionaries.training.codes import Coded
-from gearscope.dictionaries.training.sparse import Pattern, decode, pattern_of, transposed, value_gradient
+from gearscope.dictionaries.training.pattern import Pattern
+from gearscope.dictionaries.training.sparse import decode, pattern_of, transposed, value_gradient
 from gearscope.dictionaries.training.weights import Coder
 
 

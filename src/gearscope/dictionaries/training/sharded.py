@@ -82,7 +82,7 @@ def _with_moments(state: State) -> dict[str, Tensor]:
     for tensor in state.weights.named().values():
         if tensor not in state.optimizer.state:
             zeros = {moment: torch.zeros_like(tensor) for moment in ("exp_avg", "exp_avg_sq")}
-            state.optimizer.state[tensor] = {"step": torch.zeros(()), **zeros}
+            state.optimizer.state[tensor] = {"step": torch.zeros((), device=tensor.device), **zeros}
     return state.tensors()
 
 

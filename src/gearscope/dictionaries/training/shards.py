@@ -95,10 +95,16 @@ ALONE = Shards()
 
 
 def started() -> Shards:
-    """The place that `torchrun` gave this process; alone without it. Joins the group on the first call."""
+    """The place that `torchrun` gave this process; alone without it. Joins the group on the first call.
+
+    Where there are GPUs, `cuda` then means one of its own to each process; numbers still go from CPU to CPU.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        has_gpu = torch.cuda.is_available()
+        if has_gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
     return Shards(dist.get_rank(), dist.get_world_size())

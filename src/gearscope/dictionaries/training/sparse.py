@@ -7,32 +7,19 @@ With S the codes of a batch as a matrix [P, F] of which only K entries are kept:
     transposed        Sᵀ g          the kept entries sorted by feature, then one bag of tokens per feature
 
 The cost is K x (width of W) each, where dense products pay P x F x (width of W). Gradients of a dictionary are made of
-these three (`gradient.py`). Knows nothing about which entries are kept, or why.
+these three (`gradient.py`). This is the reference; on a GPU the functions of the same names in `kernels/products.py`
+stand in (`backend.py`). Knows nothing about which entries are kept, or why.
 """
 
-from typing import NamedTuple
-
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-
-class Pattern(NamedTuple):
-    """Which entries are kept, sorted by token; and the same sorted by feature."""
-
-    rows: Int[Tensor, " K"]
-    columns: Int[Tensor, " K"]
-    offsets: Int[Tensor, " P"]
-    """Where each token begins."""
-    order: Int[Tensor, " K"]
-    """The entries sorted by feature."""
-    rows_by_feature: Int[Tensor, " K"]
-    starts: Int[Tensor, " F"]
-    """Where each feature begins in `order`."""
-    counts: Int[Tensor, " F"]
-    """Entries of each feature."""
+from gearscope.dictionaries.training.backend import has_kernel
+from gearscope.dictionaries.training.pattern import Pattern
 
 
+@has_kernel
 def pattern_of(rows: Int[Tensor, " K"], columns: Int[Tensor, " K"], n_rows: int, n_features: int) -> Pattern:
     """The pattern of entries that are sorted by token."""
     order = columns.argsort(stable=True)
@@ -49,6 +36,7 @@ def pattern_of(rows: Int[Tensor, " K"], columns: Int[Tensor, " K"], n_rows: int,
     )
 
 
+@has_kernel
 def decode(pattern: Pattern, values: Float[Tensor, " K"], W: Float[Tensor, "F W"]) -> Float[Tensor, "P W"]:
     """What the codes write: S W."""
     if not len(values):
@@ -56,6 +44,7 @@ def decode(pattern: Pattern, values: Float[Tensor, " K"], W: Float[Tensor, "F W"
     return torch.nn.functional.embedding_bag(pattern.columns, W, pattern.offsets, mode="sum", per_sample_weights=values)
 
 
+@has_kernel
 def value_gradient(pattern: Pattern, g: Float[Tensor, "P W"], W: Float[Tensor, "F W"]) -> Float[Tensor, " K"]:
     """The gradient of the kept values, for a gradient `g` of what they write."""
     if not len(pattern.rows):
@@ -65,6 +54,7 @@ def value_gradient(pattern: Pattern, g: Float[Tensor, "P W"], W: Float[Tensor, "
     )
 
 
+@has_kernel
 def transposed(pattern: Pattern, values: Float[Tensor, " K"], x: Float[Tensor, "P W"]) -> Float[Tensor, "F W"]:
     """Sᵀ x: for each feature, the tokens it is active on, weighted by its values there."""
     if not len(values):
@@ -74,6 +64,13 @@ def transposed(pattern: Pattern, values: Float[Tensor, " K"], x: Float[Tensor, "
     )
 
 
+@has_kernel
 def summed(pattern: Pattern, values: Float[Tensor, " K"]) -> Float[Tensor, " F"]:
     """Sᵀ 1: the sum of each feature's values."""
     return values.new_zeros(len(pattern.starts)).index_add_(0, pattern.columns, values)
+
+
+@has_kernel
+def counted(pattern: Pattern, chosen: Bool[Tensor, " K"]) -> Int[Tensor, " F"]:
+    """How many of each feature's entries are chosen."""
+    return torch.bincount(pattern.columns[chosen], minlength=len(pattern.starts))

@@ -9,7 +9,8 @@ k largest entries of a row lie in the k groups with the largest maxima, so only 
 least reach the smallest of these maxima, so on CPUs, where sorting is what costs, only those that reach it are sorted.
 Batch top-k keeps a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and
 if too few entries are found the bound is lowered and the batch read again, so the result does not depend on the bound.
-Entries that are not positive are never kept. Knows nothing about gradients.
+Entries that are not positive are never kept. `largest` and `above_level`, which read all features, are references: on a
+GPU the functions of the same names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gearscope.dictionaries.training.backend import has_kernel
 from gearscope.dictionaries.training.shards import ALONE, Shards
 
 _ROWS = 256
@@ -42,8 +44,27 @@ def top_k(
     x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int, shards: Shards = ALONE
 ) -> Kept:
     """The k largest positive pre-activations of each token, exactly; of all processes, those that are held here."""
+    wanted, k = k, min(k, len(W_enc))
+    found, columns = largest(x, W_enc, b_enc, k)
+    positive = found > 0
+    if shards.count > 1:
+        positive &= found >= shards.beside(found, wanted).topk(wanted, dim=1).values[:, -1:]
+    value, column, positive = found.flatten(), columns.flatten(), positive.flatten()
+    row = torch.arange(len(x), device=x.device).repeat_interleave(k)
+    if bool(positive.all()):
+        return Kept(row, column, value, 0.0)
+    return Kept(row[positive], column[positive], value[positive], 0.0)
+
+
+@has_kernel
+def largest(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], k: int
+) -> tuple[Float[Tensor, "P K"], Int[Tensor, "P K"]]:
+    """Values and features of the k largest pre-activations of each token, in any order.
+
+    What is not positive may be missing: a 0 is in its place.
+    """
     P, F = len(x), len(W_enc)
-    wanted, k = k, min(k, F)
     buffer, columns, values = x.new_empty(min(_ROWS, P), F), [], []
     for start in range(0, P, _ROWS):
         some = x[start : start + _ROWS]
@@ -51,15 +72,7 @@ def top_k(
         value, column = grouped_top_k(pre, k)
         values.append(value)
         columns.append(column)
-    found = torch.cat(values)
-    positive = found > 0
-    if shards.count > 1:
-        positive &= found >= shards.beside(found, wanted).topk(wanted, dim=1).values[:, -1:]
-    value, column, positive = found.flatten(), torch.cat(columns).flatten(), positive.flatten()
-    row = torch.arange(P, device=x.device).repeat_interleave(k)
-    if bool(positive.all()):
-        return Kept(row, column, value, 0.0)
-    return Kept(row[positive], column[positive], value[positive], 0.0)
+    return torch.cat(values), torch.cat(columns)
 
 
 def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
@@ -69,10 +82,10 @@ def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
     if F % _GROUP or n_groups <= k:
         return pre.topk(k, dim=1, sorted=False)
     grouped = pre.view(P, _GROUP, n_groups)
-    largest, groups = grouped.amax(1).topk(k, dim=1, sorted=False)
+    maxima, groups = grouped.amax(1).topk(k, dim=1, sorted=False)
     candidates = grouped.gather(2, groups[:, None].expand(-1, _GROUP, -1)).reshape(P, _GROUP * k)
     if pre.device.type == "cpu":
-        values, found = _reaching(candidates, largest.amin(1, keepdim=True), k)
+        values, found = _reaching(candidates, maxima.amin(1, keepdim=True), k)
     else:
         values, found = candidates.topk(k, dim=1, sorted=False)
     return values, (found // k) * n_groups + groups.gather(1, found % k)
@@ -128,8 +141,16 @@ def above(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All pre-activations above `bound` (a number, or [F]), sorted by token: rows, columns, values."""
     if isinstance(bound, Tensor):
-        rows, columns, values = above(x, W_enc, b_enc - bound, 0.0)
+        rows, columns, values = above_level(x, W_enc, b_enc - bound, 0.0)
         return rows, columns, values + bound[columns]
+    return above_level(x, W_enc, b_enc, bound)
+
+
+@has_kernel
+def above_level(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], level: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All pre-activations above one number, sorted by token: rows, columns, values."""
     P, F = len(x), len(W_enc)
     size = _GROUP if F % _GROUP == 0 else 1
     n_groups = F // size
@@ -137,9 +158,9 @@ def above(
     for start in range(0, P, _ROWS):
         some = x[start : start + _ROWS]
         grouped = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]).view(len(some), size, n_groups)
-        row, group = (grouped.amax(1) > bound).nonzero(as_tuple=True)
+        row, group = (grouped.amax(1) > level).nonzero(as_tuple=True)
         candidates = grouped[row, :, group]
-        which, member = (candidates > bound).nonzero(as_tuple=True)
+        which, member = (candidates > level).nonzero(as_tuple=True)
         found.append((row[which] + start, member * n_groups + group[which], candidates[which, member]))
     rows, columns, values = zip(*found, strict=True)
     return torch.cat(rows), torch.cat(columns), torch.cat(values)

@@ -36,7 +36,14 @@ from gearscope.dictionaries.training.schedule import learning_rate, make_optimiz
 from gearscope.dictionaries.training.sharded import FOLDER as SHARDED
 from gearscope.dictionaries.training.sharded import load_sharded, save_sharded
 from gearscope.dictionaries.training.shards import ALONE, Shards
-from gearscope.dictionaries.training.weights import Scaling, Weights, begin_selection, first_weights, scaling_of
+from gearscope.dictionaries.training.weights import (
+    Scaling,
+    Weights,
+    begin_selection,
+    first_weights,
+    numbers_on,
+    scaling_of,
+)
 from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
@@ -115,7 +122,7 @@ def train(
             source.go_to(_load(folder, state, shards, run=run))
         log, late = read_log(folder, up_to=state.steps_done), _Late(layout, shards)
         while state.steps_done < config.steps:
-            late.add(_step(config, layout, state, source, shards), state)
+            late.add(_step(config, layout, state, source, shards))
             if _is_due(state.steps_done, LOG_EVERY, config):
                 at = late.progress(config, state)  # every process: it sums over all of them
                 log.append(entry(config, at, state.steps_done))
@@ -173,6 +180,7 @@ def _begin(config: TrainingConfig, layout: Layout, source: Source, shards: Shard
 
 class _Batch(NamedTuple):
     measured: Measured
+    loss: float
     spread: Float[Tensor, " S"]
 
 
@@ -181,7 +189,7 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source, 
     acts, tangents = _parted(source.take(config.batch_tokens), layout, state.scaling)
     x, y = state.scaling.read(acts), state.scaling.written(acts)
     if len(layout.targets) < len(layout.sites):
-        y = y[:, list(layout.targets)]
+        y = y[:, numbers_on(acts.device, layout.targets)]
     dead = [tokens > config.dead_after for tokens in state.silent]
     measured = take_gradient(state.weights, x, y, config, state.bounds, dead, state.steps_done, tangents, shards)
     loss = float(measured.loss)
@@ -204,7 +212,7 @@ def _step(config: TrainingConfig, layout: Layout, state: State, source: Source, 
         tokens += config.batch_tokens
         tokens[fired > 0] = 0
     state.bounds, state.steps_done = measured.bounds, state.steps_done + 1
-    return _Batch(measured, (y - y.mean(0)).square().sum((0, 2)))
+    return _Batch(measured, loss, (y - y.mean(0)).square().sum((0, 2)))
 
 
 def _clip(weights: Weights, largest: float, shards: Shards) -> None:
@@ -245,21 +253,22 @@ def _is_due(step: int, every: int, config: TrainingConfig) -> bool:
 
 
 class _Late:
-    """Figures of the steps since the last report."""
+    """Figures of the steps since the last report; sums stay where the weights are until somebody asks."""
 
     def __init__(self, layout: Layout, shards: Shards) -> None:
         self.shards = shards
         self.targets = [layout.sites[target] for target in layout.targets]
-        self.error = torch.zeros(len(self.targets), dtype=torch.float64)
-        self.spread = torch.zeros(len(self.targets), dtype=torch.float64)
-        self.loss, self.active, self.steps = 0.0, 0, 0
+        self.error: Tensor | float = 0.0
+        self.spread: Tensor | float = 0.0
+        self.active: Tensor | int = 0
+        self.loss, self.steps = 0.0, 0
 
-    def add(self, batch: _Batch, state: State) -> None:
+    def add(self, batch: _Batch) -> None:
         """One step."""
-        self.error += batch.measured.squared_error.cpu()
-        self.spread += batch.spread.cpu()
-        self.loss += float(batch.measured.loss)
-        self.active += int(self.shards.total(sum(int(fired.sum()) for fired in batch.measured.fired)))
+        self.error = self.error + batch.measured.squared_error.double()
+        self.spread = self.spread + batch.spread.double()
+        self.active = self.active + torch.stack([fired.sum() for fired in batch.measured.fired]).sum()
+        self.loss += batch.loss
         self.steps += 1
 
     def progress(self, config: TrainingConfig, state: State) -> Progress:
@@ -270,8 +279,8 @@ class _Late:
             tokens_done=state.steps_done * config.batch_tokens,
             tokens=config.steps * config.batch_tokens,
             loss=self.loss / self.steps,
-            nmse=dict(zip(self.targets, (self.error / self.spread).tolist(), strict=True)),
-            l0=self.active / per_token,
+            nmse=dict(zip(self.targets, torch.as_tensor(self.error / self.spread).tolist(), strict=True)),
+            l0=self.shards.total(int(self.active)) / per_token,
             dead=self.shards.total(float((silent > config.dead_after).double().mean())) / self.shards.count,
         )
 

@@ -20,10 +20,11 @@ about batches and losses.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.training.config import STRONGEST, Layout, TrainingConfig
@@ -37,6 +38,12 @@ PER_FEATURE = tuple(name for name in TRAINED if name != "W_skip")
 
 LOWEST_THRESHOLD = 1e-3
 """In normalised units; the pseudo-gradient of a threshold is proportional to it."""
+
+
+@cache
+def numbers_on(device: torch.device, sites: tuple[int, ...]) -> Int[Tensor, " R"]:
+    """Numbers of sites as an index that is there already: a list would be copied to a GPU each time, and waited for."""
+    return torch.tensor(sites, device=device)
 
 
 class Scaling(NamedTuple):
