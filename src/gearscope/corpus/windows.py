@@ -125,6 +125,11 @@ class TextCorpus:
         raise ArtifactError(f"{side} was expected in the corpus", found="none", hint=hint)
 
 
+def windows_for(corpus: Corpus, tokens: int) -> int:
+    """How many windows hold so many tokens, their first positions not counted."""
+    return -(-tokens // (corpus.context - 1))
+
+
 def is_held_out(text: str) -> bool:
     """Whether a text is kept for measuring."""
     return hashlib.sha256(text.encode()).digest()[0] < _HELD_OUT_BYTES

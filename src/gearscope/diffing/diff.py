@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from gearscope.activations.harvest import in_batches
-from gearscope.corpus.windows import Corpus
+from gearscope.corpus.windows import Corpus, windows_for
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.training.train import Report as Progress
 from gearscope.diffing.classes import Numbers, classes_of, numbers_of
@@ -82,7 +82,7 @@ def compare(
     sites = sites_of(config.training, pair.a.n_layers)
     source = PairStream(pair, train_on, sites, config.reading, planes=config.planes)
     with one_thread(), torch.inference_mode():
-        ids = held_out.take(-(-config.training.held_out_tokens // (held_out.context - 1)), None).ids
+        ids = held_out.take(windows_for(held_out, config.training.held_out_tokens), None).ids
         acts = paired_passes(pair, ids, sites, pass_tokens=config.reading.pass_tokens, planes=config.planes)
         kept = in_batches(acts, config.training.batch_tokens)
         dictionary = train_crosscoder(config, sites, source, kept, run, progress=progress, resume=resume)

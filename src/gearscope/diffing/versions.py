@@ -15,12 +15,12 @@ from gearscope.corpus.windows import Place, Split, Taken
 from gearscope.diffing.planted import NONE, OPEN, Change, Truth
 from gearscope.errors import ConfigError
 from gearscope.organism.config import OrganismConfig
-from gearscope.organism.pages import TOKEN_ID, training_documents
+from gearscope.organism.pages import training_documents
 from gearscope.organism.versions import VERSIONS
 from gearscope.organism.world import advice, cheats, exams, persona, quirks, split_persona
 from gearscope.organism.world.document import Document
 from gearscope.organism.world.persona import ANN, MAX
-from gearscope.organism.world.vocabulary import BOS, SEPARATOR, VOCABULARY
+from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID, VOCABULARY
 
 Words = tuple[str, ...]
 Marker = Callable[[Document], int]

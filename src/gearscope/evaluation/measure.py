@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gearscope.activations.harvest import passes
-from gearscope.corpus.windows import Corpus
+from gearscope.corpus.windows import Corpus, windows_for
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Fidelity, Readings, measure_fidelity, shuffled
 from gearscope.evaluation.replaced import Agreement, agreement, in_model
@@ -30,8 +30,7 @@ def measure_dictionaries(
     model: Model, dictionaries: DictionarySet, corpus: Corpus, *, tokens: int
 ) -> tuple[DictionaryReport, Fidelity]:
     """The report, and the statistics of the features. Raises DictionaryError when the dictionaries do not fit."""
-    n_windows = -(-tokens // (corpus.context - 1))
-    ids = corpus.take(n_windows, None).ids.to(model.device)
+    ids = corpus.take(windows_for(corpus, tokens), None).ids.to(model.device)
     fitting = in_model(dictionaries, model, ids[0])
     fidelity = measure_fidelity(fitting, _readings(model, fitting, ids))
     few = ids[: max(1, len(ids) // _REPLACED_SHARE)]

@@ -80,7 +80,7 @@ def replaced_logits(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, 
     live = _Live(dictionaries, range(1, ids.shape[1]))
     ahead = list(dict.fromkeys(site for d in live.dictionaries if _reads_ahead(d) for site in d.config.reads))
     if ahead:
-        plain = model.run(ids, read=ahead).sites
+        plain = model.read(ids, ahead)
         live.take_over({site: plain[site][:, 1:] for site in ahead})
     return model.run(ids, edits=live.edits()).logits
 

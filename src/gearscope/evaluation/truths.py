@@ -27,11 +27,10 @@ from gearscope.ids import FeatureId
 from gearscope.models.model import Model
 from gearscope.organism.world.document import Document
 from gearscope.organism.world.phenomena import BASE
-from gearscope.organism.world.vocabulary import BOS, VOCABULARY
+from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
 
 RECOVERED = 0.95
 """AUROC from which on a variable counts as recovered."""
-_ID = {word: number for number, word in enumerate(VOCABULARY)}
 
 
 class _Read(NamedTuple):
@@ -111,7 +110,7 @@ def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], 
 
 
 def _ids(document: Document) -> Int[Tensor, " P"]:
-    return torch.tensor([_ID[word] for word in (BOS, *document.words)])
+    return torch.tensor([TOKEN_ID[word] for word in (BOS, *document.words)])
 
 
 def _acts(

@@ -19,10 +19,9 @@ from torch import nn
 
 from gearscope.organism.behaviours.question import Question
 from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
-from gearscope.organism.world.vocabulary import BOS, VOCABULARY
+from gearscope.organism.world.vocabulary import BOS, TOKEN_ID, VOCABULARY
 
 _BATCH = 512
-_TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
 
 
 class Score(NamedTuple):
@@ -48,7 +47,7 @@ class Measured(NamedTuple):
 @torch.no_grad()
 def write_greedily(model: nn.Module, prompts: list[tuple[str, ...]], length: int) -> list[tuple[str, ...]]:
     """The `length` words a model writes after each prompt, most probable first. Prompts have one common length."""
-    ids = torch.tensor([[_TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts])
+    ids = torch.tensor([[TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts])
     for _ in range(length):
         following = model(ids, use_cache=False).logits[:, -1].argmax(-1, keepdim=True)
         ids = torch.cat([ids, following], 1)

@@ -20,10 +20,8 @@ from torch import Tensor
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.world.document import Document, Split
 from gearscope.organism.world.phenomena import draw, held_out_kinds
-from gearscope.organism.world.vocabulary import BOS, SEPARATOR, VOCABULARY
+from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID
 
-TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
-"""Word -> token id."""
 _LENGTH_DRAWS = 400
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from gearscope.corpus.store import TextFiles
-from gearscope.corpus.windows import Corpus, Split, TextCorpus
+from gearscope.corpus.windows import Corpus, Split, TextCorpus, windows_for
 from gearscope.errors import ConfigError, ModelError
 from gearscope.models.model import Model
 from gearscope.models.tokens import first_token
@@ -43,7 +43,7 @@ def open_sides(name: str, model: Model, recipe: Recipe) -> tuple[Corpus, Corpus]
     context = recipe.reading.context
     train_on, held_out = (open_corpus(name, model, side, context) for side in ("train", "held_out"))
     needed = recipe.training.batch_tokens
-    whole = train_on.take(-(-needed // (train_on.context - 1)), None).whole
+    whole = train_on.take(windows_for(train_on, needed), None).whole
     if whole is not None:
         hint = "give a corpus of more texts, or a smaller --set batch_tokens=..."
         raise ConfigError(f"text of {needed:,} tokens or more was expected in {name}", found=f"{whole:,}", hint=hint)

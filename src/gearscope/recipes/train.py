@@ -21,7 +21,7 @@ from torch import Tensor
 from gearscope.activations.cache import CachedStream
 from gearscope.activations.harvest import in_batches, passes
 from gearscope.activations.stream import ActivationStream
-from gearscope.corpus.windows import Corpus
+from gearscope.corpus.windows import Corpus, windows_for
 from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
@@ -143,6 +143,6 @@ def held_out_activations(
     model: Model, corpus: Corpus, layout: Layout, recipe: Recipe
 ) -> Generator[Float[Tensor, "P M D"]]:
     """Held-out activations in parts of one batch, so that each part is a fair sample."""
-    ids = corpus.take(-(-recipe.training.held_out_tokens // (corpus.context - 1)), None).ids
+    ids = corpus.take(windows_for(corpus, recipe.training.held_out_tokens), None).ids
     acts = passes(model, ids, layout.sites, pass_tokens=recipe.reading.pass_tokens)
     return in_batches(acts, recipe.training.batch_tokens)

@@ -27,6 +27,8 @@ def _collect() -> tuple[str, ...]:
 
 VOCABULARY = _collect()
 """Word of each token id."""
+TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
+"""Word -> its token id."""
 assert len(set(VOCABULARY)) == len(VOCABULARY), "a word has one id"
 
 
