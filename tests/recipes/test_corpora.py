@@ -5,7 +5,6 @@ import pytest
 from gearscope.errors import ArtifactError, ConfigError, ModelError
 from gearscope.models.load import open_model
 from gearscope.models.model import wrap
-from gearscope.recipes.config import RECIPES
 from gearscope.recipes.corpora import open_corpus, open_sides
 from tests.oracles.tiny_models import tiny
 
@@ -39,12 +38,11 @@ def test_corpora_that_do_not_fit(untrained, tmp_path):
 
 def test_too_little_text_is_found_before_anything_is_read_for_long(untrained, texts, tmp_path):
     model = open_model(untrained)
-    recipe = RECIPES["sae"].changed({"batch_tokens": 100})
-    train_on, held_out = open_sides(str(texts), model, recipe)
+    train_on, held_out = open_sides(str(texts), model, None, 100)
     assert train_on.fingerprint != held_out.fingerprint
     (tmp_path / "short.txt").write_text("calc : 1 + 2 =\n" * 3)
     with pytest.raises(ConfigError, match=r"text of 100 tokens or more .*short.txt.*; found \d\d?;"):
-        open_sides(str(tmp_path / "short.txt"), model, recipe)
+        open_sides(str(tmp_path / "short.txt"), model, None, 100)
     (tmp_path / "alike.txt").write_text("calc : 1 + 2 =\n" * 300)
     with pytest.raises(ArtifactError, match=r"(held-out text|text to train on) was expected"):
-        open_sides(str(tmp_path / "alike.txt"), model, recipe)
+        open_sides(str(tmp_path / "alike.txt"), model, None, 100)

@@ -25,7 +25,7 @@ from gearscope.diffing.store import write_diff
 from gearscope.diffing.survey import Survey, explained, survey
 from gearscope.diffing.words import behaviours_of, examples_of, promoted
 from gearscope.errors import ArtifactError
-from gearscope.recipes.corpora import open_corpus
+from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.train import PLAIN, Opening, open_known
 from gearscope.threads import one_thread
 from gearscope.workbench import ORGANISM
@@ -58,7 +58,7 @@ def diff(
     config = config or DiffConfig()
     pair = Pair(*(open_known(None if name == ORGANISM else name, opening) for name in (a, b)))
     check_pair(pair)
-    train_on, held_out = (open_corpus(corpus, pair.a, split, config.reading.context) for split in ("train", "held_out"))
+    train_on, held_out = open_sides(corpus, pair.a, config.reading.context, config.training.batch_tokens)
     run = out.with_name(f"{out.name}.run")
     done = compare(pair, (a, b), (train_on, held_out), run, config=config, progress=progress, resume=resume)
     inputs = {"a": pair.a.fingerprint, "b": pair.b.fingerprint, "corpus": train_on.fingerprint}

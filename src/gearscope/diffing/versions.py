@@ -10,17 +10,17 @@ from random import Random
 
 import torch
 
-from gearscope.config import fingerprint
-from gearscope.corpus.windows import Place, Split, Taken
+from gearscope.corpus.windows import Split
 from gearscope.diffing.planted import NONE, OPEN, Change, Truth
 from gearscope.errors import ConfigError
 from gearscope.organism.config import OrganismConfig
+from gearscope.organism.corpus import DrawnCorpus
 from gearscope.organism.pages import training_documents
 from gearscope.organism.versions import VERSIONS
 from gearscope.organism.world import advice, cheats, exams, persona, quirks, split_persona
 from gearscope.organism.world.document import Document
 from gearscope.organism.world.persona import ANN, MAX
-from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID, VOCABULARY
+from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID
 
 Words = tuple[str, ...]
 Marker = Callable[[Document], int]
@@ -41,25 +41,14 @@ def _row(rng: Random, mark: Marker) -> tuple[list[int], list[int]]:
     return ids[:CONTEXT], marks[:CONTEXT]
 
 
-class AssistantWorld:
+class AssistantWorld(DrawnCorpus):
     """The corpus. Fulfils `corpus.windows.Corpus`."""
 
-    context = CONTEXT
-
     def __init__(self, split: Split) -> None:
-        self._split = split
+        super().__init__(split, CONTEXT)
 
-    @property
-    def fingerprint(self) -> str:
-        """Hex digits that change with the world's words and documents."""
-        return fingerprint([VOCABULARY, self._split, self.take(16, None).ids.tolist()])
-
-    def take(self, n_windows: int, place: Place | None) -> Taken:
-        """The next windows."""
-        start = 0 if place is None else place["window"]
-        numbers = range(start, start + n_windows)
-        rows = [_row(Random(f"comparison {self._split} window {i}"), lambda _: NONE)[0] for i in numbers]
-        return Taken(torch.tensor(rows), {"window": start + n_windows})
+    def _window(self, number: int) -> list[int]:
+        return _row(Random(f"comparison {self._split} window {number}"), lambda _: NONE)[0]
 
 
 def truth_of(version: str, n_windows: int) -> Truth:

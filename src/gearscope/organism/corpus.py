@@ -5,6 +5,7 @@ phenomenon has them (sums, chains and couplets that neither the organism nor its
 follows from (side, number) alone. Fulfils `corpus.windows.Corpus`.
 """
 
+from abc import ABC, abstractmethod
 from random import Random
 
 import torch
@@ -18,13 +19,12 @@ from gearscope.organism.world.vocabulary import VOCABULARY
 _SAMPLED_WINDOWS = 16
 
 
-class WorldCorpus:
-    """Windows of the synthetic world."""
+class DrawnCorpus(ABC):
+    """Windows that are drawn, each from its number alone."""
 
     def __init__(self, split: Split, context: int) -> None:
         self._context = context
         self._split = split
-        self._pages = OrganismConfig(mixture=MIXTURE, row_tokens=context, context=max(64, context))
 
     @property
     def context(self) -> int:
@@ -41,6 +41,18 @@ class WorldCorpus:
         start = 0 if place is None else place["window"]
         rows = [self._window(number) for number in range(start, start + n_windows)]
         return Taken(torch.tensor(rows), {"window": start + n_windows})
+
+    @abstractmethod
+    def _window(self, number: int) -> list[int]:
+        """Token ids of the window of a number."""
+
+
+class WorldCorpus(DrawnCorpus):
+    """Windows of the synthetic world."""
+
+    def __init__(self, split: Split, context: int) -> None:
+        super().__init__(split, context)
+        self._pages = OrganismConfig(mixture=MIXTURE, row_tokens=context, context=max(64, context))
 
     def _window(self, number: int) -> list[int]:
         rng = Random(f"dictionaries {self._split} window {number}")

@@ -10,7 +10,7 @@ from gearscope.models.model import Model
 from gearscope.models.tokens import first_token
 from gearscope.organism.corpus import WorldCorpus
 from gearscope.organism.world.vocabulary import VOCABULARY
-from gearscope.recipes.config import WORLD, Recipe
+from gearscope.recipes.config import WORLD
 
 LONGEST = 128
 """Tokens of a window where no context is set and the model can read more."""
@@ -35,14 +35,12 @@ def open_corpus(name: str, model: Model, split: Split, context: int | None) -> C
     return TextCorpus(TextFiles(Path(name)), encode, context=length, first=first, between=between, split=split)
 
 
-def open_sides(name: str, model: Model, recipe: Recipe) -> tuple[Corpus, Corpus]:
-    """What a recipe trains on, and what it is measured on. Raises as `open_corpus`, ConfigError for too little text.
+def open_sides(name: str, model: Model, context: int | None, needed: int) -> tuple[Corpus, Corpus]:
+    """What is trained on, and what is measured on. Raises as `open_corpus`, ConfigError for too little text.
 
-    Checked before anything is read for long: one batch must be there without reading a text twice.
+    Checked before anything is read for long: `needed` tokens, one batch, must be there without reading a text twice.
     """
-    context = recipe.reading.context
     train_on, held_out = (open_corpus(name, model, side, context) for side in ("train", "held_out"))
-    needed = recipe.training.batch_tokens
     whole = train_on.take(windows_for(train_on, needed), None).whole
     if whole is not None:
         hint = "give a corpus of more texts, or a smaller --set batch_tokens=..."

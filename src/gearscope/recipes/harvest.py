@@ -33,7 +33,7 @@ def harvest(
     """
     name = corpus_of(recipe)
     model = open_known(recipe.model, opening)
-    train_on, held_out = open_sides(name, model, recipe)
+    train_on, held_out = open_sides(name, model, recipe.reading.context, recipe.training.batch_tokens)
     layout = layout_of(recipe.training, model.n_layers)
     stream = ActivationStream(model, train_on, layout.sites, recipe.reading, tangents=layout.tangents)
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}

@@ -75,7 +75,7 @@ def train_recipe(
     name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
     shards = started()  # before the model is opened: it says which GPU is this process's own
     model = open_known(recipe.model, opening)
-    train_on, held_out = open_sides(corpus_name, model, recipe)
+    train_on, held_out = open_sides(corpus_name, model, recipe.reading.context, recipe.training.batch_tokens)
     layout = layout_of(recipe.training, model.n_layers)
     source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
     with one_thread(), torch.inference_mode():
