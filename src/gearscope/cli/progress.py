@@ -52,19 +52,19 @@ class _Pace:
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
-        self._began = time.monotonic()
 
     def per_second(self, done: int) -> float:
-        """The pace so far; the first call counts from the making of this object and from nothing."""
+        """The pace so far; 0 until the count has grown."""
         now = time.monotonic()
         if self._first is None:
             self._first = (done, now)
-        count, since = self._first if now > self._first[1] else (0, self._began)
+        count, since = self._first
         return (done - count) / max(1e-9, now - since)
 
-    def minutes_left(self, done: int, total: int) -> float:
-        """Minutes to the end at this pace."""
-        return (total - done) / max(1e-9, self.per_second(done)) / 60
+    def left(self, done: int, total: int) -> str:
+        """How long it takes to the end at this pace, in words."""
+        rate = self.per_second(done)
+        return f"{(total - done) / rate / 60:.1f} min left" if rate else "time left not known yet"
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def training_lines() -> Generator[Callable[["Progress"], None]]:
             write(
                 f"{at.tokens_done:,} of {at.tokens:,} tokens: loss {at.loss:.4f}, "
                 f"NMSE {at.nmse[worst]:.2%} at {worst}, L0 {at.l0:.1f}, dead {at.dead:.1%}, "
-                f"{rate:,.0f} tokens/s, {pace.minutes_left(at.tokens_done, at.tokens):.1f} min left"
+                f"{rate:,.0f} tokens/s, {pace.left(at.tokens_done, at.tokens)}"
             )
 
         yield show
@@ -93,10 +93,10 @@ def stage_lines() -> Generator[Callable[["StageProgress"], None]]:
 
         def show(stage: "StageProgress") -> None:
             at, pace = stage.at, paces.setdefault(stage.part, _Pace())
-            left = pace.minutes_left(at.steps_done, at.steps)
+            left = pace.left(at.steps_done, at.steps)
             write(
                 f"{stage.part} ({stage.number} of {stage.count}): {at.steps_done:,} of {at.steps:,} steps, "
-                f"loss {at.loss:.3f}, {left:.1f} min left of this one"
+                f"loss {at.loss:.3f}, {left}"
             )
 
         yield show
