@@ -10,15 +10,16 @@ Features that hardly fire keep what training gave them. Rows of the decoder no l
 the matrices of all features that write to one site are held. Knows nothing about models.
 """
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
+from gearscope.dictionaries.selection import Codes
 
 _RIDGE = 1e-4
 
@@ -33,9 +34,7 @@ def refit(dictionaries: DictionarySet, parts: Iterable[Readings]) -> DictionaryS
         fit.gram = fit.right.new_zeros(fit.size, fit.size)
     for part in parts:
         codes = [
-            dictionary.encode(torch.stack([part[site] for site in dictionary.config.reads], dim=1)).dense(
-                dictionary.config.n_features
-            )
+            dictionary.encode(torch.stack([part[site] for site in dictionary.config.reads], dim=1))
             for dictionary in dictionaries.dictionaries
         ]
         for fit in fits.values():
@@ -76,17 +75,34 @@ class _Fit:
     def _place(self, number: int) -> int:
         return self.set[number].config.writes.index(self.site)
 
-    def add(self, part: Readings, codes: list[Float[Tensor, "P F"]]) -> None:
+    def add(self, part: Readings, codes: list[Codes]) -> None:
         """One part of the tokens; what skips write is not to be fitted."""
         y = part[self.site]
         for number in self.writers:
             dictionary = self.set[number]
             if dictionary.W_skip is not None and dictionary.config.own_write == self._place(number):
                 y = y - part[dictionary.config.reads[0]] @ dictionary.W_skip.T
-        wide = torch.cat([*(codes[number] for number in self.writers), torch.ones_like(y[:, :1])], dim=1)
-        if self.gram is not None:
-            self.gram.addmm_(wide.T, wide)
-        self.right.addmm_(wide.T, y)
+        wide_T = self._side_by_side(codes, len(y))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            if self.gram is not None:
+                self.gram.add_(torch.sparse.mm(wide_T, wide_T.T))
+            self.right.add_(torch.sparse.mm(wide_T, y))
+
+    def _side_by_side(self, codes: list[Codes], n_rows: int) -> Tensor:
+        """The codes of all that write here and a row of ones, [size, P], sparse."""
+        first, rows, columns, values = 0, [], [], []
+        for number in self.writers:
+            rows.append(codes[number].rows)
+            columns.append(codes[number].columns + first)
+            values.append(codes[number].values)
+            first += self.set[number].config.n_features
+        ones = torch.ones_like(self.right[:1, 0]).expand(n_rows)
+        rows.append(torch.arange(n_rows, device=ones.device))
+        columns.append(torch.full_like(rows[-1], first))
+        values.append(ones)
+        at = torch.stack([torch.cat(columns), torch.cat(rows)])
+        return torch.sparse_coo_tensor(at, torch.cat(values), (self.size, n_rows), check_invariants=False)
 
     def put(self, gram: Tensor, decoders: list[Tensor], biases: list[Tensor]) -> None:
         """Solve, and put the rows where they belong; the whole bias goes to the last dictionary that writes here."""
