@@ -94,6 +94,10 @@ class TrainingConfig(Config):
     """Share of the steps after which none is begun anew."""
     refit_tokens: int = Field(default=0, ge=0)
     """Tokens behind the last step on which decoders are refitted by least squares; 0 for no refit."""
+    prune_tokens: int = Field(default=0, ge=0)
+    """Tokens behind the last step on which features are counted, to leave out those that hardly fire; 0 to keep all."""
+    prune_below: int = Field(default=1, ge=1)
+    """A feature that fires on fewer of these tokens is left out."""
     held_out_tokens: int = Field(default=65_536, ge=1)
     """Held-out tokens on which thresholds and the features' statistics are measured."""
     checkpoint_every: int = Field(default=100, ge=1)

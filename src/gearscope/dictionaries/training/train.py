@@ -30,6 +30,7 @@ from gearscope.dictionaries.training.checkpoint import (
 from gearscope.dictionaries.training.config import Layout, TrainingConfig
 from gearscope.dictionaries.training.finish import finished, thresholds_of
 from gearscope.dictionaries.training.gradient import Measured, take_gradient
+from gearscope.dictionaries.training.prune import pruned
 from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.revive import revive
 from gearscope.dictionaries.training.schedule import learning_rate, make_optimizer, set_rate
@@ -48,7 +49,7 @@ from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
 LOG_EVERY = 20
-_AFTER_THE_RUN = {"checkpoint_every", "refit_tokens"}
+_AFTER_THE_RUN = {"checkpoint_every", "refit_tokens", "prune_tokens", "prune_below"}
 """Settings that no step depends on: a run can be resumed with other ones."""
 
 
@@ -136,7 +137,9 @@ def train(
         weights = state.weights.whole(shards)
         thresholds = thresholds_of(weights, state.scaling, held_out, config)
         made = finished(weights, state.scaling, layout, thresholds, model=model)
-        return refit(made, _readings(config, layout, source)) if config.refit_tokens else made
+        if config.prune_tokens:
+            made = pruned(made, _readings(config.prune_tokens, config, layout, source), config.prune_below)
+        return refit(made, _readings(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
 
 
 def _load(folder: Path, state: State, shards: Shards, *, run: dict[str, Any]) -> str:
@@ -154,9 +157,9 @@ def _save(folder: Path, state: State, shards: Shards, *, place: str, run: dict[s
     shutil.rmtree(folder / SHARDED, ignore_errors=True)
 
 
-def _readings(config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
-    """The tokens that come after the last step."""
-    for _ in range(-(-config.refit_tokens // config.batch_tokens)):
+def _readings(n_tokens: int, config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
+    """So many of the tokens that come after the last step."""
+    for _ in range(-(-n_tokens // config.batch_tokens)):
         acts = source.take(config.batch_tokens)[:, : len(layout.sites)]
         yield dict(zip(layout.sites, acts.unbind(1), strict=True))
 
