@@ -1,6 +1,6 @@
 """Labelled tokens are where the text settles a variable, and before its next answer."""
 
-from gearscope.evaluation.places import LEAST, Labelled, drawn, places, shuffled, values_of
+from gearscope.evaluation.places import LEAST, WHERE, Labelled, drawn, places, shuffled, values_of
 from gearscope.organism.world.document import Draft
 
 
@@ -11,11 +11,15 @@ def test_a_sum_is_known_from_its_second_operand_and_asked_for_at_the_sign():
     assert found["a", "settled"] == (Labelled(0, 2, 36),)
     assert found["answer", "settled"] == (Labelled(0, 4, 95),)
     assert {found[name, "answer"] for name in ("a", "b", "answer")} == {(Labelled(0, 5, v),) for v in (36, 59, 95)}
+    assert [found["a", place][0].word for place in WHERE] == [2, 3, 4, 4, 5]
+    assert [found["answer", place][0].word for place in WHERE] == [4, 5, 5, 4, 5]
 
 
 def test_a_variable_behind_the_last_answer_has_one_place():
     document = Draft(phenomenon="x", kind="x").say("one").conclude("two").say("three", late=1).finish()
-    assert set(places([document])) == {("late", "settled")}
+    found = places([document])
+    assert set(found) == {("late", place) for place in ("settled", "settled+1", "settled+2")}
+    assert {word for (_, word, _) in sum(found.values(), ())} == {2}
 
 
 def test_documents_differ_and_follow_from_the_seed():

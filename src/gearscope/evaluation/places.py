@@ -1,8 +1,8 @@
 """Where the world's variables are known: tokens of its documents, labelled with a variable's value.
 
-Two places for each variable of a text. `settled` is the word from which on the variable has its value (the second
-operand, for a sum); `answer` is the word before the next answer, where a model writes what depends on it. It knows
-nothing about models.
+Five places for each variable of a text. `settled` is the word from which on the variable has its value (the second
+operand, for a sum); `answer` is the word before the next answer, where a model writes what depends on it. Between them
+lie one and two words after the first and one before the second, as far as there is room. It knows nothing about models.
 """
 
 from collections import defaultdict
@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 from gearscope.organism.world.document import Document, Value
 from gearscope.organism.world.phenomena import draw
 
-Where = Literal["settled", "answer"]
-WHERE: tuple[Where, ...] = ("settled", "answer")
+Where = Literal["settled", "settled+1", "settled+2", "answer-1", "answer"]
+WHERE: tuple[Where, ...] = ("settled", "settled+1", "settled+2", "answer-1", "answer")
 
 
 class Labelled(NamedTuple):
@@ -55,11 +55,23 @@ def places(documents: Iterable[Document]) -> Places:
             if not known:
                 continue
             settled, value = known[0]
-            found[variable, "settled"].append(Labelled(number, settled, value))
-            following = [word - 1 for word in document.answer if word > settled]
-            if following:
-                found[variable, "answer"].append(Labelled(number, following[0], value))
+            for where, word in _words(document, settled).items():
+                found[variable, where].append(Labelled(number, word, value))
     return {key: tuple(labelled) for key, labelled in found.items()}
+
+
+def _words(document: Document, settled: int) -> dict[Where, int]:
+    """The words of the places; none lies behind the word before the next answer, or behind the end of the text."""
+    before_answers = [word - 1 for word in document.answer if word > settled]
+    last = before_answers[0] if before_answers else len(document.words) - 1
+    found: dict[Where, int] = {
+        "settled": settled,
+        "settled+1": min(settled + 1, last),
+        "settled+2": min(settled + 2, last),
+    }
+    if before_answers:
+        found |= {"answer-1": max(settled, last - 1), "answer": last}
+    return found
 
 
 def values_of(tokens: tuple[Labelled, ...]) -> tuple[Value, ...]:

@@ -55,7 +55,8 @@ class TruthRow(Config):
     phenomenon: str
     variable: str
     place: str
-    """`settled` (the word that decides it) or `answer` (the word before the next answer), as one half preferred."""
+    """`settled` (the word that decides it), `answer` (the word before the next answer), or one near them, as one half
+    of the documents preferred."""
     values: int
     of_values: int
     """Values that were asked for, of those that occurred."""
