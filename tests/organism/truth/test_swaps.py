@@ -79,7 +79,9 @@ def test_a_concept_of_another_language_is_answered_in_the_language_of_the_base()
     for swap in languages.concept_across_swaps():
         (here, _), (there, concept) = home[swap.base[3]], home[swap.source[3]]
         assert here != there
-        assert swap.moved == {LEXICON[here][apply(stems[swap.base[1][:3]], concept)]}
+        operation = stems[swap.base[1][:3]]
+        assert swap.moved == {LEXICON[here][apply(operation, concept)]}
+        assert swap.right_after_source == {LEXICON[there][apply(operation, concept)]}
 
 
 def test_bases_are_held_out():

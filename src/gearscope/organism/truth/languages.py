@@ -26,6 +26,7 @@ def _swap(base: Triple, source: Triple, moved: Triple) -> Swap:
         source=write_triple(source).prompt,
         kept=frozenset({base.answer}),
         moved=frozenset({moved.answer}),
+        own=frozenset({source.answer}),
     )
 
 
