@@ -1,11 +1,15 @@
 """`organism train`, `assemble` and `verify` on a tiny plan, and every way to be refused: exit code 2, one sentence."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import gearscope.cli.organism as commands
+from gearscope.cli.organism_tables import seed_lines
+from gearscope.organism.seeds import read_seed
 from tests.organism.conftest import PLAN, ask_few, killed_at
 
 
@@ -17,7 +21,7 @@ def trained(tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "organism"
     with pytest.MonkeyPatch.context() as patch:
         ask_few(patch)
-        patch.setattr(commands, "plan_of", lambda seed: PLAN)
+        patch.setattr(commands, "plan_of", lambda seed, must_hold=True: replace(PLAN, must_hold=must_hold))
         assert main(["organism", "train", "--out", str(out)]) == 0
     return out
 
@@ -25,7 +29,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def tiny(monkeypatch):
     ask_few(monkeypatch)
-    monkeypatch.setattr(commands, "plan_of", lambda seed: PLAN)
+    monkeypatch.setattr(commands, "plan_of", lambda seed, must_hold=True: replace(PLAN, must_hold=must_hold))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -129,14 +133,18 @@ def test_mistakes_are_one_sentence(gearscope, trained, tmp_path):
 
 @pytest.mark.usefixtures("tiny")
 def test_a_seed_that_misses_its_bars_is_refused_by_name(gearscope, tmp_path, monkeypatch):
-    from dataclasses import replace
-
     plan = replace(PLAN, main=PLAN.main.model_copy(update={"bars": {"addition": 0.99}}))
-    monkeypatch.setattr(commands, "plan_of", lambda seed: plan)
-    done = gearscope("organism", "train", "--out", str(tmp_path / "out"))
+    monkeypatch.setattr(commands, "plan_of", lambda seed, must_hold: replace(plan, must_hold=must_hold))
+    out = tmp_path / "out"
+    done = gearscope("organism", "train", "--out", str(out))
     assert (done.code, done.out) == (2, "")
     assert "addition 0.00% of 2 (bar 99.0%)" in done.err
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
+    reported = gearscope("organism", "train", "--out", str(out), "--resume", "--table")
+    assert (reported.code, reported.out.splitlines()[-1]) == (0, f"written to {out}.json")
+    assert not out.exists()
+    table = "\n".join(seed_lines(read_seed(tmp_path / "out.json")))
+    assert re.search(r"model +addition +0\.00% +99\.0%  MISSED", table)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -1,5 +1,6 @@
 """The whole of a tiny plan: killed in any stage and gone on with, one stage alone, refusals that leave nothing."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from gearscope.errors import ArtifactError, ModelError
 from gearscope.lock import LOCK, verify_lock
 from gearscope.models.load import open_model
 from gearscope.organism.runs import Plan, plan_of
+from gearscope.organism.seeds import read_seed
 from gearscope.organism.stages import train_bundle
 from gearscope.organism.twins import TWINS, Twin
 from tests.organism.conftest import PLAN, SMALL, KilledError, killed_at
@@ -84,6 +86,21 @@ def test_every_missed_bar_is_named_and_no_bundle_is_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.run"]
     with pytest.raises(ModelError, match="twins/one"):
         train_bundle(plan, tmp_path / "out", resume=True)
+
+
+def test_a_seed_that_is_reported_leaves_its_table_with_what_it_missed(tmp_path):
+    plan = replace(with_bar(PLAN, 0.9), must_hold=False)
+    tables = train_bundle(plan, tmp_path / "out")
+    assert list(tables) == PARTS
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.run"]
+    stored = read_seed(tmp_path / "out.json")
+    assert (stored.seed, stored.sealed, sorted(stored.tables)) == (0, False, PARTS)
+    assert stored.tables["twins/one"]["rhyme"]["bar"] == 0.9
+    assert stored.maps == json.loads((tmp_path / "out.run/model/truth/interchange.json").read_text())
+    with pytest.raises(ArtifactError, match=r"nothing was expected at .*out\.json"):
+        train_bundle(plan, tmp_path / "out", resume=True)
+    with pytest.raises(ModelError, match=r"twins/one.*rhyme 0.00%"):
+        train_bundle(replace(plan, must_hold=True), tmp_path / "out", resume=True)
 
 
 def test_a_bar_that_rose_since_is_missed_by_what_was_finished_before(tmp_path, whole):

@@ -32,27 +32,29 @@ def train(
         Literal["model", "twins", "versions"] | None,
         typer.Option("--only", help="This stage alone; the bundle is written by a run without it."),
     ] = None,
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="Write what the seed reaches, missed bars too, as OUT.json, and no bundle."),
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="The bundle's new folder.")] = Path("organism"),
     as_json: options.Json = False,
 ) -> None:
     """Train an organism, its twins and its versions; write them as one bundle if all reach their bars."""
     # Imported here so that --help never loads torch.
-    from gearscope.organism.stages import train_bundle
+    from gearscope.organism.stages import table_path, train_bundle
 
     with stage_lines() as show:
-        tables = train_bundle(plan_of(seed), out, only=only, resume=resume, progress=show)
-    written = None if only is not None else str(out)
+        tables = train_bundle(plan_of(seed, must_hold=not table), out, only=only, resume=resume, progress=show)
+    written = None if only is not None else str(table_path(out) if table else out)
     if as_json:
-        held_out = {
-            part: {name: row.held_out.accuracy for name, row in table.items()} for part, table in tables.items()
-        }
+        held_out = {part: {name: row.held_out.accuracy for name, row in rows.items()} for part, rows in tables.items()}
         typer.echo(json.dumps({"bundle": written, "held_out": held_out}))
         return
-    for part, table in tables.items():
+    for part, rows in tables.items():
         typer.echo(part)
-        for name, row in table.items():
+        for name, row in rows.items():
             typer.echo(f"  {name:<24} {row.held_out.accuracy:7.2%} on {row.held_out.count:,} held out")
-    typer.echo(f"{only} finished; go on with --resume" if written is None else f"written to {out}")
+    typer.echo(f"{only} finished; go on with --resume" if written is None else f"written to {written}")
 
 
 @app.command("assemble")

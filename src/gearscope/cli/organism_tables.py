@@ -32,7 +32,8 @@ def seed_lines(table: "SeedTable") -> list[str]:
         for name, row in rows.items():
             share = row["held_out"]["correct"] / row["held_out"]["count"]
             bar = f"{row['bar']:.1%}" if row["bar"] else "-"
-            lines.append(f"  {part:<24} {name:<24} {share:9.2%} {bar:>7}")
+            missed = "  MISSED" if row["bar"] and share < row["bar"] else ""
+            lines.append(f"  {part:<24} {name:<24} {share:9.2%} {bar:>7}{missed}")
     return lines
 
 

@@ -75,14 +75,19 @@ def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Tenso
     return Agreement(n_tokens, same, kl)
 
 
-def replaced_logits(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"]) -> Float[Tensor, "B P V"]:
-    """The model's logits with every written site replaced, but for the first position."""
+def replaced_logits(
+    model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"], *, differentiable: bool = False
+) -> Float[Tensor, "B P V"]:
+    """The model's logits with every written site replaced, but for the first position.
+
+    `differentiable` keeps the graph from the weights of the dictionaries.
+    """
     live = _Live(dictionaries, range(1, ids.shape[1]))
     ahead = list(dict.fromkeys(site for d in live.dictionaries if _reads_ahead(d) for site in d.config.reads))
     if ahead:
         plain = model.read(ids, ahead)
         live.take_over({site: plain[site][:, 1:] for site in ahead})
-    return model.run(ids, edits=live.edits()).logits
+    return model.run(ids, edits=live.edits(), differentiable=differentiable).logits
 
 
 def _reads_ahead(dictionary: Dictionary) -> bool:

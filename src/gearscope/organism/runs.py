@@ -37,6 +37,8 @@ class Run:
     """Titles of the variables whose interchange maps are measured."""
     inputs: dict[str, str] = field(default_factory=dict)
     """`model`: the fingerprint of the organism that it belongs to (none for the organism itself)."""
+    must_hold: bool = True
+    """Whether it is refused when it misses a bar."""
 
     @property
     def limit(self) -> int | None:
@@ -58,6 +60,9 @@ class Plan:
     versions: dict[str, Version]
     variables: tuple[str, ...]
     """Titles of the variables whose interchange maps are measured in the organism."""
+    must_hold: bool = True
+    """Whether a missed bar is refused. Otherwise a seed is trained to be reported: its table is written, whatever it
+    reaches, and no bundle."""
 
     @property
     def parts(self) -> list[str]:
@@ -67,7 +72,7 @@ class Plan:
 
     def main_run(self) -> Run:
         """The organism itself, from its seed."""
-        return Run(part=MODEL, kind=ORGANISM, config=self.main, variables=self.variables)
+        return Run(part=MODEL, kind=ORGANISM, config=self.main, variables=self.variables, must_hold=self.must_hold)
 
     def twin_run(self, name: str, model: str) -> Run:
         """A twin, from the same seed; `model` is the fingerprint of the organism that it is the twin of."""
@@ -76,17 +81,33 @@ class Plan:
         about = {"of": twin.of, "lacks": twin.lacks}
         part = f"{FOLDERS[TWIN]}/{name}"
         inputs = {"model": model}
-        return Run(part=part, kind=TWIN, config=config, about=about, variables=twin.variables, inputs=inputs)
+        return Run(
+            part=part,
+            kind=TWIN,
+            config=config,
+            about=about,
+            variables=twin.variables,
+            inputs=inputs,
+            must_hold=self.must_hold,
+        )
 
     def version_run(self, name: str, model: str, start: Path) -> Run:
         """A version, from the weights of the organism, which lie in `start` and have the fingerprint `model`."""
         version = self.versions[name]
         config, about = version.config(self.main), {"planted": list(version.planted)}
         part = f"{FOLDERS[VERSION]}/{name}"
-        return Run(part=part, kind=VERSION, config=config, about=about, start=start, inputs={"model": model})
+        return Run(
+            part=part,
+            kind=VERSION,
+            config=config,
+            about=about,
+            start=start,
+            inputs={"model": model},
+            must_hold=self.must_hold,
+        )
 
 
-def plan_of(seed: int) -> Plan:
+def plan_of(seed: int, *, must_hold: bool = True) -> Plan:
     """What the shipped bundle is made of, for any seed. Raises ConfigError."""
-    variables = tuple(variable.title for variable in VARIABLES)
-    return Plan(main=OrganismConfig.of(seed=seed), twins=TWINS, versions=VERSIONS, variables=variables)
+    main, variables = OrganismConfig.of(seed=seed), tuple(variable.title for variable in VARIABLES)
+    return Plan(main=main, twins=TWINS, versions=VERSIONS, variables=variables, must_hold=must_hold)

@@ -7,6 +7,7 @@ recipe was final.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,9 +43,14 @@ def seed_of(bundle: Path) -> int:
 def table_of_bundle(bundle: Path, *, sealed: bool) -> SeedTable:
     """The result table of a trained bundle, every file of which is checked first. Raises ArtifactError."""
     lock = verify_lock(bundle)
-    tables = {part: _read(bundle / part / _ACCURACY) for part in lock.parts if (bundle / part / _ACCURACY).is_file()}
-    maps = bundle / MODEL / _MAPS
-    return SeedTable(seed_of(bundle), sealed, tables, _read(maps) if maps.is_file() else None)
+    return table_of_parts(seed_of(bundle), bundle, lock.parts, sealed=sealed)
+
+
+def table_of_parts(seed: int, folder: Path, parts: Iterable[str], *, sealed: bool) -> SeedTable:
+    """The same from trained models under one folder. Raises ArtifactError."""
+    tables = {part: _read(folder / part / _ACCURACY) for part in parts if (folder / part / _ACCURACY).is_file()}
+    maps = folder / MODEL / _MAPS
+    return SeedTable(seed, sealed, tables, _read(maps) if maps.is_file() else None)
 
 
 def seed_json(table: SeedTable, model: str) -> str:

@@ -3,9 +3,10 @@
     train_bundle(plan_of(0), Path("organism"))                   the folder `organism`; stages stay in `organism.run`
     train_bundle(plan_of(0), Path("organism"), resume=True)      goes on after a kill, in any stage
     train_bundle(plan_of(0), Path("organism"), only="twins")     one kind of stage; the bundle is not written
+    train_bundle(plan_of(2, must_hold=False), Path("seed2"))     what a seed reaches, as the table `seed2.json`
 
 A stage's folder is finished, or its run goes on from its checkpoint. The bundle is written when every stage is finished
-and over its bars, and not before.
+and over its bars, and not before. A plan whose bars need not hold gives a table of the seed, and never a bundle.
 """
 
 import shutil
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from gearscope.artifact import new_folder, read_manifest
+from gearscope.artifact import new_folder, read_manifest, write_text
 from gearscope.errors import ArtifactError, ModelError
 from gearscope.lock import MODEL, write_lock
 from gearscope.models.load import open_model
 from gearscope.organism.checkpoint import CHECKPOINT
 from gearscope.organism.evaluate import Measured, missed_bars
 from gearscope.organism.runs import Plan, Run
+from gearscope.organism.seeds import seed_json, table_of_parts
 from gearscope.organism.store import read_table
 from gearscope.organism.train import Progress, made_by, running, train
 
@@ -50,7 +52,7 @@ def train_bundle(
     ModelError, with nothing written to `out`, naming every bar that a stage missed.
     """
     work = running(out)
-    check_way_is_free(out, work, resume=resume)
+    check_way_is_free(out if plan.must_hold else table_path(out), work, resume=resume)
     tables: Tables = {}
     if only in (None, "model"):
         tables[MODEL] = run_stage(plan.main_run(), plan, work, progress)
@@ -63,11 +65,24 @@ def train_bundle(
     chosen = {"twins": twins, "versions": versions}
     tables |= run_all([*twins, *versions] if only is None else chosen[only], plan, work, progress)
     if only is None:
-        with new_folder(out) as folder:
-            for part in plan.parts:
-                shutil.copytree(work / part, folder / part)
-            write_lock(folder, model)
+        write_result(plan, out, work, model)
     return tables
+
+
+def write_result(plan: Plan, out: Path, work: Path, model: str) -> None:
+    """The bundle; or, where bars need not hold, the seed's table beside where the bundle would be."""
+    if not plan.must_hold:
+        write_text(table_path(out), seed_json(table_of_parts(plan.main.seed, work, plan.parts, sealed=False), model))
+        return
+    with new_folder(out) as folder:
+        for part in plan.parts:
+            shutil.copytree(work / part, folder / part)
+        write_lock(folder, model)
+
+
+def table_path(out: Path) -> Path:
+    """Where the table of a seed goes that is trained to be reported."""
+    return out.with_name(f"{out.name}.json")
 
 
 def run_all(runs: list[Run], plan: Plan, work: Path, progress: Report | None) -> Tables:
@@ -110,7 +125,7 @@ def check_finished(run: Run, folder: Path) -> dict[str, Measured]:
             hint="remove it to train it again, or choose another --out",
         )
     table = read_table(folder)
-    missed = missed_bars(table, run.config.bars)
+    missed = missed_bars(table, run.config.bars) if run.must_hold else []
     if missed:
         raise ModelError(f"{folder} should be over its bars", found=", ".join(missed), hint="remove it to train again")
     return table
@@ -119,7 +134,7 @@ def check_finished(run: Run, folder: Path) -> dict[str, Measured]:
 def check_way_is_free(out: Path, work: Path, *, resume: bool) -> None:
     """Refuse before the work and not after it."""
     if out.exists():
-        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
+        raise ArtifactError(f"nothing was expected at {out}", found="one that exists", hint="choose another --out")
     begun = work.is_dir() and any(work.iterdir())
     if begun and not resume:
         hint = "go on with --resume, or remove it"
