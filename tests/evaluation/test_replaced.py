@@ -111,3 +111,25 @@ def test_an_sae_is_put_where_it_reads():
     with torch.no_grad():
         expected = hf(IDS).logits
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("plan", [Plan(cross_layer=True), Plan(skip=True)], ids=str)
+def test_the_slope_of_the_replaced_run_is_that_of_finite_differences(plan):
+    model = wrap(tiny("gpt2").double())
+    dictionaries, _ = plant_set(plan, L, WIDTH)
+    first = dictionaries.dictionaries[0]
+
+    def score(W_dec: torch.Tensor, b_enc: torch.Tensor, *, differentiable: bool) -> torch.Tensor:
+        changed = replace(first, W_dec=W_dec, b_enc=b_enc)
+        made = replace(dictionaries, dictionaries=(changed, *dictionaries.dictionaries[1:]))
+        return replaced_logits(model, made, IDS, differentiable=differentiable).log_softmax(-1)[:, -1, 3].sum()
+
+    at = [first.W_dec.clone().requires_grad_(True), first.b_enc.clone().requires_grad_(True)]
+    score(*at, differentiable=True).backward()
+    generator = torch.Generator().manual_seed(0)
+    along = [torch.randn(tensor.shape, generator=generator, dtype=torch.float64) for tensor in at]
+    steps = [[tensor.detach() + side * 1e-6 * way for tensor, way in zip(at, along, strict=True)] for side in (1, -1)]
+    ahead, behind = (float(score(*moved, differentiable=False)) for moved in steps)
+    slope = sum(float((tensor.grad * way).sum()) for tensor, way in zip(at, along, strict=True))
+    assert slope == pytest.approx((ahead - behind) / 2e-6, rel=1e-5)
+    assert abs(slope) > 1e-4

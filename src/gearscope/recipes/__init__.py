@@ -4,6 +4,6 @@ Comes in: a recipe's name or a TOML file, single settings, a model, a corpus. Go
 their figures in its manifest. Knows nothing about the command line.
 
 Reading order: `config.py` (what a recipe is; the recipes), `corpora.py` (text for a model, by name or path), `train.py`
-(the run), `harvest.py` (activations stored beforehand), `grid.py` (many runs and their frontier), `metrics.py` (figures
-for TensorBoard), `again.py` (a folder measured again).
+(the run), `tune.py` (its end: dictionaries are tuned in their model), `harvest.py` (activations stored beforehand),
+`grid.py` (many runs and their frontier), `metrics.py` (figures for TensorBoard), `again.py` (a folder measured again).
 """

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from gearscope.activations.config import ReadingConfig
 from gearscope.config import Config
 from gearscope.dictionaries.training.config import Kind, TrainingConfig
@@ -24,6 +26,19 @@ from gearscope.errors import ConfigError
 
 WORLD = "organism"
 """As a corpus: the synthetic world that the bundled model was trained on."""
+
+
+class TuningConfig(Config):
+    """How finished dictionaries are tuned in their model (`tune.py`)."""
+
+    tune_tokens: int = Field(default=0, ge=0)
+    """Tokens that are read; 0 for no tuning."""
+    tune_batch: int = Field(default=1024, ge=1)
+    """Tokens of one step, as whole windows."""
+    tune_rate: float = Field(default=3e-4, gt=0)
+    """Highest learning rate of Adam; it falls to 0."""
+    kl_weight: float = Field(default=5.0, gt=0)
+    """Weight of KL(plain ‖ replaced), nats per token, beside the sum over sites of NMSE."""
 
 
 class Recipe(Config):
@@ -37,6 +52,7 @@ class Recipe(Config):
     """A text file, a folder of them, or `organism`."""
     training: TrainingConfig
     reading: ReadingConfig = ReadingConfig()
+    tuning: TuningConfig = TuningConfig()
     stored_as: Literal["float32", "float16"] = "float32"
     """Of the matrices as they are written; what is measured, is measured of these."""
 

@@ -34,6 +34,7 @@ from gearscope.models.load import open_model
 from gearscope.models.model import Model
 from gearscope.recipes.config import WORLD, Recipe
 from gearscope.recipes.corpora import open_sides
+from gearscope.recipes.tune import tune
 from gearscope.threads import one_thread
 from gearscope.workbench import ORGANISM, model_source
 
@@ -90,6 +91,15 @@ def train_recipe(
             resume=resume,
             shards=shards,
         )
+        if recipe.tuning.tune_tokens:
+            dictionaries = tune(
+                model,
+                dictionaries,
+                train_on,
+                recipe.tuning,
+                tokens_before=recipe.training.steps * recipe.training.batch_tokens,
+                progress=progress if shards.rank == 0 else None,
+            )
         if recipe.stored_as == "float16":
             halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
             dictionaries = replace(dictionaries, dictionaries=halves)
