@@ -61,6 +61,7 @@ def config_for(case: str, settings: dict[str, Any]) -> TrainingConfig:
         learning_rate=settings["learning_rate"],
         warmup=0.0,
         decay=1.0,
+        own_share=0.0 if case == "clt" else None,
         held_out_tokens=settings["batch"],
         checkpoint_every=10**9,
     )

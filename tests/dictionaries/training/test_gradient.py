@@ -83,10 +83,10 @@ def dense_loss(weights: Weights, x, y, config: TrainingConfig, dead, weight: flo
     own = [coder.W_dec for coder in weights.coders]
     sizes = sorted({*config.prefixes, F})
     terms = [squared(lambda code, m=m: code[0] * (torch.arange(F) < m), own) for m in sizes]
-    loss, out = (1 - config.own_share) * sum(term for term, _ in terms) / len(sizes), terms[-1][1]
-    if config.own_share:
+    loss, out = (1 - config.share_alone) * sum(term for term, _ in terms) / len(sizes), terms[-1][1]
+    if config.share_alone:
         first = [torch.cat([W[:, :D], torch.zeros_like(W[:, D:])], 1) for W in own]
-        loss = loss + config.own_share * squared(lambda code: code[0], first)[0]
+        loss = loss + config.share_alone * squared(lambda code: code[0], first)[0]
     for code in codes:
         if code[2] is not None:
             aim = float((code[0] > 0).sum()) / len(x) / config.k - 1 if config.aims_at_k else 1.0
@@ -143,7 +143,7 @@ def test_gradients_are_those_of_dense_autograd(kind, selection, n_dead):
 @pytest.mark.parametrize("selection", ["batch_top_k", "jumprelu"])
 @pytest.mark.parametrize("prefixes", [(), (8, 20)])
 def test_a_share_asked_of_the_layers_own_features(selection, prefixes):
-    check(*begun("clt", selection, own_share=0.3, prefixes=prefixes), 2)
+    check(*begun("clt", selection, own_share=0.6, prefixes=prefixes), 2)
 
 
 @pytest.mark.parametrize("selection", ["batch_top_k", "relu", "jumprelu", "gated"])
@@ -167,7 +167,7 @@ def test_fixed_penalties():
 
 
 def test_what_is_measured():
-    config, weights, x, y = begun("clt", "batch_top_k")
+    config, weights, x, y = begun("clt", "batch_top_k", own_share=0.0)
     measured = take_gradient(weights, x, y, config, [None] * L, [torch.zeros(F, dtype=torch.bool)] * L, 0)
     assert float(measured.squared_error.sum()) / (P * D) == pytest.approx(float(measured.loss), rel=1e-6)
     assert [int(fired.sum()) for fired in measured.fired] == [config.k * P] * L

@@ -80,11 +80,11 @@ def take_gradient(
     shares = [shares_of(codes.pattern, groups) for codes in coded]
     base = _without_features(weights, coded, y)
     lefts = _left_by_prefix(weights, coded, shares, base, shards)
-    own = own_alone(weights, coded, base, config.own_share, shards)
+    own = own_alone(weights, coded, base, config.share_alone, shards)
     gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
     del base
     n = len(lefts)
-    share = (1 - config.own_share) / (n * P * D)
+    share = (1 - config.share_alone) / (n * P * D)
     loss = sum(left.square().sum() for left in lefts) * share
     of_group: list[Tensor] = []
     for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
