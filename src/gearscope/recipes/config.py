@@ -62,22 +62,27 @@ def _general(kind: Kind, about: str) -> Recipe:
 
 
 _SHIPPED: dict[str, Any] = {
-    "n_features": 1024,
     "k": 16,
     "batch_tokens": 1024,
     "learning_rate": 3e-3,
+    "beta2": 0.99,
     "decay": 0.3,
-    "dead_after": 50_000,
+    "dead_after": 100_000,
     "revive_every": 100,
+    "revive_until": 0.7,
     "aux_weight": 0.0,
+    "prune_tokens": 500_000,
+    "prune_below": 8,
     "held_out_tokens": 131_072,
 }
-_PLT = {"tokens": 9_000_000, "revive_until": 1.0, "refit_tokens": 131_072}
-_CLT = {"tokens": 5_000_000, "revive_until": 0.85, "refit_tokens": 81_920}
+_PLT = {"n_features": 2560, "tokens": 6_000_000, "refit_tokens": 131_072}
+_CLT = {"n_features": 3072, "tokens": 10_000_000, "own_share": 0.3, "refit_tokens": 81_920}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
-    return Recipe(about=about, corpus=WORLD, training=TrainingConfig(kind=kind, **_SHIPPED, **settings))
+    training = TrainingConfig(kind=kind, **_SHIPPED, **settings)
+    tuning = TuningConfig(tune_tokens=500_000, kl_weight=2.0)
+    return Recipe(about=about, corpus=WORLD, training=training, tuning=tuning, stored_as="float16")
 
 
 RECIPES: dict[str, Recipe] = {
@@ -86,8 +91,8 @@ RECIPES: dict[str, Recipe] = {
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
     "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
-    "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 14 minutes of one CPU core", _PLT),
-    "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 10 minutes of one CPU core", _CLT),
+    "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
+    "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
 }
 """Recipes by name."""
 
