@@ -4,7 +4,7 @@
     bench = Workbench.open(model="name", basis="folder")       # a HuggingFace model, a folder of transcoders
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
-    bench.intervene(graph, ["3/18@6*0"])                       # Intervention: predicted, measured, random control
+    bench.intervene(graph, ["3/388@6*0"])                       # Intervention: predicted, measured, random control
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """

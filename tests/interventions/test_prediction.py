@@ -5,9 +5,6 @@ import pytest
 from benchmarks.interventions import SETTINGS, edges_of, measure, prompts, report
 from gearscope.graph.graph import AttributionGraph
 from gearscope.workbench import Workbench
-from tests.organism.conftest import OF_THIS_WORLD
-
-pytestmark = OF_THIS_WORLD
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,16 @@
 """A plan so tiny that all of it is trained in a second: an organism, a twin, a version."""
 
-import json
 from contextlib import contextmanager
 
 import pytest
 
 from gearscope.organism import train as recipe
 from gearscope.organism import verify as verification
-from gearscope.organism.bundle import shipped_model
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.evaluate import measure, measure_all
 from gearscope.organism.runs import Plan
 from gearscope.organism.twins import Twin
 from gearscope.organism.versions import Version
-from gearscope.organism.world.vocabulary import VOCABULARY
 
 TINY = OrganismConfig(
     n_layers=1, d_model=16, n_heads=2, d_mlp=16, context=64, row_tokens=16, batch_rows=2, steps=9, warmup_steps=2,
@@ -36,17 +33,6 @@ PLAN = Plan(
     variables=("rhyme/rhyme",),
 )
 QUESTIONS = 2
-
-
-def ships_this_world() -> bool:
-    """Whether the bundle in the package was trained on the world as it is now."""
-    words = json.loads((shipped_model() / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
-    return list(words) == list(VOCABULARY)
-
-
-OF_THIS_WORLD = pytest.mark.skipif(
-    not ships_this_world(), reason="the shipped organism is of an older world and has to be trained again"
-)
 
 
 class KilledError(Exception):

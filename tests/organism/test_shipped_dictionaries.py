@@ -13,10 +13,8 @@ from gearscope.models.load import open_model
 from gearscope.organism.corpus import WorldCorpus
 from gearscope.recipes.config import RECIPES
 from gearscope.workbench import Workbench, organism_folder
-from tests.organism.conftest import OF_THIS_WORLD
 
-pytestmark = OF_THIS_WORLD
-BARS = {"nmse": 0.01, "l0": 16.001, "dead": 0.05, "top1": 0.95}
+BARS = {"nmse": 0.0125, "l0": 16.01, "dead": 0.02, "top1": 0.97}
 """On held-out text, in every layer; the share of dead features over all layers, and no layer above twice that."""
 
 
@@ -49,17 +47,16 @@ def test_they_are_whole_and_made_for_this_model_by_the_named_recipe(name, model)
     assert manifest["inputs"]["model"] == model.fingerprint
     assert manifest["inputs"]["corpus"] == WorldCorpus("train", model.context).fingerprint
     recipe = RECIPES[f"organism-{name}"].model_dump(mode="json", exclude={"about"})
-    differs = {"checkpoint_every"}  # decides nothing
     made = manifest["config"]["training"]
-    assert {k: v for k, v in made["training"].items() if k not in differs} == {
-        k: v for k, v in recipe["training"].items() if k not in differs
+    assert {part: made[part] for part in ("training", "tuning", "stored_as")} == {
+        part: recipe[part] for part in ("training", "tuning", "stored_as")
     }
     assert read_dictionaries(organism_folder(name)).kind == name
 
 
 def test_both_together_are_small():
     files = [path for name in ("plt", "clt") for path in organism_folder(name).iterdir()]
-    assert sum(path.stat().st_size for path in files) < 13e6
+    assert sum(path.stat().st_size for path in files) < 18e6
 
 
 def test_stored_figures_are_over_their_bars(name):

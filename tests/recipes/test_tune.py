@@ -11,7 +11,7 @@ from gearscope.models.load import open_model
 from gearscope.recipes.config import RECIPES, TuningConfig
 from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.train import train_recipe
-from gearscope.recipes.tune import tune
+from gearscope.recipes.tune import as_active, tune
 from tests.recipes.test_train import SMALL, recipe
 
 TUNING = TuningConfig(tune_tokens=6000, tune_batch=128, tune_rate=3e-3, kl_weight=2e4)
@@ -38,7 +38,7 @@ def test_the_model_goes_on_more_as_it_does_by_itself(before):
     model, (train_on, held_out), dictionaries = before
     untouched = [tensor.clone() for d in dictionaries.dictionaries for tensor in d.tensors().values()]
     seen = []
-    tuned = tune(model, dictionaries, train_on, TUNING, tokens_before=1000, progress=seen.append)
+    tuned = tune(model, dictionaries, (train_on, held_out), TUNING, tokens_before=1000, progress=seen.append)
     ids = held_out.take(20, None).ids
     kl = [agreement(model, which, [ids]).kl for which in (dictionaries, tuned)]
     assert kl[1] < 0.5 * kl[0]
@@ -46,17 +46,29 @@ def test_the_model_goes_on_more_as_it_does_by_itself(before):
     acts = model.read(ids, sites)
     for old, new in zip(dictionaries.dictionaries, tuned.dictionaries, strict=True):
         x = torch.stack([acts[site][:, 1:].flatten(0, 1) for site in old.config.reads], 1)
-        assert len(new.encode(x).values) == pytest.approx(len(old.encode(x).values), rel=0.15)
+        assert len(new.encode(x).values) == pytest.approx(len(old.encode(x).values), rel=0.05)
         assert not any(tensor.requires_grad for tensor in new.tensors().values())
     assert all(map(torch.equal, untouched, [t for d in dictionaries.dictionaries for t in d.tensors().values()]))
     assert [seen[0].tokens_done > 1000, seen[-1].tokens_done == seen[-1].tokens, seen[-1].dead < 1] == [True] * 3
     assert seen[-1].nmse.keys() == {site for c in dictionaries.configs for site in c.writes}
 
 
+def test_as_many_are_active_as_before(before):
+    model, (_, held_out), dictionaries = before
+    ids = held_out.take(40, None).ids
+    moved = tuple(replace(d, threshold=1.4 * d.threshold) for d in dictionaries.dictionaries)
+    found = as_active(replace(dictionaries, dictionaries=moved), dictionaries, model, ids)
+    for old, new in zip(dictionaries.dictionaries, found.dictionaries, strict=True):
+        acts = [model.read(ids, [site])[site][:, 1:].flatten(0, 1) for site in old.config.reads]
+        counts = [len(d.encode(torch.stack(acts, 1)).values) for d in (old, new)]
+        assert abs(counts[0] - counts[1]) <= 2
+        assert torch.allclose(new.threshold, old.threshold, rtol=0.05)
+
+
 def test_the_same_settings_give_the_same_weights(before):
-    model, (train_on, _), dictionaries = before
+    model, sides, dictionaries = before
     short = TUNING.changed({"tune_tokens": 600})
-    one, other = (tune(model, dictionaries, train_on, short) for _ in range(2))
+    one, other = (tune(model, dictionaries, sides, short) for _ in range(2))
     for a, b in zip(one.dictionaries, other.dictionaries, strict=True):
         assert all(torch.equal(a.tensors()[name], b.tensors()[name]) for name in a.tensors())
 

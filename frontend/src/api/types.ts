@@ -192,7 +192,7 @@ export interface Node {
   kind: "feature" | "error" | "token" | "position" | "first" | "bias" | "target";
   layer: number;
   position: number;
-  /** `3/18@6`, a token, an answer: what a reader calls it. */
+  /** `3/388@6`, a token, an answer: what a reader calls it. */
   name: string;
   /** What a person or a program wrote on it; may be empty. */
   label: string;

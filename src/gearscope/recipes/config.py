@@ -72,16 +72,16 @@ _SHIPPED: dict[str, Any] = {
     "revive_until": 0.7,
     "aux_weight": 0.0,
     "prune_tokens": 500_000,
-    "prune_below": 8,
+    "prune_below": 20,
     "held_out_tokens": 131_072,
 }
-_PLT = {"n_features": 2560, "tokens": 6_000_000, "refit_tokens": 131_072}
+_PLT = {"n_features": 2560, "tokens": 6_000_000, "own_share": 0.0, "refit_tokens": 131_072}
 _CLT = {"n_features": 3072, "tokens": 10_000_000, "own_share": 0.3, "refit_tokens": 81_920}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
     training = TrainingConfig(kind=kind, **_SHIPPED, **settings)
-    tuning = TuningConfig(tune_tokens=500_000, kl_weight=2.0)
+    tuning = TuningConfig(tune_tokens=700_000, kl_weight=1.0)
     return Recipe(about=about, corpus=WORLD, training=training, tuning=tuning, stored_as="float16")
 
 

@@ -95,7 +95,7 @@ def train_recipe(
             dictionaries = tune(
                 model,
                 dictionaries,
-                train_on,
+                (train_on, held_out),
                 recipe.tuning,
                 tokens_before=recipe.training.steps * recipe.training.batch_tokens,
                 progress=progress if shards.rank == 0 else None,

@@ -8,7 +8,7 @@ tokens, Adam lowers in all encoders, decoders and biases
 
 where the second sum is of the plain run, so that what is written stays what the layers write (after Karvonen 2025,
 arXiv 2503.17272, which tunes SAEs so at the end of their training). Thresholds of a dictionary move by one factor,
-which keeps as many features active as there were.
+which keeps as many features active as there were: roughly from step to step, and exactly at the end, on held-out text.
 """
 
 import math
@@ -32,25 +32,60 @@ _WARMUP_STEPS = 20
 _PULL = 0.1
 """How fast thresholds follow the number of active features."""
 _REPORT_EVERY = 10
+_HELD_OUT_TOKENS = 65_536
+_LOWEST = 0.5
+"""No threshold falls below this share of where tuning left it."""
 
 
 def tune(
     model: Model,
     dictionaries: DictionarySet,
-    corpus: Corpus,
+    corpora: tuple[Corpus, Corpus],
     config: TuningConfig,
     *,
     tokens_before: int = 0,
     progress: Report | None = None,
 ) -> DictionarySet:
-    """The tuned dictionaries. `tokens_before` is what progress counts from: the tokens of the training before."""
+    """The dictionaries, tuned on the first corpus; the second is held out.
+
+    `tokens_before` is what progress counts from: the tokens of the training before.
+    """
+    train_on, held_out = corpora
     with torch.inference_mode(False), torch.enable_grad():
-        tuner = _Tuner(model, dictionaries, corpus, config)
+        tuner = _Tuner(model, dictionaries, train_on, config)
         for step in range(tuner.steps):
             tuner.step(step)
             if progress is not None and (step % _REPORT_EVERY == 0 or step + 1 == tuner.steps):
                 progress(tuner.progress(step + 1, tokens_before))
-        return tuner.finished()
+        ids = held_out.take(windows_for(held_out, _HELD_OUT_TOKENS), None).ids
+        return as_active(tuner.finished(), dictionaries, model, ids)
+
+
+@torch.no_grad()
+def as_active(tuned: DictionarySet, before: DictionarySet, model: Model, ids: Int[Tensor, "B P"]) -> DictionarySet:
+    """Thresholds times a factor per dictionary with which as many features as before are active on these windows."""
+    sites = list(dict.fromkeys(site for config in before.configs for site in config.reads))
+    acts = {site: torch.cat(parts) for site, parts in _read(model, ids, sites).items()}
+    made = []
+    for old, new in zip(before.dictionaries, tuned.dictionaries, strict=True):
+        if new.threshold is not None:
+            x = torch.stack([acts[site] for site in old.config.reads], 1)
+            wanted = len(old.encode(x).values)
+            codes = replace(new, threshold=new.threshold * _LOWEST).encode(x)
+            ratios = codes.values / new.threshold[codes.columns]
+            if 0 < wanted < len(ratios):
+                new = replace(new, threshold=new.threshold * ratios.topk(wanted).values[-1].nextafter(x.new_zeros(())))
+        made.append(new)
+    return replace(tuned, dictionaries=tuple(made))
+
+
+def _read(model: Model, ids: Int[Tensor, "B P"], sites: Sequence[str]) -> dict[str, list[Tensor]]:
+    """Plain activations of the windows, some windows at a time, without the first position."""
+    found: dict[str, list[Tensor]] = {site: [] for site in sites}
+    for some in ids.split(16):
+        for site, acts in model.read(some.to(model.device), sites).items():
+            found[site].append(acts[:, 1:].flatten(0, 1).float())
+    return found
 
 
 class _Tuner:

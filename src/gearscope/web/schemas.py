@@ -126,7 +126,7 @@ class Node(Sent):
     layer: int
     position: int
     name: str
-    """`3/18@6`, a token, an answer: what a reader calls it."""
+    """`3/388@6`, a token, an answer: what a reader calls it."""
     label: str
     """What a person or a program wrote on it; may be empty."""
     activation: Number | None
