@@ -8,7 +8,18 @@ import torch
 from gearscope.errors import ConfigError
 from gearscope.organism.behaviours.question import one_of
 from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
-from gearscope.organism.evaluate import Measured, Score, answers, judge, measure, measure_all, missed_bars
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.evaluate import (
+    Measured,
+    Score,
+    answers,
+    judge,
+    measure,
+    measure_all,
+    missed_bars,
+    write_greedily,
+)
+from gearscope.organism.model import untrained_model
 from gearscope.organism.world import addition, rhyme, two_hops
 from gearscope.organism.world.rhyme_words import GROUPS
 from gearscope.organism.world.vocabulary import VOCABULARY
@@ -31,9 +42,13 @@ class Oracle(torch.nn.Module):
             for length in range(len(right)):
                 self.following[prompt + right[:length]] = right[length]
 
-    def forward(self, ids, use_cache):
+    def forward(self, ids, past_key_values, use_cache):
+        """Where a model keeps keys and values of what it has read, this keeps the words."""
+        assert use_cache
+        read = getattr(past_key_values, "words", ids[:, :0])
+        past_key_values.words = torch.cat([read, ids], 1)
         logits = torch.zeros(*ids.shape, len(VOCABULARY))
-        for row, line in enumerate(ids.tolist()):
+        for row, line in enumerate(past_key_values.words.tolist()):
             assert line[0] == IDS["<s>"]
             words = tuple(VOCABULARY[index] for index in line[1:])
             logits[row, -1, IDS[self.following.get(words, "the")]] = 1.0
@@ -53,6 +68,18 @@ def test_a_model_that_knows_the_held_out_answers_scores_full_and_its_chance_leve
 def test_every_wrong_answer_is_counted():
     questions = ask("addition", "heldout", 50)
     assert judge(questions, answers(Oracle(questions[:35]), questions)) == Score(35, 50)
+
+
+def test_words_are_those_that_the_model_writes_when_it_reads_all_of_the_text_each_time():
+    model = untrained_model(OrganismConfig(window=3, d_model=16, d_mlp=8, n_layers=2, n_heads=2)).eval()
+    prompts = [ask("two_hops", "heldout")[number].prompt for number in (0, 1, 2)]
+    prompts = [prompt[:8] for prompt in prompts]
+    ids = torch.tensor([[IDS[word] for word in ("<s>", *prompt)] for prompt in prompts])
+    with torch.no_grad():
+        for _ in range(6):
+            ids = torch.cat([ids, model(ids, use_cache=False).logits[:, -1:].argmax(-1)], 1)
+    expected = [tuple(VOCABULARY[index] for index in row) for row in ids[:, -6:].tolist()]
+    assert write_greedily(model, prompts, 6) == expected
 
 
 def test_questions_cover_everything_held_out():

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from transformers import DynamicCache
 
 from gearscope.organism.behaviours.question import Question
 from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
@@ -48,9 +49,10 @@ class Measured(NamedTuple):
 def write_greedily(model: nn.Module, prompts: list[tuple[str, ...]], length: int) -> list[tuple[str, ...]]:
     """The `length` words a model writes after each prompt, most probable first. Prompts have one common length."""
     ids = torch.tensor([[TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts])
+    cache, unread = DynamicCache(), ids
     for _ in range(length):
-        following = model(ids, use_cache=False).logits[:, -1].argmax(-1, keepdim=True)
-        ids = torch.cat([ids, following], 1)
+        unread = model(unread, past_key_values=cache, use_cache=True).logits[:, -1:].argmax(-1)
+        ids = torch.cat([ids, unread], 1)
     return [tuple(VOCABULARY[index] for index in row) for row in ids[:, -length:].tolist()]
 
 
