@@ -240,14 +240,14 @@ def test_a_prompt_is_traced_its_effects_read_and_a_feature_changed(opened):
     page.wait_for_selector("g.node", timeout=60_000)
     expect(page.locator("span.answer")).to_contain_text("95")
     page.keyboard.press("/")
-    page.keyboard.type("3/18@6")
+    page.keyboard.type("3/388@6")
     page.keyboard.press("Enter")
-    expect(page.locator(".effects")).to_contain_text("raises 95")
+    expect(page.locator(".effects")).to_contain_text("raises 122")
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("i")
     page.get_by_role("button", name="Run").click()
     results = page.get_by_role("region", name="Result")
-    expect(results).to_contain_text("3/18@6*0", timeout=60_000)
+    expect(results).to_contain_text("3/388@6*0", timeout=60_000)
     header = results.locator("thead").first
     for word in ("predicted", "measured", "control"):
         expect(header).to_contain_text(word)
@@ -257,7 +257,7 @@ def test_a_prompt_is_traced_its_effects_read_and_a_feature_changed(opened):
     page.get_by_label("Action").select_option("set")
     page.get_by_label("Amount").fill("20")
     page.get_by_role("button", name="Run").click()
-    expect(results).to_contain_text("3/18@6=20", timeout=60_000)
+    expect(results).to_contain_text("3/388@6=20", timeout=60_000)
     assert float(row.nth(4).inner_text().replace("\u2212", "-")) > 0
 
 
