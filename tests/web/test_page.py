@@ -253,12 +253,13 @@ def test_a_prompt_is_traced_its_effects_read_and_a_feature_changed(opened):
         expect(header).to_contain_text(word)
     row = results.locator("tbody tr").first.locator("td")
     assert row.first.inner_text().strip() == "95"
-    assert float(row.nth(4).inner_text().replace("\u2212", "-")) < 0  # less of 95 without its strongest neuron
+    ablated = float(row.nth(4).inner_text().replace("\u2212", "-"))
+    assert ablated < 0  # less of 95 without its strongest neuron
     page.get_by_label("Action").select_option("set")
     page.get_by_label("Amount").fill("20")
     page.get_by_role("button", name="Run").click()
     expect(results).to_contain_text("3/388@6=20", timeout=60_000)
-    assert float(row.nth(4).inner_text().replace("\u2212", "-")) > 0
+    assert float(row.nth(4).inner_text().replace("\u2212", "-")) > ablated
 
 
 def test_without_the_token_nothing_opens(browser: Browser, shelf_folder: Path):
