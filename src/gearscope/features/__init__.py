@@ -1,0 +1,21 @@
+"""The feature library: what every feature of a model's dictionaries does on a corpus, stored so that it is found again.
+
+Comes in: a model, its dictionaries (or its neurons), a corpus. Goes out: a folder, and a `Library` that reads it with
+numpy and sqlite3 alone: records of features, labels, lists, searches. On disk:
+
+    LIBRARY/
+    ├── manifest.json                kind "feature library": settings, dictionaries, fingerprints, checksums
+    ├── features.safetensors         one row per feature: statistics, tokens, neighbours, co-firing, scores
+    ├── examples/00000.safetensors   where the features of a range of 65,536 fire: places in the corpus, activations
+    ├── corpus.safetensors           the token ids, stored once, and how often each token stands there
+    ├── text.sqlite                  the string of every token; the windows' text, indexed for words (FTS5)
+    ├── directions.safetensors       what each feature writes, of length 1 (float16); and its place on the map
+    └── notes.sqlite                 labels, scores, lists: the one file that changes (WAL), made with the first of them
+
+A feature's *number* is its row in `features.safetensors`: dictionaries stand one after another. A *place* is
+window · context + position. Reading, in this order: `config.py` (settings), `records.py` (what is known of a feature),
+`arrays.py` (safetensors mapped into numpy), `bins.py` (of activations), `layout.py` (the columns of the files),
+`sampling.py` (which firings become examples), `database.py` (sqlite files that may come from strangers), `text.py`
+(strings of tokens, text of windows), `notes.py` (labels, scores, lists), `store.py` (the `Library`). Knows nothing
+about circuits.
+"""

@@ -1,0 +1,82 @@
+"""The columns of a library's files. No torch.
+
+F features, E examples of a file, A firings kept around them, V tokens of the vocabulary, W windows. -1 stands for no
+feature. Activations are float16, which is exact to 0.05 % and holds up to 65,504; larger ones are stored as that.
+"""
+
+from pathlib import Path
+
+from gearscope.features.arrays import Column
+from gearscope.features.config import LibraryConfig
+
+KIND = "feature library"
+FEATURES, CORPUS, DIRECTIONS = "features.safetensors", "corpus.safetensors", "directions.safetensors"
+TEXT, NOTES = "text.sqlite", "notes.sqlite"
+SHARD = 65_536
+"""Features of one file of examples."""
+BINS = 16
+"""Half octaves of a histogram: the one of the maximum and those below it."""
+DECILES = 9
+LARGEST = 65_504.0
+
+
+def examples_file(number: int) -> Path:
+    """Where the examples of the features from `number * SHARD` on are."""
+    return Path("examples") / f"{number:05d}.safetensors"
+
+
+def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+    """One row per feature."""
+    F = n_features
+    return {
+        "fired": Column("<u4", (F,)),
+        "max_activation": Column("<f4", (F,)),
+        "deciles": Column("<f2", (F, DECILES)),
+        "histogram": Column("<u4", (F, BINS)),
+        "promoted": Column("<u4", (F, config.effects)),
+        "promoted_by": Column("<f2", (F, config.effects)),
+        "suppressed": Column("<u4", (F, config.effects)),
+        "suppressed_by": Column("<f2", (F, config.effects)),
+        "triggers": Column("<u4", (F, config.triggers)),
+        "trigger_count": Column("<u4", (F, config.triggers)),
+        "neighbours": Column("<i4", (F, config.neighbours)),
+        "cosine": Column("<f2", (F, config.neighbours)),
+        "cofiring": Column("<i4", (F, config.cofiring)),
+        "cofiring_count": Column("<u4", (F, config.cofiring)),
+        "cofiring_fired": Column("<u4", (F,)),
+        "input_score": Column("<f4", (F,)),
+        "output_score": Column("<f4", (F,)),
+        "output_base": Column("<f4", (F,)),
+    }
+
+
+def example_columns(n_features: int) -> dict[str, Column]:
+    """Examples of a range of features, one feature after another, and the firings around them, likewise."""
+    return {
+        "begin": Column("<u4", (n_features + 1,)),
+        "place": Column("<u4", (None,)),
+        "activation": Column("<f2", (None,)),
+        "decile": Column("|u1", (None,)),
+        "n_around": Column("|u1", (None,)),
+        "around_begin": Column("<u4", (n_features + 1,)),
+        "around_offset": Column("|i1", (None,)),
+        "around_activation": Column("<f2", (None,)),
+    }
+
+
+def corpus_columns(n_windows: int, context: int, n_vocabulary: int) -> dict[str, Column]:
+    """The token ids, and how often each stands behind the first position of a window."""
+    return {
+        "tokens": Column(token_type(n_vocabulary), (n_windows, context)),
+        "counts": Column("<u4", (n_vocabulary,)),
+    }
+
+
+def direction_columns(n_features: int, d_model: int) -> dict[str, Column]:
+    """What features write, over all sites, of length 1; and their places on the map."""
+    return {"direction": Column("<f2", (n_features, d_model)), "on_map": Column("<f4", (n_features, 2))}
+
+
+def token_type(n_vocabulary: int) -> str:
+    """The smallest type that holds every token."""
+    return "<u2" if n_vocabulary <= 2**16 else "<u4"

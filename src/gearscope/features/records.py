@@ -1,0 +1,169 @@
+"""What a library knows of a feature, as plain values. No torch.
+
+density        share of tokens on which the feature fires (its activation is positive)
+input score    how far the token alone decides whether it fires: I(fires; token) / H(fires), from 0 to 1
+output score   how often the next token is one that it promotes, when it fires; `output_base`: at any time
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from gearscope.features.config import Shelf
+from gearscope.ids import FeatureId
+
+Method = Literal["human", "rule", "llm", "imported"]
+
+
+class TokenEffect(NamedTuple):
+    """A token that a feature promotes or suppresses, in logits per unit of activation at a final norm of scale 1."""
+
+    token: int
+    text: str
+    effect: float
+
+
+class Trigger(NamedTuple):
+    """A token on which a feature fires."""
+
+    token: int
+    text: str
+    count: int
+    """Firings on it."""
+    precision: float
+    """Share of the feature's firings that are on it."""
+    recall: float
+    """Share of the token's occurrences on which the feature fires."""
+
+
+class Neighbour(NamedTuple):
+    """A feature that writes in a similar direction."""
+
+    feature: FeatureId
+    cosine: float
+
+
+class CoFiring(NamedTuple):
+    """A feature that fires on the same tokens."""
+
+    feature: FeatureId
+    count: int
+    """Tokens on which both fire, among those that were looked at."""
+    jaccard: float
+    """Of the tokens on which either fires, the share on which both do."""
+    pmi: float
+    """log2 of how much more often both fire than if they were independent."""
+
+
+class Bin(NamedTuple):
+    """Activations from `low` up to `high`."""
+
+    low: float
+    high: float
+    count: int
+
+
+class Example(NamedTuple):
+    """A window in which a feature fires."""
+
+    window: int
+    position: int
+    activation: float
+    decile: int
+    """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest."""
+    token_ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    activations: Float[np.ndarray, " P"]
+    """At every position; zero where it does not fire, or where that was not kept (`LibraryConfig.around`)."""
+
+
+class FeatureRecord(NamedTuple):
+    """Everything that was measured of one feature."""
+
+    feature: FeatureId
+    number: int
+    shelf: Shelf
+    fired: int
+    """Tokens on which it fires."""
+    density: float
+    max_activation: float
+    deciles: tuple[float, ...]
+    """Activations that a tenth, ..., nine tenths of its firings do not exceed, to 6 %; none when it is dead."""
+    histogram: tuple[Bin, ...]
+    """From low to high, two bins per octave; the first takes everything smaller."""
+    promoted: tuple[TokenEffect, ...]
+    suppressed: tuple[TokenEffect, ...]
+    triggers: tuple[Trigger, ...]
+    neighbours: tuple[Neighbour, ...]
+    cofiring: tuple[CoFiring, ...]
+    input_score: float
+    output_score: float
+    output_base: float
+    on_map: tuple[float, float]
+    examples: tuple[Example, ...]
+
+
+class Label(NamedTuple):
+    """What somebody or something says a feature means, and how that was found."""
+
+    id: int
+    number: int
+    """The feature's number."""
+    text: str
+    method: Method
+    model: str | None
+    """The language model that wrote it, where one did."""
+    score: float | None
+    baseline: float | None
+    """The same score for a label that says nothing of the feature."""
+    scored_by: str | None
+    """Which score it is, for instance token_f1."""
+    details: dict[str, Any]
+    """What belongs to the method, for instance the rule."""
+    created: str
+
+
+class NewLabel(NamedTuple):
+    """A label to store."""
+
+    number: int
+    text: str
+    method: Method
+    model: str | None = None
+    score: float | None = None
+    baseline: float | None = None
+    scored_by: str | None = None
+    details: dict[str, Any] | None = None
+    created: str | None = None
+    """ISO 8601; None for now."""
+
+
+class Score(NamedTuple):
+    """One measurement of a label, beside its baseline. `value` is None where measuring failed."""
+
+    label: int
+    """The label's id."""
+    name: str
+    value: float | None
+    baseline: float | None
+    n: int
+    """On how many examples."""
+    details: dict[str, Any]
+    created: str
+
+
+class Listed(NamedTuple):
+    """A feature in a list, and what somebody noted beside it."""
+
+    feature: FeatureId
+    note: str = ""
+
+
+class FeatureList(NamedTuple):
+    """Features that somebody collected."""
+
+    name: str
+    notes: str
+    features: tuple[Listed, ...]
+    created: str
