@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 _DROPPED = 20
+N_BINS = 2**31 >> _DROPPED
+"""Bins of positive numbers."""
 _PER_COARSE = 4
 """Fine bins of a half octave."""
 

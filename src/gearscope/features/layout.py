@@ -50,6 +50,15 @@ def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]
     }
 
 
+WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours", "cosine")
+"""Columns that follow from weights alone."""
+
+
+def weight_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+    """Those of them, while a library is built."""
+    return {name: column for name, column in feature_columns(n_features, config).items() if name in WEIGHT_COLUMNS}
+
+
 def example_columns(n_features: int) -> dict[str, Column]:
     """Examples of a range of features, one feature after another, and the firings around them, likewise."""
     return {

@@ -1,0 +1,59 @@
+"""What a build has decided before it reads: the shape of the library, and how the work is cut. No torch.
+
+A shard is a stretch of forward passes. Its number decides what it reads, and nothing that is stored depends on how many
+there are.
+"""
+
+import json
+from pathlib import Path
+
+from pydantic import Field
+
+from gearscope.artifact import write_text
+from gearscope.config import Config
+from gearscope.errors import ArtifactError, ConfigError
+from gearscope.features.config import Contents
+
+PLAN, PARTS, WEIGHTS = "plan.json", "parts", "weights.safetensors"
+
+
+class WorkConfig(Config):
+    """How a library is built, without effect on what it holds."""
+
+    shards: int | None = Field(default=None, ge=1)
+    """Stretches of text that are worked on one by one, or side by side; None for one per 262,144 tokens."""
+    memory_megabytes: int = Field(default=2048, ge=16)
+    """What counts and kept examples may take, beside the model and the dictionaries."""
+
+
+class Plan(Config):
+    """A build that has begun."""
+
+    run: str
+    """Fingerprint of everything that decides the library."""
+    contents: Contents
+    n_passes: int = Field(ge=1)
+    shards: int = Field(ge=1)
+
+    def stretch(self, shard: int) -> range:
+        """The passes of a shard."""
+        return range(shard * self.n_passes // self.shards, (shard + 1) * self.n_passes // self.shards)
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Store a plan."""
+    write_text(folder / PLAN, plan.to_json() + "\n")
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of a build, None where it has none yet. Raises ArtifactError for one that is damaged."""
+    path = folder / PLAN
+    if not path.is_file():
+        return None
+    try:
+        return Plan.from_json(json.dumps(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, ConfigError) as error:
+        hint = "remove the folder and build again"
+        raise ArtifactError(
+            f"{path} should be the plan of a build", found=" ".join(str(error).split()), hint=hint
+        ) from error

@@ -1,0 +1,51 @@
+"""One shard of a build, by whoever works on it: read its text, count, write the parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gearscope.features import layout
+from gearscope.features.arrays import read_arrays
+from gearscope.features.parts import ShardFolder
+from gearscope.features.plan import PARTS, WEIGHTS, Plan, read_plan
+from gearscope.features.reading import Subject, blocks
+from gearscope.features.tally import Tally
+from gearscope.threads import one_thread
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWork:
+    """Work on shards of the build in a folder that every worker sees. Can be sent to another machine if `open` can."""
+
+    folder: Path
+    open: Callable[[], Subject]
+    memory_megabytes: int
+    progress: Callable[[int], None] | None = None
+
+    def __call__(self, shard: int) -> None:
+        """Count one shard and write its parts; a new one begins when the counts have filled their memory."""
+        plan = read_plan(self.folder)
+        assert plan is not None
+        contents, subject, out = plan.contents, self.open(), ShardFolder(self.folder / PARTS, shard)
+        windows = read_arrays(
+            self.folder / layout.CORPUS,
+            layout.corpus_columns(contents.n_windows, contents.context, contents.n_vocabulary),
+        )["tokens"]
+        promoted = read_arrays(self.folder / WEIGHTS, layout.weight_columns(contents.n_features, contents.settings))
+        out.begin()
+        with one_thread():
+            tally = self._new(plan, windows, promoted["promoted"])
+            for block, here in blocks(subject, windows, plan.stretch(shard), self.progress):
+                tally.add(block, here)
+                if tally.n_bytes > self.memory_megabytes * 500_000:
+                    out.add(tally.finish())
+                    tally = self._new(plan, windows, promoted["promoted"])
+            out.add(tally.finish())
+        out.finish()
+
+    @staticmethod
+    def _new(plan: Plan, windows: np.ndarray, promoted: np.ndarray) -> Tally:
+        c = plan.contents
+        return Tally(windows, promoted, c.n_vocabulary, c.settings, cofiring_every=c.cofiring_every)

@@ -1,0 +1,105 @@
+"""What follows from weights alone: the tokens that a feature promotes, its direction, its neighbours.
+
+    effect      (W_dec [centred] · gain) (W_U − mean W_U)ᵀ, in logits per unit of activation at a final norm of scale 1
+    direction   W_dec summed over the sites it writes, of length 1
+    neighbours  the features, of all layers, with the largest cosine between directions
+
+Products are taken in tiles, so that memory does not grow with features x features or features x tokens.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gearscope.features.coders import Coder
+from gearscope.models.frozen import FrozenNorm, FrozenPrompt
+from gearscope.models.model import Model
+
+_TILE_ENTRIES = 8_000_000
+_ROWS = 4096
+
+
+class Extremes(NamedTuple):
+    """Tokens each feature promotes most (descending) and suppresses most (ascending)."""
+
+    promoted: Int[Tensor, "F M"]
+    promoted_by: Float[Tensor, "F M"]
+    suppressed: Int[Tensor, "F M"]
+    suppressed_by: Float[Tensor, "F M"]
+
+
+class Near(NamedTuple):
+    """The nearest directions of each, the nearest first; −1 where there are fewer."""
+
+    features: Int[Tensor, "F M"]
+    cosine: Float[Tensor, "F M"]
+
+
+class Output:
+    """The way from the residual stream to the logits, at a norm of scale 1."""
+
+    def __init__(self, model: Model, ids: Int[Tensor, " P"]) -> None:
+        """`ids` are any prompt: norms are opened by running it."""
+        record: FrozenPrompt = model.record(ids)
+        self.W_U = record.W_U
+        self._read = (record.W_U - record.W_U.mean(0)).T
+        self._final = _unscaled(record.final_norm)
+        self._post = [None if b.mlp_post_norm is None else _unscaled(b.mlp_post_norm) for b in record.blocks]
+
+    def written(self, coder: Coder, features: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """What features add to the residual stream, behind the norm that some families put behind the MLP."""
+        written, post = coder.written(features, self.W_U), self._post[coder.shelf.layer]
+        raw = all(site.endswith("mlp_raw") for site in coder.shelf.writes)
+        return post.linear_at(written, torch.zeros(len(written), dtype=torch.int64)) if raw and post else written
+
+    def effects(self, written: Float[Tensor, "K D"], most: int) -> Extremes:
+        """The tokens that these writes promote and suppress most."""
+        parts = []
+        for rows in written.split(max(1, _TILE_ENTRIES // self._read.shape[1])):
+            effect = self._final.linear_at(rows, torch.zeros(len(rows), dtype=torch.int64)) @ self._read
+            up, down = effect.topk(most), effect.topk(most, largest=False)
+            parts.append((up.indices, up.values, down.indices, down.values))
+        return Extremes(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _unscaled(norm: FrozenNorm) -> FrozenNorm:
+    return replace(norm, scale=torch.ones_like(norm.scale[:1]))
+
+
+def directions(written: Float[Tensor, "K D"]) -> Float[Tensor, "K D"]:
+    """Of length 1; a feature that writes nothing has the direction 0."""
+    return torch.nn.functional.normalize(written, dim=1)
+
+
+def neighbours(all_directions: Float[Tensor, "F D"], first: int, stop: int, most: int) -> Near:
+    """The nearest of all features for those from `first` to `stop`, itself left out."""
+    F = len(all_directions)
+    near = Near(
+        torch.full((stop - first, most), -1, device=all_directions.device),
+        torch.zeros(stop - first, most, device=all_directions.device),
+    )
+    step = max(1, _TILE_ENTRIES // F)
+    for start in range(first, stop, step):
+        end = min(start + step, stop)
+        cosine = all_directions[start:end] @ all_directions.T
+        cosine[torch.arange(end - start), torch.arange(start, end)] = -torch.inf
+        best = cosine.topk(min(most, F - 1), dim=1)
+        near.features[start - first : end - first, : best.indices.shape[1]] = best.indices
+        near.cosine[start - first : end - first, : best.values.shape[1]] = best.values.float()
+    return near
+
+
+def plane(all_directions: Float[Tensor, "F D"]) -> Float[Tensor, "F 2"]:
+    """The two directions in which they differ most (PCA), each with the sign that makes its largest entry positive."""
+    centre = all_directions.mean(0)
+    D = all_directions.shape[1]
+    covariance = torch.zeros(D, D, dtype=torch.float64)
+    for rows in all_directions.split(_ROWS):
+        apart = (rows - centre).double().cpu()
+        covariance += apart.T @ apart
+    axes = torch.linalg.eigh(covariance).eigenvectors[:, -2:].flip(1)
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    return torch.cat([((rows - centre).double().cpu() @ axes).float() for rows in all_directions.split(_ROWS)])
