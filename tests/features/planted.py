@@ -32,6 +32,9 @@ def subject(kind: str = "plt", *, family: str = "gpt2", **more) -> Subject:
     torch.manual_seed(0)
     model = wrap(tiny(family))
     dictionaries = plant_at(KINDS[kind], model.d_model, dtype=torch.float32, n_features=14, **more)
+    for dictionary in dictionaries.dictionaries:
+        dictionary.b_enc[0] = -1e6  # never fires
+        dictionary.b_enc[1] += 5  # nearly always does
     return Subject(model, dictionary_coders(dictionaries))
 
 
