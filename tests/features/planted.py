@@ -48,14 +48,16 @@ def build(out: Path, made: Subject, config: LibraryConfig = SMALL, **more) -> Li
 
 
 def dense_activations(made: Subject, windows: np.ndarray) -> np.ndarray:
-    """[W, C, F], window by window, the positive part of what the dictionaries say; zero at first positions."""
+    """[W, C, F], the positive part of what the dictionaries say, as a matrix; zero at first positions."""
     acts = np.zeros((*windows.shape, made.n_features), np.float32)
-    for number, window in enumerate(windows):
-        first = 0
+    sites = [site for coder in made.coders for site in coder.shelf.reads]
+    for start in range(0, len(windows), 50):
+        ids = torch.from_numpy(windows[start : start + 50].astype(np.int64))
+        read, first = made.model.run(ids, read=sites).sites, 0
         for coder in made.coders:
-            read = made.model.run(torch.from_numpy(window.astype(np.int64)), read=coder.shelf.reads).sites
-            x = torch.stack([read[site] for site in coder.shelf.reads], dim=1)
+            x = torch.stack([read[site][:, 1:].flatten(0, 1) for site in coder.shelf.reads], dim=1)
             codes = coder.source.encode(x).dense(coder.shelf.n_features).clamp(min=0)
-            acts[number, 1:, first : first + coder.shelf.n_features] = codes[1:].numpy()
-            first += coder.shelf.n_features
+            here = slice(first, first + coder.shelf.n_features)
+            acts[start : start + 50, 1:, here] = codes.view(len(ids), -1, coder.shelf.n_features).numpy()
+            first = here.stop
     return acts

@@ -1,6 +1,6 @@
 """Labels that are like some words: TF-IDF over words and groups of three characters. No torch, no key, no network.
 
-    terms of a text   its words, and every three characters of them
+    terms of a text   its words without their endings, and every three characters of them
     weight            idf = log(1 + N / (1 + n)), n labels of N with the term; half of that for characters
     score             cosine of query and label, from 0 to 1
 
@@ -39,10 +39,13 @@ def similar_labels(notes: Notes, words: str, most: int) -> list[LabelHit]:
         raise ConfigError("words to search labels for were expected", found=repr(words))
     with as_artifact_error(notes.path):
         n_labels = notes.connection.execute("SELECT count(*) FROM label_words_docsize").fetchone()[0]
-        # one of them at least is asked for, so that a query of common words finds something
         weights = _weights(notes.connection, spelled, n_labels)
-        found = {*_candidates(notes.connection, "label_words", {t: w for t, w in weights.items() if t[0] == "w"})}
-        found |= {*_candidates(notes.connection, "label_grams", {t: w for t, w in weights.items() if t[0] == "g"})}
+        words_n = {word: weights["w", _stem(word)].n for word in spelled}
+        grams_n = {text: weight.n for (kind, text), weight in weights.items() if kind == "g"}
+        found = {
+            *_candidates(notes.connection, "label_words", words_n),
+            *_candidates(notes.connection, "label_grams", grams_n),
+        }
     scored = [LabelHit(label, _score(label.text, weights)) for label in notes.by_ids(sorted(found))]
     return sorted(scored, key=lambda hit: (-hit.score, hit.label.number, hit.label.id))[:most]
 
@@ -57,11 +60,19 @@ class _Weight(NamedTuple):
     """Labels with the term."""
 
 
+def _stem(word: str) -> str:
+    """A word without the commonest English endings: what Porter's stemmer, of the index, leaves of most words."""
+    for ending in ("ing", "es", "ed", "s", "e"):
+        if word.endswith(ending) and len(word) > len(ending) + 3:
+            return word.removesuffix(ending)
+    return word
+
+
 def _terms(words: Iterable[str]) -> set[tuple[str, str]]:
     """("w", word) and ("g", three characters)."""
     found = set()
     for word in words:
-        found.add(("w", word))
+        found.add(("w", _stem(word)))
         found |= {("g", word[i : i + _GRAM]) for i in range(len(word) - _GRAM + 1)}
     return found
 
@@ -75,24 +86,19 @@ def _weights(connection: sqlite3.Connection, words: Iterable[str], n_labels: int
 
 
 def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
-    if kind == "g":
-        row = connection.execute("SELECT doc FROM gram_frequency WHERE term = ?", (text,)).fetchone()
-        return row[0] if row else 0
-    # words are stored by their stem, which the index knows and we do not: the shortest form that it has will do
-    for stem in (text, text.removesuffix("s"), text.removesuffix("es"), text.removesuffix("ing")):
-        row = connection.execute("SELECT doc FROM word_frequency WHERE term = ?", (stem,)).fetchone()
-        if row:
-            return row[0]
-    return 0
+    table = "gram_frequency" if kind == "g" else "word_frequency"
+    row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (text,)).fetchone()
+    return row[0] if row else 0
 
 
-def _candidates(connection: sqlite3.Connection, index: str, weights: dict[tuple[str, str], _Weight]) -> list[int]:
+def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, int]) -> list[int]:
+    """Labels with some of these terms, the rarest terms first: as many terms as the index can bear, one at least."""
     chosen, touched = [], 0
-    for (_, text), weight in sorted(weights.items(), key=lambda item: item[1].n):
-        if weight.n and chosen and touched + weight.n > _MOST_POSTINGS:
+    for text, n in sorted(n_labels.items(), key=lambda item: item[1]):
+        if chosen and touched + n > _MOST_POSTINGS:
             break
         chosen.append(f'"{text}"')
-        touched += weight.n
+        touched += n
     if not chosen:
         return []
     query = f"SELECT rowid FROM {index} WHERE {index} MATCH ? ORDER BY rank LIMIT ?"
