@@ -84,7 +84,7 @@ def test_shards_workers_and_memory_change_no_byte(tmp_path, monkeypatch):
     assert stored(tmp_path / "seven") == expected
     monkeypatch.setattr(tally.Tally, "n_bytes", 10**12)  # a new part after every block
     monkeypatch.setattr("gearscope.features.reading.BLOCK_PASSES", 1)
-    monkeypatch.setattr("gearscope.features.build._ENTRY_BYTES", 10**6)  # features are merged a few at a time
+    monkeypatch.setattr("gearscope.features.gather._ENTRY_BYTES", 10**6)  # features are merged a few at a time
     monkeypatch.setattr(tally, "_WAITING", 10)
     build(tmp_path / "small", made, work=WorkConfig(shards=2, memory_megabytes=64)).close()
     assert stored(tmp_path / "small") == expected
@@ -191,3 +191,4 @@ def test_finished_libraries_hold_no_scaffolding(tmp_path):
         names = {p.relative_to(library.folder).as_posix() for p in library.folder.rglob("*") if p.is_file()}
     arrays = {layout.FEATURES, layout.CORPUS, layout.DIRECTIONS, "examples/00000.safetensors"}
     assert names == {"manifest.json", layout.TEXT, *arrays}
+    assert not (tmp_path / "lib.run").exists()

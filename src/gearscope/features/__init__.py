@@ -21,9 +21,10 @@ Reading, without torch: `config.py` (settings, contents), `records.py` (what is 
 tokens, text of windows), `notes.py` (labels, scores), `store.py` (the `Library`), `similar.py` (labels like some
 words), `find.py` (searches), `lists.py` (lists of features), `describe.py` (a feature as text).
 
-Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py` and
-`spread.py` (what follows from weights; the map), `reading.py` (text to what fires), `firings.py`, `tally.py` (what is
-kept and counted of it), `parts.py` (that on disk), `merge.py` (parts to columns), `plan.py` and `cluster.py` (how the
-work is cut, and who does it), `shard.py` (one worker), `build.py` (the recipe); `contrast.py` (two texts compared),
-`prompt.py` (what fires on a prompt). Knows nothing about circuits.
+Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py`, `spread.py`
+and `from_weights.py` (what follows from weights; the map; both stored), `reading.py` (text to what fires),
+`firings.py` and `tally.py` (what is kept and counted of it), `parts.py` (that on disk), `merge.py` and `gather.py`
+(parts to columns), `plan.py` and `cluster.py` (how the work is cut, and who does it), `shard.py` (one worker),
+`build.py` (the recipe); `contrast.py` (two texts compared), `prompt.py` (what fires on a prompt). Knows nothing about
+circuits.
 """

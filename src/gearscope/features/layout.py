@@ -86,6 +86,11 @@ def direction_columns(n_features: int, d_model: int) -> dict[str, Column]:
     return {"direction": Column("<f2", (n_features, d_model)), "on_map": Column("<f4", (n_features, 2))}
 
 
+def shape(column: Column) -> tuple[int, ...]:
+    """The shape of a column whose lengths are all known."""
+    return tuple(length or 0 for length in column.shape)
+
+
 def token_type(n_vocabulary: int) -> str:
     """The smallest type that holds every token."""
     return "<u2" if n_vocabulary <= 2**16 else "<u4"

@@ -9,7 +9,7 @@ import numpy as np
 from gearscope.features import layout
 from gearscope.features.arrays import read_arrays
 from gearscope.features.parts import ShardFolder
-from gearscope.features.plan import PARTS, WEIGHTS, Plan, read_plan
+from gearscope.features.plan import FINISHED, PARTS, WEIGHTS, Plan, read_plan
 from gearscope.features.reading import Subject, blocks
 from gearscope.features.tally import Tally
 from gearscope.threads import one_thread
@@ -30,7 +30,7 @@ class ShardWork:
         assert plan is not None
         contents, subject, out = plan.contents, self.open(), ShardFolder(self.folder / PARTS, shard)
         windows = read_arrays(
-            self.folder / layout.CORPUS,
+            self.folder / FINISHED / layout.CORPUS,
             layout.corpus_columns(contents.n_windows, contents.context, contents.n_vocabulary),
         )["tokens"]
         promoted = read_arrays(self.folder / WEIGHTS, layout.weight_columns(contents.n_features, contents.settings))
