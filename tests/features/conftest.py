@@ -5,12 +5,6 @@ import pytest
 from tests.features.tiny import tiny_library
 
 
-@pytest.fixture(autouse=True)
-def short_passes(monkeypatch):
-    """Passes of four windows, so that little text makes many shards."""
-    monkeypatch.setattr("gearscope.features.reading.PASS_TOKENS", 40)
-
-
 @pytest.fixture(scope="session")
 def read_only(tmp_path_factory):
     """A `tiny_library` that no test may write to."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gearscope.features import reading
 from gearscope.features.build import Names, build_library
 from gearscope.features.coders import dictionary_coders
 from gearscope.features.config import LibraryConfig
@@ -16,6 +17,7 @@ from tests.oracles.planted_dictionaries import plant_at
 from tests.oracles.tiny_models import tiny
 
 CONTEXT = 9
+reading.PASS_TOKENS = 40  # passes of four windows, so that little text makes many shards
 NAMES = Names("tiny", "planted", "counted")
 SMALL = LibraryConfig(
     tokens=1600, top=6, sample=25, per_decile=2, around=4, effects=4, triggers=5, neighbours=7, cofiring=6

@@ -14,10 +14,7 @@ SLOWLY = """
 import sys, time
 from pathlib import Path
 from gearscope.features.plan import WorkConfig
-from gearscope.features import reading
 from tests.features.planted import build, subject
-
-reading.PASS_TOKENS = 40  # as in `conftest.py`
 
 def run(shards, work):
     for shard in shards:

@@ -1,7 +1,7 @@
 """Labels that are like some words: TF-IDF over words and groups of three characters. No torch, no key, no network.
 
-    terms of a text   its words without their endings, and every three characters of them
-    weight            idf = log(1 + N / (1 + n)), n labels of N with the term; half of that for characters
+    terms of a text   its words, its words without their endings, and every three characters of them
+    weight            idf = log(1 + N / (1 + n)), n labels of N with the term; half for whole words and characters
     score             cosine of query and label, from 0 to 1
 
 Candidates come from the two full-text indexes by their rarest terms; each is then scored. The length of a label counts
@@ -69,10 +69,10 @@ def _stem(word: str) -> str:
 
 
 def _terms(words: Iterable[str]) -> set[tuple[str, str]]:
-    """("w", word) and ("g", three characters)."""
+    """("w", word without its ending), ("e", exact word) and ("g", three characters)."""
     found = set()
     for word in words:
-        found.add(("w", _stem(word)))
+        found |= {("w", _stem(word)), ("e", word)}
         found |= {("g", word[i : i + _GRAM]) for i in range(len(word) - _GRAM + 1)}
     return found
 
@@ -86,8 +86,8 @@ def _weights(connection: sqlite3.Connection, words: Iterable[str], n_labels: int
 
 
 def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
-    table = "gram_frequency" if kind == "g" else "word_frequency"
-    row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (text,)).fetchone()
+    table, term = "gram_frequency" if kind == "g" else "word_frequency", _stem(text) if kind == "e" else text
+    row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (term,)).fetchone()
     return row[0] if row else 0
 
 
