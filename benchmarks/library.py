@@ -121,11 +121,11 @@ def synthetic(folder: Path, n: int) -> None:
     tokens = rng.integers(0, VOCABULARY, (WINDOWS, CONTEXT)).astype(layout.token_type(VOCABULARY))
     counts = np.bincount(tokens[:, 1:].ravel(), minlength=VOCABULARY).astype(np.uint32)
     write_arrays(folder / layout.CORPUS, {"tokens": tokens, "counts": counts})
-    kinds = {"direction": ("<f2", (n, MODEL["width"])), "on_map": ("<f4", (n, 2))}
-    laid = new_arrays(folder / layout.DIRECTIONS, kinds)
+    kinds = layout.direction_columns(n, MODEL["width"])
+    laid = new_arrays(folder / layout.DIRECTIONS, {name: (k.dtype, layout.shape(k)) for name, k in kinds.items()})
     for start in range(0, n, layout.SHARD):
         some = laid["direction"][start : start + layout.SHARD]
-        some[...] = rng.normal(size=some.shape) / MODEL["width"] ** 0.5
+        some[...] = rng.integers(-127, 128, some.shape)
     write_text(
         folder / layout.TEXT, (f" t{i}" for i in range(VOCABULARY)), (" ".join(map(str, w)) for w in tokens.tolist())
     )

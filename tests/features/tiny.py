@@ -85,7 +85,8 @@ def dense_library(
     counts = np.bincount(windows[:, 1:].ravel(), minlength=len(words))
     corpus = {"tokens": windows, "counts": counts}
     write_arrays(folder / layout.CORPUS, as_stored(corpus, layout.corpus_columns(*windows.shape, len(words))))
-    laid = {"direction": directions, "on_map": directions[:, :2]}
+    steps, scale = layout.in_steps(directions)
+    laid = {"direction": steps, "scale": scale, "on_map": directions[:, :2]}
     write_arrays(folder / layout.DIRECTIONS, as_stored(laid, layout.direction_columns(*directions.shape)))
     texts = ["".join(words[token] for token in window) for window in windows]
     write_text(folder / layout.TEXT, words, texts)

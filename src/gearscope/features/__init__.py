@@ -9,7 +9,7 @@ numpy and sqlite3 alone: records of features, labels, lists, searches. On disk:
     ├── examples/00000.safetensors   where the features of a range of 65,536 fire: places in the corpus, activations
     ├── corpus.safetensors           the token ids, stored once, and how often each token stands there
     ├── text.sqlite                  the string of every token; the windows' text, indexed for words (FTS5)
-    ├── directions.safetensors       what each feature writes, of length 1 (float16); and its place on the map
+    ├── directions.safetensors       what each feature writes, of length 1, in 8 bits; and its place on the map
     └── notes.sqlite                 labels, scores, lists: the one file that changes (WAL), made with the first of them
 
 A feature's *number* is its row in `features.safetensors`: dictionaries stand one after another. A *place* is

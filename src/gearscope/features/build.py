@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from gearscope.artifact import unwritable
+from gearscope.artifact import alone_in, unwritable
 from gearscope.config import fingerprint
 from gearscope.corpus.windows import Corpus
 from gearscope.errors import ArtifactError
@@ -70,15 +70,17 @@ def build_library(
     """Build the folder `out`. `inputs` are fingerprints of what it is made from.
 
     Where `run` sends work to other processes, `reopen` opens the subject there. Raises ArtifactError when `out` exists,
-    when an unfinished build is in the way (or, with `resume`, none is there or it is another one), for too little text
-    and a full disk; and what reading raises.
+    when another process builds it, when an unfinished build is in the way (or, with `resume`, none is there or it is
+    another one), for too little text and a full disk; and what reading raises.
     """
     tell, work = progress or (lambda _, __: None), work or WorkConfig()
+    if out.exists():
+        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     folder, key = out.with_name(f"{out.name}.run"), fingerprint([config.model_dump(), inputs])
     finished = folder / FINISHED
     try:
-        with one_thread(), torch.no_grad():
-            plan = _begin(out, folder, key, resume=resume)
+        with alone_in(folder), one_thread(), torch.no_grad():
+            plan = _begun(folder, key, resume=resume)
             if plan is None:
                 contents = _corpus(finished, subject, corpus, config, names, tell)
                 plan = _plan(folder, key, subject, contents, work)
@@ -104,25 +106,24 @@ def build_library(
                 memory_megabytes=work.memory_megabytes,
                 tell=tell,
             )
-        passages = (subject.model.text(window.tolist()) for window in windows)
-        write_text(finished / layout.TEXT, list(subject.model.token_names()), passages)
-        contents = plan.contents.model_copy(update={"cofiring_tokens": max(1, looked_at)})
-        write_manifest_of(finished, contents, inputs)
-        finished.rename(out)
-        shutil.rmtree(folder)
+            passages = (subject.model.text(window.tolist()) for window in windows)
+            write_text(finished / layout.TEXT, list(subject.model.token_names()), passages)
+            contents = plan.contents.model_copy(update={"cofiring_tokens": max(1, looked_at)})
+            write_manifest_of(finished, contents, inputs)
+            finished.rename(out)
+            shutil.rmtree(folder)
     except OSError as error:
         raise unwritable(out, error) from error
 
 
-def _begin(out: Path, folder: Path, key: str, *, resume: bool) -> Plan | None:
+def _begun(folder: Path, key: str, *, resume: bool) -> Plan | None:
     """What an earlier run has decided, if it came so far."""
-    if out.exists():
-        raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
-    if resume != folder.exists():
+    begun = (folder / FINISHED).exists()
+    if resume != begun:
         hint = "start without --resume" if resume else "go on with --resume, or remove it"
         expected = "an unfinished build" if resume else "no unfinished build"
-        raise ArtifactError(f"{expected} was expected at {folder}", found="none" if resume else "one", hint=hint)
-    (folder / FINISHED).mkdir(parents=True, exist_ok=True)
+        raise ArtifactError(f"{expected} was expected at {folder}", found="one" if begun else "none", hint=hint)
+    (folder / FINISHED).mkdir(exist_ok=True)
     plan = read_plan(folder)
     if plan is not None and plan.run != key:
         hint = "give what it was begun with, or build into another folder"

@@ -37,7 +37,8 @@ def write_weights(
         near = neighbours(where, start, stop, settings.neighbours)
         made["neighbours"][start:stop], made["cosine"][start:stop] = near.features.numpy(), _in_half(near.cosine)
         tell("features compared", stop - start)
-    write_arrays(laid, {"direction": where.half().numpy(), "on_map": spread_out(where).astype(np.float32)})
+    steps, scale = layout.in_steps(where.numpy())
+    write_arrays(laid, {"direction": steps, "scale": scale, "on_map": spread_out(where).astype(np.float32)})
     write_arrays(columns, made)
 
 

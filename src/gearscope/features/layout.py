@@ -6,6 +6,9 @@ feature. Activations are float16, which is exact to 0.05 % and holds up to 65,50
 
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from gearscope.features.arrays import Column
 from gearscope.features.config import LibraryConfig
 
@@ -82,8 +85,19 @@ def corpus_columns(n_windows: int, context: int, n_vocabulary: int) -> dict[str,
 
 
 def direction_columns(n_features: int, d_model: int) -> dict[str, Column]:
-    """What features write, over all sites, of length 1; and their places on the map."""
-    return {"direction": Column("<f2", (n_features, d_model)), "on_map": Column("<f4", (n_features, 2))}
+    """What features write, over all sites, of length 1, in steps of `scale`; and their places on the map."""
+    return {
+        "direction": Column("|i1", (n_features, d_model)),
+        "scale": Column("<f2", (n_features,)),
+        "on_map": Column("<f4", (n_features, 2)),
+    }
+
+
+def in_steps(directions: Float[np.ndarray, "F D"]) -> tuple[np.ndarray, np.ndarray]:
+    """Directions in whole steps, 127 of them for the largest entry of each, and the size of a step."""
+    scale = (np.abs(directions).max(1) / 127).astype(np.float16)
+    steps = directions / np.where(scale > 0, scale, 1).astype(np.float32)[:, None]
+    return np.rint(steps).clip(-127, 127).astype(np.int8), scale
 
 
 def shape(column: Column) -> tuple[int, ...]:

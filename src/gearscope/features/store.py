@@ -58,7 +58,8 @@ class Library:
         self.token_counts: Integer[np.ndarray, " V"] = corpus["counts"]
         """How often each token stands behind the first position of a window."""
         directions = read_arrays(folder / layout.DIRECTIONS, layout.direction_columns(self.n_features, c.d_model))
-        self.directions: Float[np.ndarray, "F D"] = directions["direction"]
+        self.direction_steps: Integer[np.ndarray, "F D"] = directions["direction"]
+        self.direction_scale: Float[np.ndarray, " F"] = directions["scale"]
         self.on_map: Float[np.ndarray, "F 2"] = directions["on_map"]
         self.text = LibraryText(folder / layout.TEXT, c.n_vocabulary)
         self._examples: dict[int, dict[str, np.ndarray]] = {}
@@ -113,6 +114,10 @@ class Library:
     def shelf(self, number: int) -> Shelf:
         """The dictionary of a feature."""
         return self.contents.shelves[bisect_right(self._firsts, number) - 1]
+
+    def direction(self, number: int) -> Float[np.ndarray, " D"]:
+        """What a feature adds to the residual stream, of length 1 to about 1 %; 0 where it writes nothing."""
+        return self.direction_steps[number].astype(np.float32) * np.float32(self.direction_scale[number])
 
     # Notes
 
