@@ -21,7 +21,7 @@ from gearscope.ids import FeatureId
 Sort = Literal["match", "density", "max_activation", "input_score", "output_score", "number"]
 Found = dict[int, float]
 """Scores by number."""
-_MOST_LABELS, _MOST_WINDOWS = 400, 20_000
+_MOST_LABELS, _MOST_WINDOWS = 300, 20_000
 _ROWS = 65_536
 
 

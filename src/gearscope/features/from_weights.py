@@ -22,7 +22,8 @@ def write_weights(
     """Write the columns that need no corpus, and the file of directions. `ids` are any prompt."""
     n, settings, first = contents.n_features, contents.settings, 0
     output, where = Output(subject.model, torch.from_numpy(ids.astype(np.int64))), torch.empty(n, contents.d_model)
-    made = {name: np.zeros(layout.shape(c), c.dtype) for name, c in layout.weight_columns(n, settings).items()}
+    columns_of = layout.weight_columns(n, contents.n_vocabulary, settings)
+    made = {name: np.zeros(layout.shape(column), column.dtype) for name, column in columns_of.items()}
     for coder in subject.coders:
         for features in torch.arange(coder.shelf.n_features).split(_ROWS):
             written = output.written(coder, features)
@@ -34,8 +35,7 @@ def write_weights(
         first += coder.shelf.n_features
     for start in range(0, n, _ROWS):
         stop = min(start + _ROWS, n)
-        near = neighbours(where, start, stop, settings.neighbours)
-        made["neighbours"][start:stop], made["cosine"][start:stop] = near.features.numpy(), _in_half(near.cosine)
+        made["neighbours"][start:stop] = neighbours(where, start, stop, settings.neighbours).numpy()
         tell("features compared", stop - start)
     steps, scale = layout.in_steps(where.numpy())
     write_arrays(laid, {"direction": steps, "scale": scale, "on_map": spread_out(where).astype(np.float32)})

@@ -1,7 +1,8 @@
 """The columns of a library's files. No torch.
 
 F features, E examples of a file, A firings kept around them, V tokens of the vocabulary, W windows. -1 stands for no
-feature. Activations are float16, which is exact to 0.05 % and holds up to 65,504; larger ones are stored as that.
+feature. Activations are float16, which is exact to 0.05 % and holds up to 65,504; larger ones are stored as that. Those
+around an example are levels: of the feature's largest activation, so many 255ths.
 """
 
 from pathlib import Path
@@ -28,22 +29,21 @@ def examples_file(number: int) -> Path:
     return Path("examples") / f"{number:05d}.safetensors"
 
 
-def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
     """One row per feature."""
-    F = n_features
+    F, token = n_features, token_type(n_vocabulary)
     return {
         "fired": Column("<u4", (F,)),
         "max_activation": Column("<f4", (F,)),
         "deciles": Column("<f2", (F, DECILES)),
         "histogram": Column("<u4", (F, BINS)),
-        "promoted": Column("<u4", (F, config.effects)),
+        "promoted": Column(token, (F, config.effects)),
         "promoted_by": Column("<f2", (F, config.effects)),
-        "suppressed": Column("<u4", (F, config.effects)),
+        "suppressed": Column(token, (F, config.effects)),
         "suppressed_by": Column("<f2", (F, config.effects)),
-        "triggers": Column("<u4", (F, config.triggers)),
+        "triggers": Column(token, (F, config.triggers)),
         "trigger_count": Column("<u4", (F, config.triggers)),
         "neighbours": Column("<i4", (F, config.neighbours)),
-        "cosine": Column("<f2", (F, config.neighbours)),
         "cofiring": Column("<i4", (F, config.cofiring)),
         "cofiring_count": Column("<u4", (F, config.cofiring)),
         "cofiring_fired": Column("<u4", (F,)),
@@ -53,13 +53,14 @@ def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]
     }
 
 
-WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours", "cosine")
+WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours")
 """Columns that follow from weights alone."""
 
 
-def weight_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+def weight_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
     """Those of them, while a library is built."""
-    return {name: column for name, column in feature_columns(n_features, config).items() if name in WEIGHT_COLUMNS}
+    columns = feature_columns(n_features, n_vocabulary, config)
+    return {name: columns[name] for name in WEIGHT_COLUMNS}
 
 
 def example_columns(n_features: int) -> dict[str, Column]:
@@ -72,7 +73,7 @@ def example_columns(n_features: int) -> dict[str, Column]:
         "n_around": Column("|u1", (None,)),
         "around_begin": Column("<u4", (n_features + 1,)),
         "around_offset": Column("|i1", (None,)),
-        "around_activation": Column("<f2", (None,)),
+        "around_level": Column("|u1", (None,)),
     }
 
 

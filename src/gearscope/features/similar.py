@@ -19,9 +19,10 @@ from gearscope.features.database import as_artifact_error
 from gearscope.features.notes import Notes
 from gearscope.features.records import Label
 
-_CANDIDATES = 400
-_MOST_POSTINGS = 60_000
-"""Labels that a query may touch in one index; the commonest terms are left out beyond that."""
+_CANDIDATES = 150
+"""Of one index; each is then scored."""
+_MOST_POSTINGS = 10_000
+"""Labels that are ranked by one index; beyond that the commonest terms are left out, and then the ranking."""
 _GRAM = 3
 
 
@@ -38,7 +39,7 @@ def similar_labels(notes: Notes, words: str, most: int) -> list[LabelHit]:
     if not spelled:
         raise ConfigError("words to search labels for were expected", found=repr(words))
     with as_artifact_error(notes.path):
-        n_labels = notes.connection.execute("SELECT count(*) FROM label_words_docsize").fetchone()[0]
+        n_labels = notes.connection.execute("SELECT coalesce(max(id), 0) FROM label").fetchone()[0]
         weights = _weights(notes.connection, spelled, n_labels)
         words_n = {word: weights["w", _stem(word)].n for word in spelled}
         grams_n = {text: weight.n for (kind, text), weight in weights.items() if kind == "g"}
@@ -92,17 +93,25 @@ def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
 
 
 def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, int]) -> list[int]:
-    """Labels with some of these terms, the rarest terms first: as many terms as the index can bear, one at least."""
+    """Labels with all of these terms, and labels with the rarest of them: as many terms as the index can bear."""
+    known = sorted((n, text) for text, n in n_labels.items() if n)
+    if not known:
+        return []
+    every = _matching(connection, index, " AND ".join(f'"{text}"' for _, text in known), known[0][0])
     chosen, touched = [], 0
-    for text, n in sorted(n_labels.items(), key=lambda item: item[1]):
+    for n, text in known:
         if chosen and touched + n > _MOST_POSTINGS:
             break
         chosen.append(f'"{text}"')
         touched += n
-    if not chosen:
-        return []
-    query = f"SELECT rowid FROM {index} WHERE {index} MATCH ? ORDER BY rank LIMIT ?"
-    return [int(row[0]) for row in connection.execute(query, (" OR ".join(chosen), _CANDIDATES))]
+    return [*every, *_matching(connection, index, " OR ".join(chosen), touched)]
+
+
+def _matching(connection: sqlite3.Connection, index: str, query: str, touched: int) -> list[int]:
+    """Labels that match, the best by the index's own measure where there are not too many to rank."""
+    order = "ORDER BY rank" if touched <= _MOST_POSTINGS else ""
+    found = connection.execute(f"SELECT rowid FROM {index} WHERE {index} MATCH ? {order} LIMIT ?", (query, _CANDIDATES))
+    return [int(row[0]) for row in found]
 
 
 def _score(text: str, weights: dict[tuple[str, str], _Weight]) -> float:
