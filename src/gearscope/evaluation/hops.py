@@ -87,11 +87,11 @@ _Swap = tuple[AttributionGraph, Int[np.ndarray, " K"], _Traced, Int[np.ndarray, 
 
 def measure_hops(bench: Workbench, *, prompts: int = 60, seed: int = 0) -> HopReport:
     """The report of a bench's model and basis. Raises ConfigError where the model answers none of the chains."""
-    standing = features_of_states(bench)
     rng = Random(f"hops, {seed}")
     asked = [chain for chain in _asked(prompts) if _next_word(bench.model, chain) == chain.answer]
     if not asked:
         raise ConfigError("a model that answers chains of two facts was expected", found=f"none of {prompts} right")
+    standing = features_of_states(bench)
     traced = [_trace(bench, chain, standing[chain.state], rng) for chain in asked]
     pairs = [(one, other) for one in traced if (other := _other(one, traced)) is not None]
     return HopReport(
