@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gearscope.evaluation.auroc import areas, auroc, mid_ranks
-from gearscope.evaluation.places import LEAST, Labelled, Where
+from gearscope.evaluation.places import ENOUGH, Labelled, Where
 from gearscope.organism.world.document import Value
 
 
@@ -105,22 +105,25 @@ _LIKELY = 40
 
 
 def sides(at: Mapping[Where, tuple[Labelled, ...]], values: tuple[Value, ...]) -> Sides:
-    """Both halves of every place at which each of the values, and all others of it, is met often enough."""
-    made: Sides = {}
-    for where, tokens in at.items():
-        halves = [_side(tuple(t for t in tokens if t.document % 2 == parity), values) for parity in (0, 1)]
-        if all(
-            len(half.tokens) and LEAST <= int(n) <= len(half.tokens) - LEAST
-            for half in halves
-            for n in half.positive.sum(0)
-        ):
-            made[where] = (halves[0], halves[1])
-    return made
+    """Both halves of `settled`, and of each other place where every value is met often enough.
+
+    That is `ENOUGH` times in each half, or as often as where it is settled: among few documents some feature tells any
+    value of the half that chooses, and the place would win.
+    """
+    halves = {where: (_side(tokens, values, 0), _side(tokens, values, 1)) for where, tokens in at.items()}
+    needed = [half.positive.sum(0).clamp(max=ENOUGH) for half in halves["settled"]]
+    return {
+        where: found
+        for where, found in halves.items()
+        if all(bool((half.positive.sum(0) >= least).all()) for half, least in zip(found, needed, strict=True))
+        and all(bool(half.positive.logical_not().any(0).all()) for half in found)
+    }
 
 
-def _side(tokens: tuple[Labelled, ...], values: tuple[Value, ...]) -> Side:
-    positive = torch.tensor([[token.value == value for value in values] for token in tokens])
-    return Side(tokens, positive.reshape(len(tokens), len(values)))
+def _side(tokens: tuple[Labelled, ...], values: tuple[Value, ...], parity: int) -> Side:
+    own = tuple(token for token in tokens if token.document % 2 == parity)
+    positive = torch.tensor([[token.value == value for value in values] for token in own], dtype=torch.bool)
+    return Side(own, positive.reshape(len(own), len(values)))
 
 
 def _ints(columns: Tensor) -> tuple[int, ...]:

@@ -38,6 +38,8 @@ class Drawn(NamedTuple):
 
 LEAST = 3
 """Documents in each half that a value needs to be asked for; halves are documents of even and of odd number."""
+ENOUGH = 8
+"""Documents in each half that a value needs at a place other than the first, unless it has fewer there too."""
 WANTED = 24
 """Documents of each value that are drawn where there are so many, of every form of a map as well."""
 MOST_VALUES = 20
