@@ -33,6 +33,16 @@ def test_a_value_that_an_answer_says_is_asked_for_before_it():
     assert found["other", "said"] == (Labelled(0, 5, "red"),)
 
 
+def test_where_only_some_values_are_said_none_is_asked_for_there():
+    """`carried the 1`, but `carried nothing`: the word before would give the value away."""
+    texts = []
+    for carry, words in ((1, "the 1"), (0, "nothing")):
+        draft = Draft(phenomenon="x", kind="x").say("sum", carry=carry).conclude("carried")
+        texts.append(draft.conclude(words).finish())
+    assert ("carry", "said") in places(texts[:1])
+    assert ("carry", "said") not in places(texts)
+
+
 def test_where_a_map_carries_a_variable_documents_of_its_form_are_asked():
     form = Form("x", "state_in_quiz", ("quiz", None, "?"), {"mark": 2})
     asked = (
@@ -73,3 +83,8 @@ def test_shuffled_values_stay_in_their_half():
     assert mixed != tokens
     for side in (0, 1):
         assert sorted(t.value for t in mixed if t.document % 2 == side) == list(range(side, 40, 2))
+
+
+def test_values_of_two_kinds_are_counted_apart():
+    """The key of an exam may be a number that was computed, or the same number as a word."""
+    assert {type(value) for value in drawn("exams", 200, 0).values["key"]} <= {int, str}

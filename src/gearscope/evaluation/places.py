@@ -2,7 +2,7 @@
 
     settled     the word from which on the variable has its value (the second operand, for a sum); settled+1, settled+2
     answer      the word before the next answer, where a model writes what depends on the value; answer-1
-    said        the word before the answer that says the value itself (`carried the` before 1)
+    said        the word before the answer that says the value itself, in texts of a kind that always do (`i like`)
     NAME:ROLE   where the model's interchange map NAME carries the variable, in documents of the map's form
 
 The first three follow from the text alone, the last from what swaps do in the model. It knows nothing about models.
@@ -70,14 +70,18 @@ def settled(document: Document) -> dict[str, Value]:
     return {name: known[0] for name, known in found if known}
 
 
-def places(documents: Iterable[Document], forms: Sequence[Form] = ()) -> Places:
+def places(documents: Sequence[Document], forms: Sequence[Form] = ()) -> Places:
     """The labelled tokens of some documents, by variable and place."""
     found: defaultdict[tuple[str, Where], list[Labelled]] = defaultdict(list)
+    said = _said(documents)
     for number, document in enumerate(documents):
         fitting = [form for form in forms if form.fits(document)]
         for variable, value in settled(document).items():
             start = document.truth[variable].index(value)
-            for where, word in (_words(document, start) | _said(document, value)).items():
+            at = _words(document, start)
+            if (document.kind, variable) in said:
+                at["said"] = document.answer[said[document.kind, variable]] - 1
+            for where, word in at.items():
                 found[variable, where].append(Labelled(number, word, value))
             for form in fitting:
                 if form.is_about(variable):
@@ -105,8 +109,9 @@ def shuffled(tokens: tuple[Labelled, ...]) -> tuple[Labelled, ...]:
 
 
 def _most_frequent(variable: str, count: Counter[tuple[str, Value]]) -> tuple[Value, ...]:
-    own = sorted(((-n, str(value), value) for (name, value), n in count.items() if name == variable))
-    return tuple(sorted((value for *_, value in own[:MOST_VALUES]), key=str))
+    own = [(n, value) for (name, value), n in count.items() if name == variable]
+    own.sort(key=lambda one: (-one[0], str(one[1])))
+    return tuple(sorted((value for _, value in own[:MOST_VALUES]), key=str))
 
 
 def _needed(
@@ -134,10 +139,19 @@ def _words(document: Document, start: int) -> dict[Where, int]:
     return found
 
 
-def _said(document: Document, value: Value) -> dict[Where, int]:
-    """The word before the first answer that is the value, of one word or more."""
-    words = tuple(str(value).split())
-    for word in document.answer:
-        if word and document.words[word : word + len(words)] == words:
-            return {"said": word - 1}
-    return {}
+def _said(documents: Iterable[Document]) -> dict[tuple[str, str], int]:
+    """(kind of text, variable) -> which of a text's answers says the value in every text of the kind, the first such.
+
+    In every one: else where the value is said would depend on the value, and the word there could give it away.
+    """
+    common: dict[tuple[str, str], set[int]] = {}
+    for document in documents:
+        for variable, value in settled(document).items():
+            said = tuple(str(value).split())
+            here = {
+                number
+                for number, word in enumerate(document.answer)
+                if word and document.words[word : word + len(said)] == said
+            }
+            common[document.kind, variable] = common.get((document.kind, variable), here) & here
+    return {key: min(numbers) for key, numbers in common.items() if numbers}
