@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from gearscope.errors import ConfigError
@@ -71,14 +72,18 @@ class Chain(NamedTuple):
 
 
 class _Traced(NamedTuple):
-    """A chain's circuit, and numbers of its nodes."""
+    """A chain's circuit, numbers of its nodes, and what goes through them."""
 
     chain: Chain
     graph: AttributionGraph
+    """Without its edges, which interventions do not ask for: those of many neuron graphs are gigabytes."""
     state: Int[np.ndarray, " K"]
     """Features that stand for the chain's state."""
     random: Int[np.ndarray, " K"]
     """As many others, of the same layers and positions where there are so many."""
+    through: float
+    through_random: float
+    direct: float
 
 
 _Swap = tuple[AttributionGraph, Int[np.ndarray, " K"], _Traced, Int[np.ndarray, " K"]]
@@ -100,9 +105,9 @@ def measure_hops(bench: Workbench, *, prompts: int = 60, seed: int = 0) -> HopRe
         prompts=len(traced),
         features=_mean([len(standing[state.name]) for state in STATES]),
         in_graph=_mean([len(one.state) for one in traced]),
-        through=_mean([share_through(one.graph, one.state) for one in traced]),
-        through_random=_mean([share_through(one.graph, one.random) for one in traced]),
-        direct=_mean([1 - share_through(one.graph, _features(one.graph)) for one in traced]),
+        through=_mean([one.through for one in traced]),
+        through_random=_mean([one.through_random for one in traced]),
+        direct=_mean([one.direct for one in traced]),
         pairs=len(pairs),
         moved=_moved(bench, [(one.graph, one.state, other, other.state) for one, other in pairs]),
         moved_random=_moved(bench, [(one.graph, one.random, other, other.random) for one, other in pairs]),
@@ -129,10 +134,6 @@ def share_through(graph: AttributionGraph, group: Int[np.ndarray, " K"]) -> floa
         influence_past(graph.nodes, graph.adjacency, graph.rest_abs, some)[city].sum() for some in (group, group[:0])
     )
     return float(1 - past / whole) if whole > 0 else 0.0
-
-
-def _features(graph: AttributionGraph) -> Int[np.ndarray, " K"]:
-    return np.arange(graph.layout.features.start, graph.layout.features.stop)
 
 
 def _asked(prompts: int) -> list[Chain]:
@@ -178,7 +179,17 @@ def _trace(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: Random
     for (layer, position), others in by_place.items():
         wanted = sum((nodes.layer[node], nodes.position[node]) == (layer, position) for node in state)
         random += rng.sample(others, min(wanted, len(others)))
-    return _Traced(chain, graph, np.array(state, dtype=int), np.array(sorted(random), dtype=int))
+    ours, others = np.array(state, dtype=int), np.array(sorted(random), dtype=int)
+    every = np.arange(graph.layout.features.start, graph.layout.features.stop)
+    return _Traced(
+        chain=chain,
+        graph=replace(graph, adjacency=csr_array(graph.adjacency.shape, dtype=np.float32)),
+        state=ours,
+        random=others,
+        through=share_through(graph, ours),
+        through_random=share_through(graph, others),
+        direct=1 - share_through(graph, every),
+    )
 
 
 def _other(one: _Traced, traced: Sequence[_Traced]) -> _Traced | None:
