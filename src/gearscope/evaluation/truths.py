@@ -137,6 +137,7 @@ def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], 
         x = torch.stack([acts[site] for site in dictionary.config.reads], 1)
         dense = dictionary.encode(x).dense(dictionary.config.n_features)
         fires = (dense != 0).any(0)
+        fires[0] = True  # so that a dictionary that never fires can be asked as well
         codes.append(dense[:, fires])
         random.append(_at_random(x.flatten(1), codes[-1], generator))
         layer = dictionary.config.read_sites[0].layer or 0
