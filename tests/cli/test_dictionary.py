@@ -93,5 +93,6 @@ def test_truth_variables_are_asked_of_a_folder(gearscope, planted, untrained):
     done = gearscope(*asked)
     assert done.code == 0, done.err
     assert "60 documents of each phenomenon" in done.out.splitlines()[-1]
-    rows = json.loads(gearscope(*asked, "--json").out)["rows"]
-    assert len(rows) == len(done.out.splitlines()) - 2
+    found = json.loads(gearscope(*asked, "--json").out)
+    assert len(found["rows"]) + len(found["unasked"]) == len(done.out.splitlines()) - 4
+    assert f"of {len(found['rows'])} variables (" in done.out

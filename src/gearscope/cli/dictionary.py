@@ -71,18 +71,29 @@ def dictionary(
 
 
 def truth_table(report: TruthReport) -> str:
-    """AUROC by variable, and the share that reaches the bar."""
-    columns = ("auroc", "neurons", "probe", "shuffled")
-    lines = [f"{'phenomenon':<13} {'variable':<16} {'at':<8} {'values':>9} " + "".join(f"{c:>9}" for c in columns)]
+    """AUROC by variable, what became of it, and the shares that reach the bar."""
+    columns = ("auroc", "neurons", "random", "shuffled", "probe")
+    lines = [
+        f"{'phenomenon':<13} {'variable':<16} {'at':<22} {'values':>9} "
+        + "".join(f"{c:>9}" for c in columns)
+        + f"{'together':>9}"
+    ]
     for row in report.rows:
         values = f"{row.values} of {row.of_values}"
         areas = "".join(f"{getattr(row, column):9.3f}" for column in columns)
-        lines.append(f"{row.phenomenon:<13} {row.variable:<16} {row.place:<8} {values:>9} {areas}")
-    shares = ", ".join(f"{column} {report.recovered(column):.0%}" for column in columns[1:])
-    lines.append(
-        f"AUROC of {report.bar} or more: {report.recovered():.0%} of {len(report.rows)} variables ({shares}); "
-        f"{report.documents} documents of each phenomenon"
-    )
+        more = " " * 9 if row.together is None else f"{row.together:9.3f}"
+        lines.append(
+            f"{row.phenomenon:<13} {row.variable:<16} {row.place:<22} {values:>9} {areas}{more}  {report.outcome(row)}"
+        )
+    for left in report.unasked:
+        lines.append(f"{left.phenomenon:<13} {left.variable:<16} not asked: {left.reason}")
+    for of_all, rows in ((True, report.rows), (False, report.there)):
+        shares = ", ".join(f"{column} {report.recovered(column, of_all=of_all):.0%}" for column in columns[1:])
+        which = "variables" if of_all else "variables that are there as a direction"
+        lines.append(
+            f"AUROC of {report.bar} or more: {report.recovered(of_all=of_all):.0%} of {len(rows)} {which} ({shares})"
+        )
+    lines.append(f"at most {report.documents} documents of each phenomenon")
     return "\n".join(lines)
 
 

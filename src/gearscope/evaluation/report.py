@@ -55,29 +55,75 @@ class TruthRow(Config):
     phenomenon: str
     variable: str
     place: str
-    """`settled` (the word that decides it), `answer` (the word before the next answer), or one near them, as one half
-    of the documents preferred."""
+    """Where (`evaluation/places.py`), as one half of the documents preferred."""
     values: int
     of_values: int
     """Values that were asked for, of those that occurred."""
     auroc: float
     """The best single feature for each value."""
     neurons: float
-    probe: float
+    random: float
     shuffled: float
+    probe: float
+    """Linear discriminants of the residual stream."""
+    together: float | None
+    """Up to three features for each value; None where one does, or where the probe does not."""
     features: dict[str, str]
-    """Value -> the feature that tells it best."""
+    """Value -> the feature that tells it best; with a minus, by being silent."""
+
+
+class Unasked(Config):
+    """A truth variable that no feature can be asked to tell."""
+
+    phenomenon: str
+    variable: str
+    reason: str
 
 
 class TruthReport(Config):
     """Which of the world's variables single features tell."""
 
     documents: int
-    """Documents drawn for each phenomenon."""
+    """Documents drawn for each phenomenon, at most."""
     seed: int
     bar: float
     rows: tuple[TruthRow, ...]
+    unasked: tuple[Unasked, ...]
 
-    def recovered(self, column: str = "auroc") -> float:
-        """Share of the variables that reach the bar; of `neurons`, `probe` or `shuffled` with that column."""
-        return sum(getattr(row, column) >= self.bar for row in self.rows) / len(self.rows)
+    @property
+    def there(self) -> tuple[TruthRow, ...]:
+        """The variables that the probe reads, so that they are in the model as directions."""
+        return tuple(row for row in self.rows if row.probe >= self.bar)
+
+    def recovered(self, column: str = "auroc", *, of_all: bool = True) -> float:
+        """Share of the variables (or of those that are `there`) that reach the bar, by one of the columns of a row."""
+        rows = self.rows if of_all else self.there
+        return sum(getattr(row, column) >= self.bar for row in rows) / max(1, len(rows))
+
+    def outcome(self, row: TruthRow) -> str:
+        """`told` by one feature, `split` among up to three, `hidden` from these though it is there, or `not there`."""
+        if row.auroc >= self.bar:
+            return "told"
+        if row.probe < self.bar:
+            return "not there"
+        return "split" if (row.together or 0.0) >= self.bar else "hidden"
+
+
+class HopReport(Config):
+    """How much of a two-step circuit goes through its middle, in one model and basis."""
+
+    model: str
+    basis: str
+    prompts: int
+    """Held-out chains that the model answers rightly."""
+    features: float
+    """That stand for a state, on average."""
+    in_graph: float
+    """Of those, nodes of the circuit of a chain."""
+    through: float
+    through_random: float
+    direct: float
+    pairs: int
+    """Chains with another one to take the state from."""
+    moved: float
+    moved_random: float
