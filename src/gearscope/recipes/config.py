@@ -53,6 +53,8 @@ class Recipe(Config):
     training: TrainingConfig
     reading: ReadingConfig = ReadingConfig()
     tuning: TuningConfig = TuningConfig()
+    goes_on_from: str | None = None
+    """The recipe whose finished dictionaries it goes on from."""
     stored_as: Literal["float32", "float16"] = "float32"
     """Of the matrices as they are written; what is measured, is measured of these."""
 
