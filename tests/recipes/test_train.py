@@ -77,6 +77,20 @@ def test_stored_activations_give_the_same_dictionaries_as_live_ones(untrained, t
         train_recipe(recipe("sae", untrained, texts), tmp_path / "x", activations=tmp_path / "acts")
 
 
+def test_a_second_round_goes_on_from_a_folder_and_says_from_which(untrained, texts, tmp_path):
+    chosen = recipe("clt", untrained, texts)
+    train_recipe(chosen, tmp_path / "first")
+    again = chosen.changed({"goes_on_from": "clt", "n_features": 64, "tokens": 512})
+    with pytest.raises(ConfigError, match="dictionaries of clt to go on from were expected; found none"):
+        train_recipe(again, tmp_path / "second")
+    train_recipe(again, tmp_path / "second", start=tmp_path / "first")
+    manifest, first = verify(tmp_path / "second", "dictionary"), read_dictionaries(tmp_path / "first")
+    assert manifest["inputs"]["start"] == first.fingerprint()
+    assert [c.n_features for c in read_dictionaries(tmp_path / "second").configs] == [64, 64]
+    with pytest.raises(ConfigError, match="n_features of 48 or more was expected"):
+        train_recipe(chosen.changed({"n_features": 32}), tmp_path / "x", start=tmp_path / "first")
+
+
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
     chosen = recipe("clt", untrained, texts)
     train_recipe(chosen, tmp_path / "whole")

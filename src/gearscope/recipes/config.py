@@ -77,14 +77,30 @@ _SHIPPED: dict[str, Any] = {
     "prune_below": 20,
     "held_out_tokens": 131_072,
 }
+_AGAIN: dict[str, Any] = {
+    "n_features": 3072,
+    "tokens": 6_000_000,
+    "learning_rate": 1.5e-3,
+    "decay": 0.97,
+    "prune_below": 30,
+    "checkpoint_every": 500,
+    "refit_tokens": 262_144,
+}
+"""Of the second round: from the first one's dictionaries, wider, with a rate that falls from the beginning."""
 _PLT = {"n_features": 2560, "tokens": 6_000_000, "own_share": 0.0, "refit_tokens": 131_072}
 _CLT = {"n_features": 3072, "tokens": 10_000_000, "own_share": 0.3, "refit_tokens": 81_920}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
-    training = TrainingConfig(kind=kind, **_SHIPPED, **settings)
+    training = TrainingConfig(kind=kind, **_SHIPPED | settings)
     tuning = TuningConfig(tune_tokens=700_000, kl_weight=1.0)
     return Recipe(about=about, corpus=WORLD, training=training, tuning=tuning, stored_as="float16")
+
+
+def _again(first: str, kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
+    """The second round of a recipe, on the same text in another order."""
+    recipe = _shipped(kind, about, settings | _AGAIN)
+    return recipe.changed({"goes_on_from": first, "shuffle_seed": 1})
 
 
 RECIPES: dict[str, Recipe] = {
@@ -95,6 +111,8 @@ RECIPES: dict[str, Recipe] = {
     "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
+    "organism-plt-again": _again("organism-plt", "transcoder", "the transcoders that ship, MINUTES", _PLT),
+    "organism-clt-again": _again("organism-clt", "clt", "the cross-layer transcoder that ships, MINUTES", _CLT),
 }
 """Recipes by name."""
 
