@@ -91,6 +91,18 @@ def test_a_second_round_goes_on_from_a_folder_and_says_from_which(untrained, tex
         train_recipe(chosen.changed({"n_features": 32}), tmp_path / "x", start=tmp_path / "first")
 
 
+def test_a_later_round_of_some_layers_leaves_the_others_as_they_were(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts)
+    train_recipe(chosen, tmp_path / "first")
+    done = train_recipe(chosen.changed({"layers": [1], "tokens": 512}), tmp_path / "second", start=tmp_path / "first")
+    assert [layer.reads for layer in done.report.layers] == ["blocks.0.mlp_in", "blocks.1.mlp_in"]
+    first, second = (read_dictionaries(tmp_path / name).dictionaries for name in ("first", "second"))
+    same = [
+        all(map(torch.equal, a.tensors().values(), b.tensors().values())) for a, b in zip(first, second, strict=True)
+    ]
+    assert same == [True, False]
+
+
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
     chosen = recipe("clt", untrained, texts)
     train_recipe(chosen, tmp_path / "whole")

@@ -28,6 +28,7 @@ from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import read_dictionaries, write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
 from gearscope.dictionaries.training.shards import started
+from gearscope.dictionaries.training.start import put_back, those_trained
 from gearscope.dictionaries.training.train import Report, Source, train
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError
 from gearscope.evaluation.measure import measure_dictionaries
@@ -97,8 +98,10 @@ def train_recipe(
             progress=progress if shards.rank == 0 else None,
             resume=resume,
             shards=shards,
-            start=begun,
+            start=None if begun is None else those_trained(begun, layout),
         )
+        if begun is not None:
+            dictionaries = put_back(dictionaries, begun)
         if recipe.tuning.tune_tokens:
             dictionaries = tune(
                 model,

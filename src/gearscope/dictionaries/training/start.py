@@ -10,6 +10,8 @@ Features behind those that were there write in the direction drawn for them and 
 tokens that are written badly (`revive.py`), as dead ones do. Knows nothing about models.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,22 @@ from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.training.config import STRONGEST, Layout, TrainingConfig
 from gearscope.dictionaries.training.weights import Coder, Scaling, Weights
 from gearscope.errors import ConfigError, DictionaryError
+
+
+def those_trained(start: DictionarySet, layout: Layout) -> DictionarySet:
+    """The dictionaries of `start` that a run goes on with; the others stay as they are. Raises DictionaryError."""
+    wanted = [tuple(layout.sites[site] for site in plan.reads) for plan in layout.coders]
+    chosen = tuple(d for d in start.dictionaries if d.config.reads in wanted)
+    if not chosen:
+        expected = f"dictionaries that read {', '.join(site for reads in wanted for site in reads)} were expected"
+        raise DictionaryError(expected, found=f"ones that read {', '.join(c.reads[0] for c in start.configs)}")
+    return replace(start, dictionaries=chosen)
+
+
+def put_back(trained: DictionarySet, start: DictionarySet) -> DictionarySet:
+    """All dictionaries of `start`, those that were trained in place of what they began as."""
+    new = {d.config.reads: d for d in trained.dictionaries}
+    return replace(trained, dictionaries=tuple(new.get(d.config.reads, d) for d in start.dictionaries))
 
 
 def check_start(start: DictionarySet, config: TrainingConfig, layout: Layout) -> None:
