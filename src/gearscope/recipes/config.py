@@ -77,14 +77,14 @@ _SHIPPED: dict[str, Any] = {
     "prune_below": 20,
     "held_out_tokens": 131_072,
 }
-_ON: dict[str, Any] = {"decay": 0.97, "refit_tokens": 409_600, "checkpoint_every": 500}
+_ON: dict[str, Any] = {"decay": 0.97, "refit_tokens": 0, "checkpoint_every": 500}
 """Of later rounds, which go on from dictionaries: the rate falls from the beginning."""
 _WIDER: dict[str, Any] = _ON | {"n_features": 3072, "learning_rate": 1.5e-3}
 """Of the second round: features behind those of the first begin on tokens that are written badly."""
 _LAST: dict[str, Any] = _ON | {"n_features": 3072, "learning_rate": 1e-3, "revive_every": 0}
 _PLT = {"n_features": 2560, "tokens": 6_000_000, "own_share": 0.0, "refit_tokens": 131_072}
-_PLT_2 = _PLT | _WIDER | {"layers": (0, 1), "tokens": 6_000_000, "prune_below": 40, "refit_tokens": 0}
-_PLT_3 = _PLT | _LAST | {"layers": (0, 1), "tokens": 4_000_000, "prune_below": 40}
+_PLT_2 = _PLT | _WIDER | {"layers": (0, 1), "tokens": 6_000_000, "prune_below": 40}
+_PLT_3 = _PLT | _LAST | {"layers": (0, 1), "tokens": 4_000_000, "prune_below": 30}
 _CLT = {"n_features": 3072, "tokens": 10_000_000, "own_share": 0.3, "refit_tokens": 81_920}
 _CLT_2 = _CLT | _WIDER | {"tokens": 5_000_000, "prune_below": (40, 40, 250, 250)}
 
@@ -95,10 +95,10 @@ def _shipped(kind: Kind, about: str, settings: dict[str, Any], **recipe: Any) ->
     return Recipe(about=about, corpus=WORLD, training=training, tuning=tuning, stored_as="float16", **recipe)
 
 
-def _round(first: str, kind: Kind, about: str, settings: dict[str, Any], *, tuned: bool = True) -> Recipe:
+def _round(first: str, kind: Kind, about: str, settings: dict[str, Any], **tuning: Any) -> Recipe:
     """A later round, on the same text in another order."""
     recipe = _shipped(kind, about, settings, goes_on_from=first, reading=ReadingConfig(shuffle_seed=1))
-    return recipe if tuned else recipe.changed({"tune_tokens": 0})
+    return recipe.changed(tuning)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -110,11 +110,13 @@ RECIPES: dict[str, Recipe] = {
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
     "organism-plt-2": _round(
-        "organism-plt", "transcoder", "its first two layers again, wider, MINUTES minutes", _PLT_2, tuned=False
+        "organism-plt", "transcoder", "its first two layers again, wider, MINUTES minutes", _PLT_2, tune_tokens=0
     ),
-    "organism-plt-3": _round("organism-plt-2", "transcoder", "the transcoders that ship, MINUTES minutes", _PLT_3),
+    "organism-plt-3": _round(
+        "organism-plt-2", "transcoder", "the transcoders that ship, MINUTES minutes", _PLT_3, kl_weight=0.5
+    ),
     "organism-clt-2": _round(
-        "organism-clt", "clt", "the cross-layer transcoder that ships: wider, MINUTES minutes", _CLT_2
+        "organism-clt", "clt", "the cross-layer transcoder that ships: wider, MINUTES minutes", _CLT_2, kl_weight=0.5
     ),
 }
 """Recipes by name."""
