@@ -116,8 +116,8 @@ def train(
     """Train and return the dictionaries; whole ones in every process, where several share the features.
 
     Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none) or one is at work
-    in `folder`, ConfigError and DictionaryError when `start` does not fit, and DictionaryError when the loss becomes NaN
-    or infinite; the last checkpoint is then still whole.
+    in `folder`, ConfigError and DictionaryError when `start` does not fit, and DictionaryError when the loss becomes
+    NaN or infinite; the last checkpoint is then still whole.
     """
     if not resume and any((folder / name).exists() for name in (CHECKPOINT, SHARDED)):
         hint = "go on with --resume, or remove it"
