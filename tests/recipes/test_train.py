@@ -103,6 +103,20 @@ def test_a_later_round_of_some_layers_leaves_the_others_as_they_were(untrained, 
     assert same == [True, False]
 
 
+def test_decoders_settle_behind_tuning(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts, tune_tokens=256, tune_batch=64, tune_rate=1e-3)
+    tuned = train_recipe(chosen, tmp_path / "tuned")
+    settled = train_recipe(chosen.changed({"settle_tokens": 4000, "settle_pull": 1e-3}), tmp_path / "settled")
+    for before, after in zip(
+        read_dictionaries(tmp_path / "tuned").dictionaries,
+        read_dictionaries(tmp_path / "settled").dictionaries,
+        strict=True,
+    ):
+        assert torch.equal(before.W_enc, after.W_enc)
+        assert not torch.equal(before.W_dec, after.W_dec)
+    assert settled.report.worst.nmse < tuned.report.worst.nmse
+
+
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
     chosen = recipe("clt", untrained, texts)
     train_recipe(chosen, tmp_path / "whole")

@@ -1,7 +1,8 @@
 """Recipes: what is trained, on which model and text, and how long it takes. No torch.
 
     sae, transcoder, skip_transcoder, clt, crosscoder    fit any model; they need --corpus
-    organism-plt, organism-clt               the dictionaries that ship with the bundled model, with measured minutes
+    organism-plt, organism-plt-2, organism-plt-3     the transcoders that ship, round by round, with their minutes
+    organism-clt, organism-clt-2                     the cross-layer transcoder that ships, the same
 
 A TOML file holds the same settings by name, and may begin from a recipe:
 
@@ -39,6 +40,11 @@ class TuningConfig(Config):
     """Highest learning rate of Adam; it falls to 0."""
     kl_weight: float = Field(default=5.0, gt=0)
     """Weight of KL(plain ‖ replaced), nats per token, beside the sum over sites of NMSE."""
+    settle_tokens: int = Field(default=0, ge=0)
+    """Tokens behind those of training on which decoders are refitted once more after tuning, for the thresholds that it
+    ended with; 0 for no refit."""
+    settle_pull: float = Field(default=5e-2, gt=0)
+    """How strongly that refit is held to what tuning ended with (`dictionaries/training/refit.py`)."""
 
 
 class Recipe(Config):
@@ -86,7 +92,7 @@ _PLT = {"n_features": 2560, "tokens": 6_000_000, "own_share": 0.0, "refit_tokens
 _PLT_2 = _PLT | _WIDER | {"layers": (0, 1), "tokens": 6_000_000, "prune_below": 40}
 _PLT_3 = _PLT | _LAST | {"layers": (0, 1), "tokens": 4_000_000, "prune_below": 30}
 _CLT = {"n_features": 3072, "tokens": 10_000_000, "own_share": 0.3, "refit_tokens": 81_920}
-_CLT_2 = _CLT | _WIDER | {"tokens": 5_000_000, "prune_below": (40, 40, 250, 250)}
+_CLT_2 = _CLT | _WIDER | {"tokens": 5_000_000, "prune_below": (35, 42, 150, 60)}
 
 
 def _shipped(kind: Kind, about: str, settings: dict[str, Any], **recipe: Any) -> Recipe:
@@ -107,16 +113,33 @@ RECIPES: dict[str, Recipe] = {
     "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
     "clt": _general("clt", "a cross-layer transcoder, for any model"),
     "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
-    "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
-    "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
+    "organism-plt": _shipped(
+        "transcoder", "the bundled model's transcoders, first round, 20 minutes of one CPU core", _PLT
+    ),
+    "organism-clt": _shipped(
+        "clt", "the bundled model's cross-layer transcoder, first round, 40 minutes of one CPU core", _CLT
+    ),
     "organism-plt-2": _round(
-        "organism-plt", "transcoder", "its first two layers again, wider, MINUTES minutes", _PLT_2, tune_tokens=0
+        "organism-plt",
+        "transcoder",
+        "its first two layers again, wider, some 18 minutes of one CPU core",
+        _PLT_2,
+        tune_tokens=0,
     ),
     "organism-plt-3": _round(
-        "organism-plt-2", "transcoder", "the transcoders that ship, MINUTES minutes", _PLT_3, kl_weight=0.5
+        "organism-plt-2",
+        "transcoder",
+        "the transcoders that ship, some 20 minutes of one CPU core",
+        _PLT_3,
+        kl_weight=0.5,
+        settle_tokens=2_000_000,
     ),
     "organism-clt-2": _round(
-        "organism-clt", "clt", "the cross-layer transcoder that ships: wider, MINUTES minutes", _CLT_2, kl_weight=0.5
+        "organism-clt",
+        "clt",
+        "the cross-layer transcoder that ships: wider, some 35 minutes of one CPU core",
+        _CLT_2,
+        kl_weight=0.5,
     ),
 }
 """Recipes by name."""

@@ -27,9 +27,10 @@ from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import with_statistics
 from gearscope.dictionaries.store import read_dictionaries, write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
+from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.shards import started
 from gearscope.dictionaries.training.start import put_back, those_trained
-from gearscope.dictionaries.training.train import Report, Source, train
+from gearscope.dictionaries.training.train import Report, Source, readings_of, train
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
@@ -111,6 +112,8 @@ def train_recipe(
                 tokens_before=recipe.training.steps * recipe.training.batch_tokens,
                 progress=progress if shards.rank == 0 else None,
             )
+        if recipe.tuning.settle_tokens:
+            dictionaries = _settled(dictionaries, recipe, layout, source)
         if recipe.stored_as == "float16":
             halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
             dictionaries = replace(dictionaries, dictionaries=halves)
@@ -127,6 +130,13 @@ def train_recipe(
     if shards.rank == 0:
         write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
     return Trained(out, report)
+
+
+def _settled(dictionaries: DictionarySet, recipe: Recipe, layout: Layout, source: Source) -> DictionarySet:
+    """Decoders of what was trained, refitted for the thresholds that tuning ended with."""
+    tokens, pull = recipe.tuning.settle_tokens, recipe.tuning.settle_pull
+    trained = those_trained(dictionaries, layout)
+    return put_back(refit(trained, readings_of(tokens, recipe.training, layout, source), pull), dictionaries)
 
 
 def _opened_start(folder: Path, model: Model) -> DictionarySet:

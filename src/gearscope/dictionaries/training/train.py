@@ -146,8 +146,8 @@ def train(
         thresholds = thresholds_of(weights, state.scaling, held_out, config)
         made = finished(weights, state.scaling, layout, thresholds, model=model)
         if config.prune_tokens:
-            made = pruned(made, _readings(config.prune_tokens, config, layout, source), config.prune_below)
-        return refit(made, _readings(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
+            made = pruned(made, readings_of(config.prune_tokens, config, layout, source), config.prune_below)
+        return refit(made, readings_of(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
 
 
 def _load(folder: Path, state: State, shards: Shards, *, run: dict[str, Any]) -> str:
@@ -165,8 +165,8 @@ def _save(folder: Path, state: State, shards: Shards, *, place: str, run: dict[s
     shutil.rmtree(folder / SHARDED, ignore_errors=True)
 
 
-def _readings(n_tokens: int, config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
-    """So many of the tokens that come after the last step."""
+def readings_of(n_tokens: int, config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
+    """So many of the tokens that come next: after the last step, those behind it."""
     for _ in range(-(-n_tokens // config.batch_tokens)):
         acts = source.take(config.batch_tokens)[:, : len(layout.sites)]
         yield dict(zip(layout.sites, acts.unbind(1), strict=True))
