@@ -11,7 +11,14 @@ def test_every_recipe_has_settings_and_says_what_it_makes():
     for name, recipe in RECIPES.items():
         assert len(recipe.about.split()) > 4, name
         assert Recipe.from_json(recipe.to_json()) == recipe
-    assert all("minutes" in RECIPES[name].about for name in ("organism-plt", "organism-clt"))
+    rounds = ["organism-plt", "organism-plt-2", "organism-plt-3", "organism-clt", "organism-clt-2"]
+    assert all("minutes" in RECIPES[name].about for name in rounds)
+    for name in rounds:
+        before = RECIPES[name].goes_on_from
+        assert (before is None) == (name in ("organism-plt", "organism-clt"))
+        if before is not None:
+            assert RECIPES[before].training.kind == RECIPES[name].training.kind
+            assert RECIPES[before].training.n_features <= RECIPES[name].training.n_features
 
 
 def test_settings_go_where_they_belong():

@@ -11,6 +11,7 @@ import typer
 
 from gearscope.cli import options
 from gearscope.cli.progress import status_line, training_lines
+from gearscope.errors import ConfigError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings
 
@@ -41,6 +42,9 @@ def train(
     activations: Annotated[
         Path | None, typer.Option("--activations", help="Train on these, which `gearscope harvest` stored.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Go on from the finished dictionaries in this folder.")
+    ] = None,
     grid: Annotated[
         list[str] | None,
         typer.Option("--grid", help="Values of a setting, for instance k=8,16,32; one run for each combination."),
@@ -62,6 +66,8 @@ def train(
 
     opening = Opening(device, dtype, revision)
     if grid:
+        if start is not None:
+            raise ConfigError("--grid or --start was expected: every point of a grid begins anew", found="both")
         _train_grid(chosen, grid, out, opening, as_json)
         return
     with training_lines() as lines, _scalars(tensorboard) as scalars:
@@ -70,7 +76,15 @@ def train(
             lines(at)
             scalars(at)
 
-        done = train_recipe(chosen, out, opening=opening, activations=activations, progress=progress, resume=resume)
+        done = train_recipe(
+            chosen,
+            out,
+            opening=opening,
+            activations=activations,
+            start=start,
+            progress=progress,
+            resume=resume,
+        )
     if os.environ.get("RANK", "0") != "0":  # of several processes that share the features, the first one speaks
         return
     if as_json:

@@ -13,7 +13,7 @@ operators or, on a GPU, those of `kernels/`), `codes.py` (which features are kep
 `prefixes.py` (Matryoshka), `own.py` (each layer's own features alone), `gradient.py` (loss and gradient), `jacobian.py`
 (a loss of slopes), `silent.py` (losses for dead features), `revive.py` (they begin anew), `schedule.py` (what changes
 from step to step), `finish.py` (thresholds, normalisation folded away), `prune.py` (features that hardly fire are left
-out), `refit.py` (decoders by least squares), `checkpoint.py`, `shards.py` and `sharded.py` (features divided among
-processes, and their checkpoints), `train.py` (the recipe). Weights are where the activations are: on a GPU, all of a
-step is. Knows nothing about models.
+out), `refit.py` (decoders by least squares), `start.py` (on from finished dictionaries), `checkpoint.py`, `shards.py`
+and `sharded.py` (features divided among processes, and their checkpoints), `train.py` (the recipe). Weights are where
+the activations are: on a GPU, all of a step is. Knows nothing about models.
 """

@@ -97,8 +97,8 @@ class TrainingConfig(Config):
     """Tokens behind the last step on which decoders are refitted by least squares; 0 for no refit."""
     prune_tokens: int = Field(default=0, ge=0)
     """Tokens behind the last step on which features are counted, to leave out those that hardly fire; 0 to keep all."""
-    prune_below: int = Field(default=1, ge=1)
-    """A feature that fires on fewer of these tokens is left out."""
+    prune_below: int | tuple[int, ...] = 1
+    """A feature that fires on fewer of these tokens is left out; one number for all dictionaries, or one for each."""
     held_out_tokens: int = Field(default=65_536, ge=1)
     """Held-out tokens on which thresholds and the features' statistics are measured."""
     checkpoint_every: int = Field(default=100, ge=1)
@@ -124,6 +124,9 @@ class TrainingConfig(Config):
         if self.jacobian_weight and (self.kind in ("sae", "crosscoder") or self.selection == "gated"):
             found = f"{self.kind} with selection {self.selection}"
             raise ConfigError("jacobian_weight belongs to transcoders without gates", found=found)
+        least = self.prune_below if isinstance(self.prune_below, tuple) else (self.prune_below,)
+        if min(least, default=0) < 1:
+            raise ConfigError("prune_below of 1 or more was expected", found=str(self.prune_below))
         if self.own_share and self.kind != "clt":
             raise ConfigError("own_share belongs to cross-layer transcoders", found=f"it with {self.kind}")
         if self.preact_weight and self.selection != "jumprelu":
