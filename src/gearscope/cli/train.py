@@ -62,7 +62,7 @@ def train(
 
     opening = Opening(device, dtype, revision)
     if grid:
-        _train_grid(chosen, grid, out, opening, as_json)
+        _train_grid(chosen, grid, out, opening, activations, as_json)
         return
     with training_lines() as lines, _scalars(tensorboard) as scalars:
 
@@ -88,7 +88,9 @@ def _scalars(folder: Path | None) -> "AbstractContextManager[Callable[[Progress]
     return tensorboard(folder)
 
 
-def _train_grid(recipe: Recipe, axes: list[str], out: Path, opening: "Opening", as_json: bool) -> None:
+def _train_grid(
+    recipe: Recipe, axes: list[str], out: Path, opening: "Opening", activations: Path | None, as_json: bool
+) -> None:
     """Every point of a grid, then its table; what is finished is not trained again."""
     from gearscope.recipes.grid import CSV, FIGURES, grid_of, train_grid
 
@@ -99,14 +101,14 @@ def _train_grid(recipe: Recipe, axes: list[str], out: Path, opening: "Opening", 
             typer.echo(f"{number} of {count}: {', '.join(f'{k}={v}' for k, v in point.items())}", err=True)
             return lines
 
-        rows = train_grid(recipe, points, out, opening=opening, begin=begin)
+        rows = train_grid(recipe, points, out, opening=opening, activations=activations, begin=begin)
     if as_json:
         typer.echo(json.dumps(rows))
         return
     names = list(rows[0])
     typer.echo("  ".join(f"{name:>14}" for name in names))
     for row in rows:
-        cells = [f"{row[n]:.4g}" if n in FIGURES else str(row[n]) for n in names]
+        cells = [f"{row[n]:.4g}" if n in FIGURES and row[n] is not None else str(row[n]) for n in names]
         typer.echo("  ".join(f"{cell:>14}" for cell in cells))
     typer.echo(f"written to {out / CSV}")
 

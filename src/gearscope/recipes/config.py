@@ -85,6 +85,20 @@ def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
     return Recipe(about=about, corpus=WORLD, training=training, tuning=tuning, stored_as="float16")
 
 
+_SMALL: dict[str, Any] = {
+    "n_features": 1024,
+    "k": 16,
+    "tokens": 512_000,
+    "batch_tokens": 1024,
+    "learning_rate": 3e-3,
+    "beta2": 0.99,
+    "decay": 0.3,
+    "dead_after": 50_000,
+    "revive_every": 50,
+    "aux_weight": 0.0,
+    "held_out_tokens": 32_768,
+}
+
 RECIPES: dict[str, Recipe] = {
     "sae": _general("sae", "SAEs of the residual stream behind every layer, for any model"),
     "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
@@ -93,6 +107,11 @@ RECIPES: dict[str, Recipe] = {
     "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
+    "organism-small": Recipe(
+        about="1,024 features a layer for the bundled model",
+        corpus=WORLD,
+        training=TrainingConfig(kind="transcoder", **_SMALL),
+    ),
 }
 """Recipes by name."""
 

@@ -1,11 +1,11 @@
 """One recipe over a grid of settings, and the frontier that its runs make.
 
     points = grid_of({"k": (8, 16, 32), "kind": ("transcoder", "clt")})       6 points, each a dict of settings
-    rows = train_grid(recipe, points, Path("frontier"))
+    rows = train_grid(recipe, points, Path("frontier"))                       live, or on stored `activations`
 
     frontier/k=8,kind=clt/       one folder of dictionaries a point; its run goes on after a kill
     frontier/frontier.csv        a row a point: settings, then figures on held-out text
-    frontier/frontier.png        active features against error and KL, where matplotlib is there
+    frontier/frontier.svg        active features against error and KL, where matplotlib is there
 
 A point that is finished is not trained again. All points are checked before the first is trained.
 """
@@ -26,8 +26,12 @@ from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import Recipe
 from gearscope.recipes.train import PLAIN, Opening, train_recipe
 
-CSV, PNG = "frontier.csv", "frontier.png"
-FIGURES = ("l0", "nmse", "worst_nmse", "nmse_shuffled", "dead", "top1", "kl", "top1_shuffled", "kl_shuffled")
+CSV, SVG = "frontier.csv", "frontier.svg"
+FIGURES = (
+    *("l0", "nmse", "worst_nmse", "nmse_shuffled", "dead"),
+    *("top1", "kl", "recovered", "top1_shuffled", "kl_shuffled", "recovered_shuffled"),
+)
+"""`recovered` is None where constants cost the model nothing."""
 Point = dict[str, Any]
 Row = dict[str, Any]
 """Settings of a point, and `FIGURES`."""
@@ -44,7 +48,13 @@ def grid_of(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
 
 def train_grid(
-    recipe: Recipe, points: Sequence[Point], out: Path, *, opening: Opening = PLAIN, begin: Begin | None = None
+    recipe: Recipe,
+    points: Sequence[Point],
+    out: Path,
+    *,
+    opening: Opening = PLAIN,
+    activations: Path | None = None,
+    begin: Begin | None = None,
 ) -> list[Row]:
     """Train what is not trained yet and return a row per point; the table and the picture are written after each.
 
@@ -57,10 +67,10 @@ def train_grid(
         progress = None if begin is None else begin(number + 1, len(points), point)
         if not folder.exists():
             resume = (out / f"{folder.name}.run" / CHECKPOINT).is_file()
-            train_recipe(chosen, folder, opening=opening, progress=progress, resume=resume)
+            train_recipe(chosen, folder, opening=opening, activations=activations, progress=progress, resume=resume)
         rows.append(point | figures_of(report_of(folder, chosen)))
         write_text(out / CSV, table_of(rows))
-        draw(rows, out / PNG)
+        draw(rows, out / SVG)
     return rows
 
 
@@ -79,18 +89,20 @@ def report_of(folder: Path, recipe: Recipe) -> DictionaryReport:
     return DictionaryReport.model_validate(config["measured"], strict=False)
 
 
-def figures_of(report: DictionaryReport) -> dict[str, float]:
+def figures_of(report: DictionaryReport) -> dict[str, float | None]:
     """The figures of one point; means over layers where nothing else is said."""
     layers, n = report.layers, len(report.layers)
     means = {
         name: sum(getattr(layer, name) for layer in layers) / n for name in ("l0", "nmse", "nmse_shuffled", "dead")
     }
-    figures = means | {
+    figures: dict[str, float | None] = means | {
         "worst_nmse": report.worst.nmse,
         "top1": report.replaced.top1,
         "kl": report.replaced.kl,
+        "recovered": report.recovered,
         "top1_shuffled": report.replaced_shuffled.top1,
         "kl_shuffled": report.replaced_shuffled.kl,
+        "recovered_shuffled": report.recovered_shuffled,
     }
     return {name: figures[name] for name in FIGURES}
 
