@@ -9,7 +9,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.train import table
 from gearscope.errors import ConfigError
-from gearscope.evaluation.report import TruthReport
+from gearscope.evaluation.report import DictionaryReport, TruthReport
 
 FORMATS = "gearscope, circuit-tracer, saelens, sparsify, dictionary_learning, gemma-scope-2, gemma-scope"
 
@@ -48,8 +48,9 @@ def dictionary(
 ) -> None:
     """Measure a folder of dictionaries in its model: error, sparsity, dead features, agreement when all is replaced.
 
-    With --truths, ask instead which truth variables of the organism's world single features tell. With --to or
-    --upload, write it in another format, or put it on the HuggingFace hub.
+    Figures are by layer, then by the place of a token in its text, in spans that double in length. With --truths, ask
+    instead which truth variables of the organism's world single features tell. With --to or --upload, write it in
+    another format, or put it on the HuggingFace hub.
     """
     if (to is None) != (out is None):
         raise ConfigError("--to FORMAT and --out DIR go together", found="one of them", hint="give both, or none")
@@ -67,7 +68,26 @@ def dictionary(
         typer.echo(json.dumps(known.model_dump(mode="json")) if as_json else truth_table(known))
         return
     report = measure_again(folder, model, corpus, tokens=tokens, opening=opening)
-    typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else table(report))
+    typer.echo(
+        json.dumps(report.model_dump(mode="json")) if as_json else f"{table(report)}\n\n{position_table(report)}"
+    )
+
+
+def position_table(report: DictionaryReport) -> str:
+    """NMSE of every layer, then the mean over layers of active features and what replacing all does, by position."""
+    spans = [f"{at.first}" if at.first == at.last else f"{at.first}-{at.last}" for at in report.positions]
+    lines = [f"{'by position':<18} " + "".join(f"{span:>9}" for span in spans)]
+    for number, layer in enumerate(report.layers):
+        lines.append(f"{layer.writes:<18} " + "".join(f"{at.nmse[number]:9.2%}" for at in report.positions))
+    means = [sum(at.l0) / len(at.l0) for at in report.positions]
+    return "\n".join(
+        [
+            *lines,
+            f"{'L0, mean':<18} " + "".join(f"{mean:9.1f}" for mean in means),
+            f"{'next token same':<18} " + "".join(f"{at.top1:9.2%}" for at in report.positions),
+            f"{'KL':<18} " + "".join(f"{at.kl:9.4f}" for at in report.positions),
+        ]
+    )
 
 
 def truth_table(report: TruthReport) -> str:

@@ -29,11 +29,24 @@ Corpus = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, for instance tokens=100000 or k=16; can be repeated.")
 ]
-_LIST = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
+
+
+def _listed() -> str:
+    """The recipes, one a line, in three groups: for any model, for the bundled one, for models of the hub."""
+    groups: dict[str, list[str]] = {}
+    for name, recipe in RECIPES.items():
+        own = "FOR THE BUNDLED MODEL" if recipe.corpus else "FOR ANY MODEL, with --model and --corpus"
+        where = "FOR MODELS OF THE HUB, with --corpus" if recipe.model else own
+        groups.setdefault(where, []).append(f"{name}: {recipe.about}")
+    paragraphs = [line for where, lines in groups.items() for line in (where, *lines)]
+    return "".join(f"\n\n{paragraph}" for paragraph in paragraphs)  # a blank line in a help text is a new line
+
+
+_LIST = _listed()
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"A recipe or a .toml file. {_LIST}.")],
+    recipe: Annotated[str, typer.Argument(help=f"A recipe or a .toml file. {_LIST}")],
     model: options.Model = None,
     corpus: Corpus = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder of dictionaries.")] = Path("dictionaries"),
@@ -114,7 +127,7 @@ def _train_grid(
 
 
 def harvest(
-    recipe: Annotated[str, typer.Argument(help=f"What will be trained on them: a recipe or a .toml file. {_LIST}.")],
+    recipe: Annotated[str, typer.Argument(help=f"What will be trained on them: a recipe or a .toml file. {_LIST}")],
     model: options.Model = None,
     corpus: Corpus = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder of activations.")] = Path("activations"),
@@ -171,4 +184,9 @@ def table(report: DictionaryReport) -> str:
         f"all replaced at once: next token the same {plain.top1:.2%} (shuffled {random.top1:.2%}), "
         f"KL {plain.kl:.4f} nats (shuffled {random.kl:.2f}) on {report.replaced_tokens:,} tokens",
     ]
+    if report.recovered is not None and report.recovered_shuffled is not None:
+        lines.append(
+            f"of the loss that constants in these places cost: {report.recovered:.2%} recovered "
+            f"(shuffled {report.recovered_shuffled:.0%})"
+        )
     return "\n".join(lines)
