@@ -9,8 +9,9 @@ public configuration, tensor by tensor, and opened as any folder is; ids are dra
 the figures. Reading is timed on some forward passes of the recipe's sites, which end behind the last layer that is
 wanted; training on some steps of the recipe's batch on those activations, drawn again and again, the first two left
 out. Both are CPU seconds of one thread. Then minutes per million tokens are calculated from the two rates, not waited
-for: 10^6 / 60 (1 / reading + 1 / training). Memory is the peak beyond what Python and torch hold; of a model that
-is mapped from its file, the pages that were touched.
+for: 10^6 / 60 (1 / reading + 1 / training). Memory is the peak of resident memory beyond what Python and torch hold,
+and how much of what is resident at the end are pages of the model's file: a model that is opened in the type of its
+file is mapped, and those pages can be given up when memory is short.
 """
 
 import argparse
@@ -29,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
-from measure import Measured
+from measure import Measured, resident
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -154,12 +155,14 @@ def measured(name: str, folder: Path, layers: list[int] | None, tokens: int, ste
         recipe = recipe.changed({"layers": layers})
     recipe = recipe.changed({"tokens": steps * recipe.training.batch_tokens})
     laps: list[float] = []
+    files = resident("RssFile")
     with one_thread(), torch.inference_mode(), Measured() as whole, tempfile.TemporaryDirectory() as scratch:
         model = open_model(folder)
         whole.mark("open")
         layout = layout_of(recipe.training, model.n_layers)
         acts, reading = read(model, recipe, tokens)
         train(recipe.training, layout, Again(acts, laps), [acts], Path(scratch) / "run")
+        mapped = resident("RssFile") - files
     spans = sorted(after - before for before, after in pairwise(laps[2:]))
     training = recipe.training.batch_tokens / spans[len(spans) // 2]
     return {
@@ -170,6 +173,7 @@ def measured(name: str, folder: Path, layers: list[int] | None, tokens: int, ste
         "train_per_second": training,
         "minutes_per_million": 1e6 / 60 * (1 / reading + 1 / training),
         "peak_mib": whole.extra_mib,
+        "mapped_mib": mapped,
         "tokens": RECIPES[name].training.tokens,
     }
 
@@ -192,7 +196,9 @@ def main() -> None:
         (name,) = given.recipes
         print(json.dumps(measured(name, given.keep, given.layers, given.tokens, given.steps)))
         return
-    print(f"{'recipe':<24} {'layers':>10} {'read/s':>8} {'train/s':>8} {'min per M':>10} {'peak GiB':>9} {'open s':>7}")
+    print(
+        f"{'recipe':<24} {'layers':>10} {'read/s':>8} {'train/s':>8} {'min per M':>10} {'peak GiB':>9} {'mapped':>7} {'open s':>7}"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.recipes:
             shape = str(RECIPES[name].model)
@@ -206,7 +212,7 @@ def main() -> None:
             row = json.loads(done.stdout)
             print(
                 f"{name:<24} {row['layers']!s:>10} {row['read_per_second']:8,.0f} {row['train_per_second']:8,.0f} "
-                f"{row['minutes_per_million']:10,.0f} {row['peak_mib'] / 1024:9.1f} {row['open_seconds']:7.0f}",
+                f"{row['minutes_per_million']:10,.0f} {row['peak_mib'] / 1024:9.1f} {row['mapped_mib'] / 1024:7.1f} {row['open_seconds']:7.0f}",
                 flush=True,
             )
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gearscope.recipes.config import RECIPES
+
 SMALL = [
     "--set",
     "tokens=512",
@@ -79,6 +81,28 @@ def test_harvest_then_train(gearscope, untrained, texts, tmp_path):
     again = gearscope("harvest", "clt", *where, "--out", acts)
     assert (again.code, again.out) == (2, "")
     assert "a new folder was expected" in again.err
+
+
+def test_a_grid_reads_stored_activations(gearscope, untrained, texts, tmp_path):
+    where = ["--model", str(untrained), "--corpus", str(texts), *SMALL]
+    acts, out = str(tmp_path / "acts"), tmp_path / "grid"
+    assert gearscope("harvest", "transcoder", *where, "--tokens", "600", "--out", acts).code == 0
+    grid = ["--grid", "k=2,4", "--out", str(out), "--activations", acts]
+    done = gearscope("train", "transcoder", *where, *grid)
+    assert done.code == 0, done.err
+    header, *rows = [line.split() for line in done.out.splitlines()[:-1]]
+    assert [row[header.index("k")] for row in rows] == ["2", "4"]
+    assert {"worst_nmse", "dead", "kl", "top1", "recovered", "recovered_shuffled"} <= set(header)
+    refused = gearscope("train", "sae", *where, *grid[:3], str(tmp_path / "other"), *grid[4:])
+    assert (refused.code, refused.out) == (2, "")
+    assert "no blocks.0.resid_post" in refused.err, "what is stored is what is read"
+
+
+def test_the_help_lists_every_recipe_on_a_line_of_its_own(gearscope, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = gearscope("train", "--help")
+    found = [line.strip(" │").split(": ")[0] for line in done.out.splitlines() if ": " in line]
+    assert [name for name in found if name in RECIPES] == list(RECIPES)
 
 
 def test_a_toml_file_is_a_recipe(gearscope, untrained, texts, tmp_path):

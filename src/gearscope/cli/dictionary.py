@@ -1,6 +1,7 @@
 """`dictionary`: measure a folder of dictionaries, write it in another format, or put it on the hub."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,12 @@ def dictionary(
         str | None, typer.Option("--to", help=f"Write it in another format instead, into --out: {FORMATS}.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The new folder for --to.")] = None,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join", help="With --to: a folder of other layers of the same model, to go in; can be repeated."
+        ),
+    ] = None,
     upload: Annotated[
         str | None,
         typer.Option(
@@ -54,8 +61,10 @@ def dictionary(
     """
     if (to is None) != (out is None):
         raise ConfigError("--to FORMAT and --out DIR go together", found="one of them", hint="give both, or none")
+    if join and to is None:
+        raise ConfigError("--join goes with --to FORMAT and --out DIR", found="no --to", hint="add --to gearscope")
     if to is not None or upload is not None:
-        done = _pass_on(folder, to, out, upload)
+        done = _pass_on([folder, *(join or ())], to, out, upload)
         typer.echo(json.dumps(done) if as_json else "\n".join(f"{name} {place}" for name, place in done.items()))
         return
     # Imported here so that --help never loads torch.
@@ -78,7 +87,7 @@ def position_table(report: DictionaryReport) -> str:
     spans = [f"{at.first}" if at.first == at.last else f"{at.first}-{at.last}" for at in report.positions]
     lines = [f"{'by position':<18} " + "".join(f"{span:>9}" for span in spans)]
     for number, layer in enumerate(report.layers):
-        lines.append(f"{layer.writes:<18} " + "".join(f"{at.nmse[number]:9.2%}" for at in report.positions))
+        lines.append(f"{layer.writes:<18} " + "".join(f" {at.nmse[number]:8.2%}" for at in report.positions))
     means = [sum(at.l0) / len(at.l0) for at in report.positions]
     return "\n".join(
         [
@@ -106,17 +115,21 @@ def truth_table(report: TruthReport) -> str:
     return "\n".join(lines)
 
 
-def _pass_on(folder: str, to: str | None, out: Path | None, upload: str | None) -> dict[str, str]:
+def _pass_on(folders: Sequence[str], to: str | None, out: Path | None, upload: str | None) -> dict[str, str]:
     """Write and upload; where it is now, by what was done."""
+    from gearscope.dictionaries.collection import joined
     from gearscope.dictionaries.store import read_dictionaries, upload_dictionaries, write_as
     from gearscope.workbench import basis_folder
 
-    found, done = basis_folder(folder), {}
-    if found is None:
-        raise ConfigError("a folder of dictionaries was expected (or hub:OWNER/NAME, plt, clt)", found=repr(folder))
+    done, places = {}, []
+    for folder in folders:
+        found = basis_folder(folder)
+        if found is None:
+            raise ConfigError("a folder of dictionaries was expected (or hub:OWNER/NAME, plt, clt)", found=repr(folder))
+        places.append(found)
     if to is not None and out is not None:
-        write_as(out, read_dictionaries(found), to)
-        found, done["written"] = out, str(out)
+        write_as(out, joined([read_dictionaries(place) for place in places]), to)
+        places, done["written"] = [out], str(out)
     if upload is not None:
-        done["uploaded"] = upload_dictionaries(found, upload)
+        done["uploaded"] = upload_dictionaries(places[0], upload)
     return done

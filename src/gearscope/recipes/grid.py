@@ -24,6 +24,7 @@ from gearscope.dictionaries.training.train import Report
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import Recipe
+from gearscope.recipes.picture import draw
 from gearscope.recipes.train import PLAIN, Opening, train_recipe
 
 CSV, SVG = "frontier.csv", "frontier.svg"
@@ -70,7 +71,7 @@ def train_grid(
             train_recipe(chosen, folder, opening=opening, activations=activations, progress=progress, resume=resume)
         rows.append(point | figures_of(report_of(folder, chosen)))
         write_text(out / CSV, table_of(rows))
-        draw(rows, out / SVG)
+        draw(rows, out / SVG, settings=list(point))
     return rows
 
 
@@ -114,31 +115,3 @@ def table_of(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def draw(rows: Sequence[Row], path: Path) -> bool:
-    """The frontier as a picture: a line per combination of the settings other than k. Returns whether it was drawn."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("nmse", "kl"), strict=True):
-        for label, line in _lines(rows).items():
-            axes.plot([row["l0"] for row in line], [row[name] for row in line], marker="o", label=label)
-        axes.set(xscale="log", yscale="log", xlabel="active features per token", ylabel=_LABELS[name])
-        axes.grid(alpha=0.3, which="both")
-    figure.axes[0].legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    return True
-
-
-_LABELS = {"nmse": "NMSE, mean over layers", "kl": "KL with all replaced, nats"}
-
-
-def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    lines: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["l0"]):
-        other = [f"{name}={row[name]}" for name in row if name not in (*FIGURES, "k")]
-        lines.setdefault(", ".join(other) or "k", []).append(row)
-    return lines
