@@ -23,34 +23,51 @@ from gearscope.recipes.picture import draw
 DOCS = Path(__file__).parent.parent / "docs"
 RECIPE, TOKENS = RECIPES["organism-small"], 500_000
 LAYERS, KS = 4, (8, 16, 32)
+SITES = {"resid": "sae", "mlp": "transcoder"}
+"""Activations that are stored, each by a kind that reads them."""
 SAE = ("sae", "crosscoder")
 """Kinds that read the residual stream; the others read and write MLPs."""
 
 
 class Grid(NamedTuple):
-    """One grid: a kind, its other settings, and what varies."""
+    """One grid of runs."""
 
+    folder: str
     label: str
     kind: str
     axes: dict[str, tuple[Any, ...]]
     settings: dict[str, Any]
 
 
-def of_selection(kind: str) -> list[Grid]:
-    """Every selection but batch top-k, and nested prefixes."""
-    names = {"topk": "top_k", "jump": "jumprelu", "relu": "relu", "gated": "gated"}
-    chosen = [Grid(name, kind, {"selection": (name,), "k": KS}, {}) for name in names.values()]
-    return [*chosen, Grid("batch_top_k, prefixes 64 256 1024", kind, {"k": KS}, {"prefixes": (64, 256)})]
+def by_selection(kind: str) -> list[Grid]:
+    """Every selection, and nested prefixes."""
+    return [
+        Grid(kind, "batch_top_k", kind, {"kind": (kind,), "k": KS}, {}),
+        *(
+            Grid(f"{kind}-{name}", name, kind, {"selection": (name,), "k": KS}, {})
+            for name in ("top_k", "jumprelu", "gated", "relu")
+        ),
+        Grid(f"{kind}-prefixes", "batch_top_k, prefixes", kind, {"k": KS}, {"prefixes": (64, 256)}),
+    ]
 
 
 GRIDS: dict[str, list[Grid]] = {
     "kinds": [
-        *(Grid(kind, kind, {"k": KS}, {}) for kind in ("sae", "transcoder", "skip_transcoder", "clt")),
-        Grid("crosscoder", "crosscoder", {"k": tuple(LAYERS * k for k in KS)}, {"n_features": LAYERS * 1024}),
+        *(
+            Grid(kind, kind, kind, {"kind": (kind,), "k": KS}, {})
+            for kind in ("transcoder", "skip_transcoder", "clt", "sae")
+        ),
+        Grid(
+            "crosscoder",
+            "crosscoder",
+            "crosscoder",
+            {"k": tuple(LAYERS * k for k in KS)},
+            {"n_features": LAYERS * 1024},
+        ),
     ],
-    "transcoder": [Grid("batch_top_k", "transcoder", {"k": KS}, {}), *of_selection("transcoder")],
-    "sae": [Grid("batch_top_k", "sae", {"k": KS}, {}), *of_selection("sae")],
-    "seeds": [Grid(f"{kind}, seed", kind, {"k": (16,), "seed": (1, 2)}, {}) for kind in ("transcoder", "clt")],
+    "transcoder": by_selection("transcoder"),
+    "sae": by_selection("sae"),
+    "seeds": [Grid(f"{kind}-seeds", kind, kind, {"k": (16,), "seed": (1, 2)}, {}) for kind in ("transcoder", "clt")],
 }
 
 
@@ -59,23 +76,14 @@ def trained(grid: Grid, folder: Path) -> list[Row]:
     site = "resid" if grid.kind in SAE else "mlp"
     acts = folder / f"acts-{site}"
     if not acts.exists():
-        harvest(
-            RECIPE.changed({"kind": "sae" if site == "resid" else "transcoder"}),
-            acts,
-            tokens=TOKENS,
-            precision="float16",
-        )
-    out = folder / "runs" / "-".join([grid.kind, *(str(v) for v in grid.axes.get("selection", ())), *grid.settings])
+        harvest(RECIPE.changed({"kind": SITES[site]}), acts, tokens=TOKENS, precision="float16")
+    chosen = RECIPE.changed({"kind": grid.kind} | grid.settings)
     with training_lines() as lines:
         rows = train_grid(
-            RECIPE.changed({"kind": grid.kind} | grid.settings),
-            grid_of(grid.axes),
-            out,
-            activations=acts,
-            begin=lambda *_: lines,
+            chosen, grid_of(grid.axes), folder / "runs" / grid.folder, activations=acts, begin=lambda *_: lines
         )
     each = LAYERS if grid.kind == "crosscoder" else 1
-    return [row | {"k": row["k"] // each, "l0": row["l0"] / each, "of": grid.label} for row in rows]
+    return [row | {"k": row.get("k", 16) // each, "l0": row["l0"] / each, "of": grid.label} for row in rows]
 
 
 def table(rows: list[Row]) -> str:
@@ -83,7 +91,7 @@ def table(rows: list[Row]) -> str:
     columns = ("", "k", "L0", "NMSE, worst layer", "mean", "dead", "loss recovered", "KL", "next token same")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
-        label = f"{row['of']} {row['seed']}" if "seed" in row else row["of"]
+        label = f"{row['of']}, seed {row['seed']}" if "seed" in row else row["of"]
         cells = [
             *(label, f"{row['k']}", f"{row['l0']:.1f}", f"{row['worst_nmse']:.2%}"),
             f"{row['nmse']:.2%} ({row['nmse_shuffled']:.0%})",

@@ -196,9 +196,17 @@ def main() -> None:
         (name,) = given.recipes
         print(json.dumps(measured(name, given.keep, given.layers, given.tokens, given.steps)))
         return
-    print(
-        f"{'recipe':<24} {'layers':>10} {'read/s':>8} {'train/s':>8} {'min per M':>10} {'peak GiB':>9} {'mapped':>7} {'open s':>7}"
-    )
+    widths = {
+        "recipe": 24,
+        "layers": 8,
+        "read/s": 9,
+        "train/s": 9,
+        "min per M": 10,
+        "peak GiB": 9,
+        "mapped": 7,
+        "open s": 7,
+    }
+    print("".join(f"{title:>{width}}" for title, width in widths.items()))
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.recipes:
             shape = str(RECIPES[name].model)
@@ -210,11 +218,12 @@ def main() -> None:
             command += ["--tokens", str(given.tokens), "--steps", str(given.steps)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             row = json.loads(done.stdout)
-            print(
-                f"{name:<24} {row['layers']!s:>10} {row['read_per_second']:8,.0f} {row['train_per_second']:8,.0f} "
-                f"{row['minutes_per_million']:10,.0f} {row['peak_mib'] / 1024:9.1f} {row['mapped_mib'] / 1024:7.1f} {row['open_seconds']:7.0f}",
-                flush=True,
-            )
+            cells = [
+                *(name, str(row["layers"]), f"{row['read_per_second']:,.0f}", f"{row['train_per_second']:,.0f}"),
+                *(f"{row['minutes_per_million']:,.0f}", f"{row['peak_mib'] / 1024:.1f}"),
+                *(f"{row['mapped_mib'] / 1024:.1f}", f"{row['open_seconds']:.0f}"),
+            ]
+            print("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths.values(), strict=True)), flush=True)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def _shipped(kind: Kind, about: str, settings: dict[str, Any]) -> Recipe:
 
 
 _SMALL: dict[str, Any] = {
-    **{"n_features": 1024, "k": 16, "tokens": 400_000, "batch_tokens": 1024, "learning_rate": 3e-3, "beta2": 0.99},
-    **{"decay": 0.3, "dead_after": 50_000, "revive_every": 50, "aux_weight": 0.0, "held_out_tokens": 32_768},
+    **{"n_features": 1024, "k": 16, "tokens": 400_000, "batch_tokens": 512, "learning_rate": 3e-3, "beta2": 0.99},
+    **{"decay": 0.3, "dead_after": 50_000, "revive_every": 100, "aux_weight": 0.0, "held_out_tokens": 32_768},
 }
 """For tables of many runs (docs/frontier.md)."""
 
