@@ -132,6 +132,7 @@ def test_mistakes_are_one_sentence(gearscope, made, untrained, texts, tmp_path):
             "--resume",
             *SMALL,
         ],
+        "--tensorboard goes with one run": ["train", "clt", "--grid", "k=1,2", "--tensorboard", "events"],
         "no such file or folder": ["train", "clt", *model, "--corpus", "nowhere", "--out", str(tmp_path / "x")],
     }
     for message, arguments in cases.items():

@@ -11,6 +11,7 @@ import typer
 
 from gearscope.cli import options
 from gearscope.cli.progress import status_line, training_lines
+from gearscope.errors import ConfigError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings
 
@@ -75,6 +76,8 @@ def train(
 
     opening = Opening(device, dtype, revision)
     if grid:
+        if tensorboard is not None:
+            raise ConfigError("--tensorboard goes with one run", found="it with --grid", hint="the grid has a table")
         _train_grid(chosen, grid, out, opening, activations, as_json)
         return
     with training_lines() as lines, _scalars(tensorboard) as scalars:

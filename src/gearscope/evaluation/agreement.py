@@ -8,6 +8,7 @@ The first position of a window, which nothing replaces, is left out. Knows nothi
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -46,8 +47,8 @@ def compare(model: Model, runs: Sequence[Run], windows: Iterable[Int[Tensor, "B 
     found: list[list[Tensor]] = [[] for _ in range(1 + len(runs))]
     for ids in windows:
         plain = model.run(ids).logits
-        for sums, logits in zip(found, (plain, *(run(ids) for run in runs)), strict=True):
-            sums += [_compared(*one).cpu() for one in zip(plain, logits, ids, strict=True)]
+        for sums, logits in zip(found, chain([plain], (run(ids) for run in runs)), strict=True):
+            sums += [_compared(*one).cpu().double() for one in zip(plain, logits, ids, strict=True)]
     return tuple(Agreement(len(sums), *torch.stack(sums).sum(0)) for sums in found)
 
 
@@ -56,7 +57,7 @@ def _compared(
 ) -> Float[Tensor, "3 P-1"]:
     """Same, KL and loss of one window: a window at a time, so that large vocabularies take little memory."""
     expected, found = (run[1:].float().log_softmax(-1) for run in (plain, logits))
-    same = (expected.argmax(-1) == found.argmax(-1)).double()
-    kl = (expected.exp() * (expected - found)).sum(-1).double()
-    loss = -found[:-1].gather(1, ids[2:, None])[:, 0].double()
-    return torch.stack([same, kl, torch.cat([loss, loss.new_zeros(1)])])
+    same = expected.argmax(-1) == found.argmax(-1)
+    kl = (expected.exp() * (expected - found)).sum(-1)
+    loss = -found[:-1].gather(1, ids[2:, None])[:, 0]
+    return torch.stack([same.to(kl), kl, torch.cat([loss, loss.new_zeros(1)])])
