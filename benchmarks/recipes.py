@@ -18,11 +18,12 @@ import argparse
 import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -148,11 +149,9 @@ def read(model: Model, recipe: Recipe, tokens: int) -> tuple[Tensor, float]:
     return torch.cat(parts), sum(map(len, parts[1:])) / (time.process_time() - begin)
 
 
-def measured(name: str, folder: Path, layers: list[int] | None, tokens: int, steps: int) -> dict[str, Any]:
+def measured(name: str, folder: Path, changes: dict[str, Any], tokens: int, steps: int) -> dict[str, Any]:
     """One recipe: rates, memory, and the minutes that follow."""
-    recipe = RECIPES[name].changed({"prune_tokens": 0, "refit_tokens": 0})
-    if layers is not None:
-        recipe = recipe.changed({"layers": layers})
+    recipe = RECIPES[name].changed(changes)
     recipe = recipe.changed({"tokens": steps * recipe.training.batch_tokens})
     laps: list[float] = []
     files = resident("RssFile")
@@ -174,7 +173,7 @@ def measured(name: str, folder: Path, layers: list[int] | None, tokens: int, ste
         "minutes_per_million": 1e6 / 60 * (1 / reading + 1 / training),
         "peak_mib": whole.extra_mib,
         "mapped_mib": mapped,
-        "tokens": RECIPES[name].training.tokens,
+        "features": recipe.training.n_features,
     }
 
 
@@ -183,47 +182,44 @@ def arguments() -> argparse.Namespace:
     known = [name for name, recipe in RECIPES.items() if recipe.model in SHAPES]
     parser.add_argument("recipes", nargs="*", choices=[*known, []], default=known)
     parser.add_argument("--layers", type=int, nargs="+", help="these layers instead of the recipe's")
+    parser.add_argument("--features", type=int, help="so many instead of the recipe's, where memory is short")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens that are read")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--keep", type=Path, help="write models here, and leave them")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+COLUMNS = {"recipe": 24, "layers": 8, "features": 9, "read/s": 9, "train/s": 9}
+COLUMNS |= {"min per M": 10, "peak GiB": 9, "mapped": 7, "open s": 7}
+"""Titles, and how wide they are printed."""
+
+
+def line(row: dict[str, Any]) -> list[str]:
+    return [
+        *(row["recipe"], str(row["layers"]), f"{row['features']:,}"),
+        *(f"{row['read_per_second']:,.0f}", f"{row['train_per_second']:,.0f}", f"{row['minutes_per_million']:,.0f}"),
+        *(f"{row['peak_mib'] / 1024:.1f}", f"{row['mapped_mib'] / 1024:.1f}", f"{row['open_seconds']:.0f}"),
+    ]
+
+
+def show(cells: Iterable[str]) -> None:
+    print("".join(f"{cell:>{width}}" for cell, width in zip(cells, COLUMNS.values(), strict=True)), flush=True)
 
 
 def main() -> None:
     given = arguments()
-    if given.one:
-        (name,) = given.recipes
-        print(json.dumps(measured(name, given.keep, given.layers, given.tokens, given.steps)))
-        return
-    widths = {
-        "recipe": 24,
-        "layers": 8,
-        "read/s": 9,
-        "train/s": 9,
-        "min per M": 10,
-        "peak GiB": 9,
-        "mapped": 7,
-        "open s": 7,
-    }
-    print("".join(f"{title:>{width}}" for title, width in widths.items()))
+    wanted = {"layers": given.layers, "n_features": given.features}
+    changes = {setting: value for setting, value in wanted.items() if value is not None}
+    show(COLUMNS)
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.recipes:
             shape = str(RECIPES[name].model)
             folder = (given.keep or Path(scratch)) / shape.replace("/", "--")
             if not folder.exists():
                 write_model(folder, SHAPES[shape])
-            more = [] if given.layers is None else ["--layers", *map(str, given.layers)]
-            command = [sys.executable, __file__, name, "--one", "--keep", str(folder), *more]
-            command += ["--tokens", str(given.tokens), "--steps", str(given.steps)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            row = json.loads(done.stdout)
-            cells = [
-                *(name, str(row["layers"]), f"{row['read_per_second']:,.0f}", f"{row['train_per_second']:,.0f}"),
-                *(f"{row['minutes_per_million']:,.0f}", f"{row['peak_mib'] / 1024:.1f}"),
-                *(f"{row['mapped_mib'] / 1024:.1f}", f"{row['open_seconds']:.0f}"),
-            ]
-            print("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths.values(), strict=True)), flush=True)
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                row = pool.submit(measured, name, folder, changes, given.tokens, given.steps).result()
+            show(line(row))
 
 
 if __name__ == "__main__":
