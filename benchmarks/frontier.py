@@ -2,6 +2,7 @@
 
     python benchmarks/frontier.py FOLDER               trains what is not trained yet, then prints and draws
     python benchmarks/frontier.py FOLDER --only kinds seeds
+    python benchmarks/frontier.py FOLDER --finished    trains nothing: tables of the runs that are there
 
 FOLDER gets the activations (2 GB, read once), and a grid of runs for each entry of GRIDS, as `gearscope train
 organism-small --grid ...` makes them: a run that was killed goes on, one that is finished stays. Figures are the grid's
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from gearscope.cli.progress import training_lines
 from gearscope.recipes.config import RECIPES
-from gearscope.recipes.grid import Row, grid_of, train_grid
+from gearscope.recipes.grid import Row, grid_of, name_of, train_grid
 from gearscope.recipes.harvest import harvest
 from gearscope.recipes.picture import draw
 
@@ -71,17 +72,18 @@ GRIDS: dict[str, list[Grid]] = {
 }
 
 
-def trained(grid: Grid, folder: Path) -> list[Row]:
-    """The rows of a grid; activations are stored and points trained where that was not done yet."""
+def trained(grid: Grid, folder: Path, *, finished: bool) -> list[Row]:
+    """The rows of a grid; activations are stored and points trained where that was not done yet, unless `finished`."""
+    points, out = grid_of(grid.axes), folder / "runs" / grid.folder
+    if finished:
+        points = [point for point in points if (out / name_of(point)).exists()]
     site = "resid" if grid.kind in SAE else "mlp"
     acts = folder / f"acts-{site}"
-    if not acts.exists():
+    if not acts.exists() and not finished:
         harvest(RECIPE.changed({"kind": SITES[site]}), acts, tokens=TOKENS, precision="float16")
     chosen = RECIPE.changed({"kind": grid.kind} | grid.settings)
     with training_lines() as lines:
-        rows = train_grid(
-            chosen, grid_of(grid.axes), folder / "runs" / grid.folder, activations=acts, begin=lambda *_: lines
-        )
+        rows = train_grid(chosen, points, out, activations=acts, begin=lambda *_: lines)
     each = LAYERS if grid.kind == "crosscoder" else 1
     return [row | {"k": row.get("k", 16) // each, "l0": row["l0"] / each, "of": grid.label} for row in rows]
 
@@ -108,11 +110,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="+", choices=list(GRIDS), default=list(GRIDS))
+    parser.add_argument("--finished", action="store_true")
     given = parser.parse_args()
     for name in given.only:
-        rows = [row for grid in GRIDS[name] for row in trained(grid, given.folder)]
+        rows = [row for grid in GRIDS[name] for row in trained(grid, given.folder, finished=given.finished)]
         print(f"\n{name}\n\n{table(rows)}", flush=True)
-        if name != "seeds":
+        if rows and name != "seeds":
             draw(rows, DOCS / f"frontier-{name}.svg", settings=["of"])
 
 

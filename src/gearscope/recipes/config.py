@@ -2,6 +2,9 @@
 
     sae, transcoder, skip_transcoder, clt, crosscoder    fit any model; they need --corpus
     organism-plt, organism-clt               the dictionaries that ship with the bundled model, with measured minutes
+    organism-small                           a minute's worth of any kind, for tables (docs/frontier.md)
+    gpt2-..., qwen3-0.6b-..., gemma-2-2b-... for models of the hub; they need --corpus. Minutes were measured on random
+                                             models of the same shapes, for some layers, and calculated for all
 
 A TOML file holds the same settings by name, and may begin from a recipe:
 
@@ -92,10 +95,11 @@ _SMALL: dict[str, Any] = {
 """For tables of many runs (docs/frontier.md)."""
 
 
-def _public(model: str, kind: Kind, about: str, **settings: Any) -> Recipe:
-    """For a model of the hub: Adam's rate is about 1e-3 (4096 / features)^½, after Gao et al. 2024."""
+def _public(model: str, kind: Kind, about: str, cost: str, **settings: Any) -> Recipe:
+    """For a model of the hub. Adam's rate falls as features^-½ (Gao et al. 2024), from about 1e-3 at 4,096."""
     usual: dict[str, Any] = {"batch_tokens": 4096, "dead_after": 1_000_000, "aux_weight": 0.0}
-    return Recipe(about=about, model=model, training=TrainingConfig(kind=kind, **(usual | settings)))
+    said = f"{about}; {cost}, GPU not measured"
+    return Recipe(about=said, model=model, training=TrainingConfig(kind=kind, **(usual | settings)))
 
 
 RECIPES: dict[str, Recipe] = {
@@ -107,7 +111,7 @@ RECIPES: dict[str, Recipe] = {
     "organism-plt": _shipped("transcoder", "the bundled model's transcoders, 20 minutes of one CPU core", _PLT),
     "organism-clt": _shipped("clt", "the bundled model's cross-layer transcoder, 40 minutes of one CPU core", _CLT),
     "organism-small": Recipe(
-        about="1,024 features a layer for the bundled model, of any kind (--set kind=sae), MINUTES",
+        about="1,024 features a layer for the bundled model, any kind (--set kind=sae), 1 to 2 minutes of one CPU core",
         corpus=WORLD,
         training=TrainingConfig(kind="transcoder", **_SMALL),
     ),
@@ -115,24 +119,28 @@ RECIPES: dict[str, Recipe] = {
         "openai-community/gpt2",
         "transcoder",
         "GPT-2 (124M), 12 layers of 12,288 features",
+        "161 minutes of one CPU core a million tokens, 5 GB",
         **{"n_features": 12_288, "k": 32, "tokens": 60_000_000, "learning_rate": 6e-4},
     ),
     "gpt2-clt": _public(
         "openai-community/gpt2",
         "clt",
         "GPT-2 (124M) across its 12 layers, 8,192 features each",
+        "minutes not measured, 10 GB",
         **{"n_features": 8_192, "k": 16, "tokens": 100_000_000, "batch_tokens": 2048, "learning_rate": 4e-4},
     ),
     "qwen3-0.6b-transcoder": _public(
         "Qwen/Qwen3-0.6B",
         "transcoder",
         "Qwen3-0.6B, 28 layers of 8,192 features",
+        "505 minutes of one CPU core a million tokens, 11 GB",
         **{"n_features": 8_192, "k": 32, "tokens": 60_000_000, "learning_rate": 7e-4},
     ),
     "gemma-2-2b-transcoder": _public(
         "google/gemma-2-2b",
         "transcoder",
-        "Gemma-2-2B, 16,384 features in layer 12 (--set 'layers=[0, 1]': others)",
+        "Gemma-2-2B, 16,384 features in layer 12 (others: --set 'layers=[0, 1]')",
+        "565 minutes of one CPU core a million tokens, 7 GB",
         **{"n_features": 16_384, "k": 64, "tokens": 60_000_000, "learning_rate": 5e-4, "layers": (12,)},
     ),
 }
