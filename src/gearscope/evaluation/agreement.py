@@ -42,8 +42,8 @@ class Agreement(NamedTuple):
 
 
 @torch.no_grad()
-def compare(model: Model, runs: Sequence[Run], windows: Iterable[Int[Tensor, "B P"]]) -> tuple[Agreement, ...]:
-    """The plain run beside itself, then each of the runs beside the plain one."""
+def compare(model: Model, runs: Sequence[Run], windows: Iterable[Tensor]) -> tuple[Agreement, ...]:
+    """The plain run beside itself, then each of the runs beside the plain one, on batches of windows of ids [B, P]."""
     found: list[list[Tensor]] = [[] for _ in range(1 + len(runs))]
     for ids in windows:
         plain = model.run(ids).logits
