@@ -5,8 +5,11 @@
     dead          share of features that never fired                                          per layer
     top-1         how often the model's likeliest next token stays the same with all sites replaced at once
     KL            mean KL(plain ‖ replaced) of the next token, in nats
+    loss          mean -log probability of the token that comes next in the text, in nats
+    recovered     (loss at means - loss replaced) / (loss at means - plain loss): 1 is no harm, 0 is what constants do
 
-`shuffled` is the same measurement after the decoders were exchanged among the features of each dictionary.
+`shuffled` is the same measurement after the decoders were exchanged among the features of each dictionary. `at means`
+holds every written site at its mean instead.
 """
 
 from pydantic import Field
@@ -31,6 +34,21 @@ class Replaced(Config):
 
     top1: float = Field(ge=0, le=1)
     kl: float
+    loss: float | None = None
+    """None where it was not measured: in folders made before it was."""
+
+
+class PositionReport(Config):
+    """Tokens at some positions of their windows."""
+
+    first: int
+    last: int
+    nmse: tuple[float, ...]
+    """In the order of `layers`; the denominator is what there is to write at these positions (`positions.py`)."""
+    l0: tuple[float, ...]
+    """In the order of `layers`."""
+    top1: float = Field(ge=0, le=1)
+    kl: float
 
 
 class DictionaryReport(Config):
@@ -42,6 +60,28 @@ class DictionaryReport(Config):
     replaced_tokens: int
     replaced: Replaced
     replaced_shuffled: Replaced
+    at_means: Replaced | None = None
+    """Every written site held at its mean; None where it was not measured."""
+    plain_loss: float | None = None
+    """Of the model as it is, on the same tokens; None where it was not measured."""
+    positions: tuple[PositionReport, ...] = ()
+    """By position in the window; empty where it was not measured."""
+
+    @property
+    def recovered(self) -> float | None:
+        """Share of the loss that constants cost and dictionaries do not; None where constants cost nothing."""
+        return self._recovered(self.replaced)
+
+    @property
+    def recovered_shuffled(self) -> float | None:
+        """The same with decoders exchanged; negative where that is worse than constants."""
+        return self._recovered(self.replaced_shuffled)
+
+    def _recovered(self, run: Replaced) -> float | None:
+        if self.at_means is None or self.at_means.loss is None or self.plain_loss is None or run.loss is None:
+            return None
+        cost = self.at_means.loss - self.plain_loss
+        return (self.at_means.loss - run.loss) / cost if cost > 0 else None
 
     @property
     def worst(self) -> LayerReport:

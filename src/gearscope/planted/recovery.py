@@ -34,7 +34,7 @@ def score(truth: Truth, dictionaries: DictionarySet, *, tokens: int) -> Scores:
     hops = HopSums(truth, dictionaries) if len(truth.hops.first) else None
     for block in blocks(truth, HELD_OUT, tokens):
         acts = readings(truth, block)
-        codes = fidelity.add(acts)
+        codes = fidelity.add(acts).codes
         for one, found in zip(ones, codes, strict=True):
             one.add(found, block.codes)
         if hops is not None:

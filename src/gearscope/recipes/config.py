@@ -3,6 +3,9 @@
     sae, transcoder, skip_transcoder, clt, crosscoder    fit any model; they need --corpus
     organism-plt, organism-plt-2, organism-plt-3     the transcoders that ship, round by round, with their minutes
     organism-clt, organism-clt-2                     the cross-layer transcoder that ships, the same
+    organism-small                           a minute's worth of any kind, for tables (docs/frontier.md)
+    gpt2-..., qwen3-0.6b-..., gemma-2-2b-... for models of the hub; they need --corpus. Minutes were measured on random
+                                             models of the same shapes, for some layers, and calculated for all
 
 A TOML file holds the same settings by name, and may begin from a recipe:
 
@@ -107,12 +110,26 @@ def _round(first: str, kind: Kind, about: str, settings: dict[str, Any], **tunin
     return recipe.changed(tuning)
 
 
+_SMALL: dict[str, Any] = {
+    **{"n_features": 1024, "k": 16, "tokens": 400_000, "batch_tokens": 512, "learning_rate": 3e-3, "beta2": 0.99},
+    **{"decay": 0.3, "dead_after": 50_000, "revive_every": 100, "aux_weight": 0.0, "held_out_tokens": 32_768},
+}
+"""For tables of many runs (docs/frontier.md)."""
+
+
+def _public(model: str, kind: Kind, about: str, cost: str, **settings: Any) -> Recipe:
+    """For a model of the hub. Adam's rate falls as features^-½ (Gao et al. 2024), from about 1e-3 at 4,096."""
+    usual: dict[str, Any] = {"batch_tokens": 4096, "dead_after": 1_000_000, "aux_weight": 0.0}
+    said = f"{about}; {cost}, GPU not measured"
+    return Recipe(about=said, model=model, training=TrainingConfig(kind=kind, **(usual | settings)))
+
+
 RECIPES: dict[str, Recipe] = {
-    "sae": _general("sae", "SAEs of the residual stream behind every layer, for any model"),
-    "transcoder": _general("transcoder", "one transcoder per layer, for any model"),
-    "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features, for any model"),
-    "clt": _general("clt", "a cross-layer transcoder, for any model"),
-    "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers, for any model"),
+    "sae": _general("sae", "SAEs of the residual stream behind every layer"),
+    "transcoder": _general("transcoder", "a transcoder for the MLP of every layer"),
+    "skip_transcoder": _general("skip_transcoder", "the same with a linear path beside the features"),
+    "clt": _general("clt", "a cross-layer transcoder: features write into later layers, too"),
+    "crosscoder": _general("crosscoder", "one crosscoder over the residual streams behind all layers"),
     "organism-plt": _shipped(
         "transcoder", "the bundled model's transcoders, first round, 20 minutes of one CPU core", _PLT
     ),
@@ -140,6 +157,39 @@ RECIPES: dict[str, Recipe] = {
         "the cross-layer transcoder that ships: wider, some 35 minutes of one CPU core",
         _CLT_2,
         kl_weight=0.5,
+    ),
+    "organism-small": Recipe(
+        about="1,024 features a layer for the bundled model, any kind (--set kind=sae), 1 to 2 minutes of one CPU core",
+        corpus=WORLD,
+        training=TrainingConfig(kind="transcoder", **_SMALL),
+    ),
+    "gpt2-transcoder": _public(
+        "openai-community/gpt2",
+        "transcoder",
+        "GPT-2 (124M), 12 layers of 12,288 features",
+        "161 minutes of one CPU core a million tokens, 5 GB",
+        **{"n_features": 12_288, "k": 32, "tokens": 60_000_000, "learning_rate": 6e-4},
+    ),
+    "gpt2-clt": _public(
+        "openai-community/gpt2",
+        "clt",
+        "GPT-2 (124M) across its 12 layers, 8,192 features each",
+        "minutes not measured, 10 GB",
+        **{"n_features": 8_192, "k": 16, "tokens": 100_000_000, "batch_tokens": 2048, "learning_rate": 4e-4},
+    ),
+    "qwen3-0.6b-transcoder": _public(
+        "Qwen/Qwen3-0.6B",
+        "transcoder",
+        "Qwen3-0.6B, 28 layers of 8,192 features",
+        "505 minutes of one CPU core a million tokens, 11 GB",
+        **{"n_features": 8_192, "k": 32, "tokens": 60_000_000, "learning_rate": 7e-4},
+    ),
+    "gemma-2-2b-transcoder": _public(
+        "google/gemma-2-2b",
+        "transcoder",
+        "Gemma-2-2B, 16,384 features in layer 12 (others: --set 'layers=[0, 1]')",
+        "565 minutes of one CPU core a million tokens, 7 GB",
+        **{"n_features": 16_384, "k": 64, "tokens": 60_000_000, "learning_rate": 5e-4, "layers": (12,)},
     ),
 }
 """Recipes by name."""

@@ -35,7 +35,8 @@ class TrainingConfig(Config):
     n_features: int = Field(default=4096, ge=1)
     """Features per dictionary."""
     k: int = Field(default=32, ge=1)
-    """Active features per token and dictionary; stored thresholds keep this mean, and penalties aim at it."""
+    """Active features per token and dictionary; stored thresholds keep this mean, top_k every token's number, and
+    penalties aim at it."""
     first_k: int | None = Field(default=None, ge=1)
     """Active features at the first step. They then fall geometrically to k where a fixed number is kept (None: k from
     the start), and as the penalty has it elsewhere (None: 8 k)."""

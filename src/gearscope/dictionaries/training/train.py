@@ -144,7 +144,8 @@ def train(
                     write_log(folder, log)
         weights = state.weights.whole(shards)
         thresholds = thresholds_of(weights, state.scaling, held_out, config)
-        made = finished(weights, state.scaling, layout, thresholds, model=model)
+        every_token = config.k if config.selection == "top_k" else None
+        made = finished(weights, state.scaling, layout, thresholds, k=every_token, model=model)
         if config.prune_tokens:
             made = pruned(made, readings_of(config.prune_tokens, config, layout, source), config.prune_below)
         return refit(made, readings_of(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
