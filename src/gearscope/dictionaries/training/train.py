@@ -49,6 +49,8 @@ from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
 LOG_EVERY = 20
+_CLIP_EPSILON = 1e-6
+"""What torch adds to a norm before it divides by it."""
 _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens", "prune_tokens", "prune_below"}
 """Settings that no step depends on: a run can be resumed with other ones."""
 
@@ -222,7 +224,9 @@ def _clip(weights: Weights, largest: float, shards: Shards) -> None:
     """Scale all gradients so that their norm, over all processes, is at most this."""
     tensors = list(weights.named().values())
     if shards.count == 1:
-        torch.nn.utils.clip_grad_norm_(tensors, largest)
+        norm = torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None])
+        if norm.is_cuda or norm + _CLIP_EPSILON > largest:  # a GPU would be waited for
+            torch.nn.utils.clip_grads_with_norm_(tensors, largest, norm)
         return
     divided = {id(tensor) for tensor in weights.divided()}
     squares = [tensor.grad.square().sum() for tensor in tensors if id(tensor) in divided and tensor.grad is not None]
