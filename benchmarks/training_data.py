@@ -10,6 +10,7 @@ Activations are multiplied with one number per site so that their spread is that
 that scales by itself and one that does not then see the same. The first position of a window is left out.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,13 @@ def reader(folder: Path, sites: tuple[str, ...]) -> ActivationStream:
 
 
 def make(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
-    """Everything, for the settings of the cases `topk` and `clt`; what is there already stays."""
+    """Everything, for the settings of the cases `topk` and `clt`; what is there for as many tokens or more stays."""
     n_tokens = {kind: s["steps"] * s["batch"] for kind, s in (("sae", settings["topk"]), ("clt", settings["clt"]))}
-    made = folder / f"made-{n_tokens['sae']}-{n_tokens['clt']}.txt"
+    made = folder / "made.json"
     if made.exists():
-        return
+        there = json.loads(made.read_text(encoding="utf-8"))
+        if all(there[kind] >= n_tokens[kind] for kind in n_tokens):
+            return
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
         random_model("gpt2", folder / "model", SIZE)
@@ -92,7 +95,7 @@ def make(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
         with one_thread(), torch.inference_mode():
             acts = reader(folder, layout_for(config).sites).take(n_tokens[kind] + HELD_OUT)
             _write(folder, kind, acts.clone(), config)
-    made.write_text("", encoding="utf-8")
+    made.write_text(json.dumps(n_tokens), encoding="utf-8")
 
 
 def _write(folder: Path, kind: str, acts: torch.Tensor, config: TrainingConfig) -> None:

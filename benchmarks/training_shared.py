@@ -9,7 +9,7 @@ c, c + 1, ... side by side
 
     W_enc.c [F, D]    b_enc.c [F]    W_dec.c [F, targets x D]    b_dec [all targets, D]
 
-The last line printed is JSON: what `measure.Laps` found, and for live runs the CPU seconds of the whole run.
+The last line printed is JSON: what `measure.Laps` found.
 """
 
 import json
