@@ -33,7 +33,7 @@ from typing import Any
 
 from measure import product_rate
 from peer import environment
-from training_data import SIZE, make
+from training_data import SIZE, make, write_first
 from training_score import fvu
 
 CPU_TORCH = "torch==2.13.0"
@@ -82,6 +82,7 @@ def encoder_cost(case: str) -> int:
 
 def run(name: str, python: str, folder: Path, case: str, steps: int) -> dict[str, Any]:
     """One trainer on one case, in a process of its own."""
+    write_first(folder, case, settings_of(case, steps))
     script, out = Path(__file__).with_name(f"training_{name}.py"), folder / f"{name}-{case}.safetensors"
     settings = settings_of(case, steps)
     inherited = dict(os.environ)

@@ -67,7 +67,7 @@ def train(model: Any, site: str, ids: torch.Tensor, settings: dict[str, Any], sc
 def main() -> None:
     folder, out, settings = begin()
     n_tokens = settings["steps"] * settings["batch"]
-    start, site = first(folder, "sae"), "site" if settings["case"] == "topk" else "h.2"
+    start, site = first(folder, settings), "site" if settings["case"] == "topk" else "h.2"
     if settings["case"] == "topk":
         model, ids = Table(training_tokens(folder, "sae", settings)), torch.arange(n_tokens).view(-1, WINDOW)
     else:
