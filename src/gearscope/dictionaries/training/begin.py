@@ -20,7 +20,7 @@ from gearscope.dictionaries.training.schedule import k_at
 from gearscope.dictionaries.training.sparse import decode
 from gearscope.dictionaries.training.weights import Weights
 
-_SAMPLE = 4096
+FITTED = 4096
 """Tokens on which α is measured."""
 
 
@@ -31,7 +31,7 @@ def fit_loudness(
     """Scale encoders in place, for normalised activations as they are read and written; where k features are kept."""
     if config.selection not in STRONGEST:
         return
-    x, y = x[:_SAMPLE], y[:_SAMPLE] - weights.b_dec
+    y = y - weights.b_dec
     for coder in weights.coders:
         if coder.reads != tuple(weights.targets[target] for target in coder.writes):
             continue

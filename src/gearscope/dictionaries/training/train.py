@@ -19,7 +19,7 @@ from torch import Tensor
 from gearscope.config import fingerprint
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
-from gearscope.dictionaries.training.begin import fit_loudness
+from gearscope.dictionaries.training.begin import FITTED, fit_loudness
 from gearscope.dictionaries.training.checkpoint import (
     CHECKPOINT,
     State,
@@ -170,10 +170,10 @@ def _readings(n_tokens: int, config: TrainingConfig, layout: Layout, source: Sou
 def _begin(config: TrainingConfig, layout: Layout, source: Source, shards: Shards) -> State:
     sample = source.sample()[:, : len(layout.sites)]
     scaling = scaling_of(sample)
-    written = scaling.written(sample)
-    weights = first_weights(layout, written, torch.Generator().manual_seed(config.seed))
+    weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
     begin_selection(weights, config, scaling.read(sample))
-    fit_loudness(weights, config, scaling.read(sample), written[:, list(layout.targets)])
+    some = sample[:FITTED]
+    fit_loudness(weights, config, scaling.read(some), scaling.written(some)[:, list(layout.targets)])
     if shards.count > 1:
         weights = weights.block(*shards.block(config.n_features))
     return State(
