@@ -40,7 +40,7 @@ CPU_TORCH = "torch==2.13.0"
 PEERS = {
     "sparsify": ("eai-sparsify==1.3.3", CPU_TORCH, "transformers==4.56.2"),
     "dictionary_learning": ("dictionary-learning==0.1.0", CPU_TORCH, "transformers==4.56.2"),
-    "saelens": ("sae-lens==6.54.12", CPU_TORCH, "transformers==4.56.2", "transformer-lens==2.17.0"),
+    "saelens": ("sae-lens==6.54.12", CPU_TORCH, "transformers==4.56.2", "transformer-lens==2.17.0", "pyarrow==21.0.0"),
     "llamascopium": ("llamascopium==2.0.0b34", CPU_TORCH, "transformers==4.57.3"),
 }
 BARS = {

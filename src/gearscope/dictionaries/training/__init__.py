@@ -10,7 +10,7 @@ that acts on raw activations, stored as JumpReLU or ReLU. On disk while it runs,
 Reading order: `config.py` (settings; which sites are read and written), `weights.py` (the weights and how they begin),
 `strongest.py` (the largest of a batch), `pattern.py` and `sparse.py` (products with sparse codes), `backend.py` (stock
 operators or, on a GPU, those of `kernels/`), `codes.py` (which features are kept, and how gradients pass them),
-`begin.py` (encoders as loud as fits best), `prefixes.py` (Matryoshka), `own.py` (each layer's own features alone),
+`begin.py` (how loud encoders begin), `prefixes.py` (Matryoshka), `own.py` (each layer's own features alone),
 `gradient.py` (loss and gradient), `jacobian.py` (a loss of slopes), `silent.py` (losses for dead features), `revive.py`
 (they begin anew), `schedule.py` (what changes from step to step), `finish.py` (thresholds, normalisation folded away),
 `prune.py` (features that hardly fire are left out), `refit.py` (decoders by least squares), `checkpoint.py`,
