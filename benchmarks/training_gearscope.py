@@ -41,8 +41,16 @@ class Marked:
 
     def __init__(self, stream: Source, laps: Laps) -> None:
         self._stream, self._laps = stream, laps
-        self.fingerprint, self.sample = stream.fingerprint, stream.sample
-        self.place, self.go_to = stream.place, stream.go_to
+        self.fingerprint = stream.fingerprint
+
+    def sample(self) -> torch.Tensor:
+        return self._stream.sample()
+
+    def place(self) -> str:
+        return self._stream.place()
+
+    def go_to(self, place: str) -> None:
+        self._stream.go_to(place)
 
     def take(self, n_tokens: int) -> torch.Tensor:
         self._laps.mark()
