@@ -66,6 +66,8 @@ def gradient_of_values(
     coder: Coder, codes: Coded, shares: tuple[Share, ...], g: tuple[Float[Tensor, "P W"], ...]
 ) -> Float[Tensor, " K"]:
     """Of the code's values, likewise."""
+    if len(shares) == 1:
+        return value_gradient(shares[0].pattern, g[0], coder.W_dec)
     out = torch.zeros_like(codes.values)
     for share, of_group in zip(shares, g, strict=True):
         out[share.entries] = value_gradient(share.pattern, of_group, coder.W_dec[share.features])

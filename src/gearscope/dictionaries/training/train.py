@@ -22,6 +22,7 @@ from gearscope.artifact import alone_in
 from gearscope.config import fingerprint
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
+from gearscope.dictionaries.training.begin import FITTED, fit_loudness
 from gearscope.dictionaries.training.checkpoint import (
     CHECKPOINT,
     State,
@@ -53,6 +54,8 @@ from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
 LOG_EVERY = 20
+_CLIP_EPSILON = 1e-6
+"""What torch adds to a norm before it divides by it."""
 _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens", "prune_tokens", "prune_below"}
 """Settings that no step depends on: a run can be resumed with other ones."""
 
@@ -184,6 +187,9 @@ def _begin(
         check_start(start, config, layout)
         taken = go_on_from(start, weights, scaling)
     begin_selection(weights, config, scaling.read(sample))
+    if start is None:
+        some = sample[:FITTED]
+        fit_loudness(weights, config, scaling.read(some), scaling.written(some)[:, list(layout.targets)])
     first, end = shards.block(config.n_features)
     if shards.count > 1:
         weights = weights.block(first, end)
@@ -239,7 +245,9 @@ def _clip(weights: Weights, largest: float, shards: Shards) -> None:
     """Scale all gradients so that their norm, over all processes, is at most this."""
     tensors = list(weights.named().values())
     if shards.count == 1:
-        torch.nn.utils.clip_grad_norm_(tensors, largest)
+        norm = torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None])
+        if norm.is_cuda or norm + _CLIP_EPSILON > largest:  # a GPU would be waited for
+            torch.nn.utils.clip_grads_with_norm_(tensors, largest, norm)
         return
     divided = {id(tensor) for tensor in weights.divided()}
     squares = [tensor.grad.square().sum() for tensor in tensors if id(tensor) in divided and tensor.grad is not None]
