@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify`: make the bundled organism again, put a bundle together, measure it again."""
+"""`organism train | assemble | verify | diff`: make the bundled organism again, assemble it, measure it, diff it."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gearscope.cli import options
+from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import part_lines, seed_lines
@@ -20,6 +21,9 @@ MAPS = ("addition/ones_sum", "addition/tens_sum", "two_hops/state", "rhyme/rhyme
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
 )
+
+
+app.command("diff")(compare)
 
 
 @app.command("train")
