@@ -23,6 +23,7 @@ from gearscope.config import fingerprint
 from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
+from gearscope.dictionaries.training.checkpoint import CHECKPOINT
 from gearscope.dictionaries.training.config import Layout, Plan, TrainingConfig
 from gearscope.dictionaries.training.train import train
 from gearscope.diffing.config import DiffConfig
@@ -95,6 +96,7 @@ def changes_of(
     sites = sites_for(config.changes.change_layers, pair.a.n_layers)
     parted = part(pair, corpora[0], sites, config.changes, pass_tokens=config.reading.pass_tokens, counted=counted)
     made_of = fingerprint([pair.a.fingerprint, pair.b.fingerprint, corpora[0].fingerprint, sites])
+    resume = resume and (run / CHECKPOINT).exists()
     dictionary = learnt(parted, sites, run, config, made_of, resume=resume)
     if counted is not None:
         counted("measuring on held-out text", 0, config.changes.change_held_out)

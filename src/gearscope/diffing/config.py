@@ -41,9 +41,9 @@ class ChangeConfig(Config):
 
     change_layers: tuple[int, ...] | None = None
     """Layers whose residual stream is compared, ascending; None for the ends of four equal parts of the model."""
-    change_tokens: int = Field(default=200_000, ge=0)
+    change_tokens: int = Field(default=150_000, ge=0)
     """Tokens that both models read to find changes, if the corpus has so many; 0 to look for none."""
-    change_held_out: int = Field(default=240_000, ge=1)
+    change_held_out: int = Field(default=200_000, ge=1)
     """Held-out tokens on which they are measured, if the corpus has so many."""
     change_kept: int = Field(default=16_384, ge=1)
     """Of the tokens that are read, those kept with the largest KL(A ‖ B); about as many more are kept evenly."""
