@@ -40,8 +40,8 @@ SETTINGS = {
     "change_held_out": 3000,
     "change_kept": 500,
     "change_features": 6,
-    "change_steps": 60,
-    "change_kl": 0.01,
+    "change_steps": 100,
+    "change_kl": 0.005,
 }
 
 

@@ -22,7 +22,9 @@ def test_half_of_the_draws_are_where_predictions_part(planted):
 
 
 def test_a_token_without_weight_is_never_drawn_and_a_place_is_found_again():
-    kept = Parted(torch.arange(3.0)[:, None, None], torch.tensor([0.7, 0.0, 0.3], dtype=torch.float64))
+    kept = Parted(
+        torch.arange(3.0)[:, None, None], torch.tensor([0.7, 0.0, 0.3], dtype=torch.float64), torch.zeros(1, 1)
+    )
     source = Drawn(kept, 0, "made of")
     first = source.take(5000).flatten()
     assert set(first.tolist()) == {0.0, 2.0}

@@ -1,7 +1,7 @@
 """What B does otherwise than A, found by where the predictions part.
 
 1. `part`      both models read the corpus; tokens are kept the oftener, the larger KL(A ‖ B) behind them
-2. learn       a dictionary of b − a at several sites at once, one direction per token: what parts alike is one feature
+2. `learnt`    a dictionary of b − a at several sites at once, one direction per token: what parts alike is one feature
 3. `survey`    on held-out text: where each fires, and the KL there; those under `change_kl` are drift
 4. `grouped`   features that no word of their contexts tells apart are one change
 5. `turned`    a change off in B, and on in A, at each site by itself, beside edits of equal size in other directions
@@ -12,6 +12,7 @@ d_B). Knows nothing about what was planted.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -139,7 +140,23 @@ def learnt(
         run,
         resume=resume,
     )
-    return of_difference(made.dictionaries[0])
+    return of_difference(_refitted(made.dictionaries[0], parted))
+
+
+def _refitted(dictionary: Dictionary, parted: Parted) -> Dictionary:
+    """Decoders by least squares, with the mean difference of all text as the bias.
+
+    Training takes the bias from what is drawn, where one change may be half of it, and would be written without its
+    feature. As one feature fires per token, d = Σ w f (y − mean) / Σ w f².
+    """
+    codes = alone(dictionary.encode(parted.differences))
+    weights = parted.weights[codes.rows].to(codes.values)
+    left = parted.differences[codes.rows] - parted.mean
+    written = torch.zeros_like(dictionary.W_dec)
+    written.index_add_(0, codes.columns, (weights * codes.values)[:, None, None] * left)
+    squares = written.new_zeros(len(written)).index_add_(0, codes.columns, weights * codes.values.square())
+    fitted = torch.where(squares[:, None, None] > 0, written / squares[:, None, None], dictionary.W_dec)
+    return replace(dictionary, W_dec=fitted, b_dec=parted.mean)
 
 
 def _seen(pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: tuple[str, ...], size: int) -> Seen:

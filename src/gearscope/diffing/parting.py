@@ -38,6 +38,8 @@ class Parted(NamedTuple):
     """b − a at each site."""
     weights: Float[Tensor, " P"]
     """How often each is drawn; they sum to 1."""
+    mean: Float[Tensor, "S D"]
+    """Of b − a, over the tokens that were kept evenly: what the models differ in everywhere."""
 
 
 def windows_of(corpus: Corpus, tokens: int) -> Generator[Int[Tensor, "B P"]]:
@@ -79,7 +81,7 @@ def part(
     by_kl, even = kl.clamp(0, LARGEST).double(), torch.cat(evenly)
     halves = by_kl / by_kl.sum().clamp(min=1e-12), torch.full((len(even),), 1 / max(1, len(even))).double()
     weights = torch.cat(halves)
-    return Parted(torch.cat([differences, even]), weights / weights.sum())
+    return Parted(torch.cat([differences, even]), weights / weights.sum(), even.mean(0))
 
 
 class _Largest:
