@@ -7,7 +7,7 @@ windows of its held-out side. A planted change is asked in every kind of text th
 answers, a manner at each of its words, what max likes in his words and in ann's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import torch
@@ -65,7 +65,7 @@ def truth_of(version: str, n_windows: int) -> Truth:
     return Truth(torch.tensor([_row(_chance("held_out", i), mark)[1] for i in range(n_windows)]), tuple(changes()))
 
 
-def _asking(pairs: list[tuple[Words, Words]]) -> Asking:
+def _asking(pairs: Sequence[tuple[Words, ...]]) -> Asking:
     """Of (text with the planted answer, text with the usual one): they part at the word that is asked for."""
     prompts, planted, usual = [], [], []
     for new, old in pairs:
