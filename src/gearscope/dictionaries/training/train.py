@@ -9,6 +9,7 @@ one order, and the same settings give the same weights. Knows nothing about mode
 
 import shutil
 from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -16,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gearscope.artifact import alone_in
 from gearscope.config import fingerprint
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
@@ -110,14 +112,14 @@ def train(
 ) -> DictionarySet:
     """Train and return the dictionaries; whole ones in every process, where several share the features.
 
-    Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none), and
-    DictionaryError when the loss becomes NaN or infinite; the last checkpoint is then still whole.
+    Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none) or one is at work
+    in `folder`, and DictionaryError when the loss becomes NaN or infinite; the last checkpoint is then still whole.
     """
     if not resume and any((folder / name).exists() for name in (CHECKPOINT, SHARDED)):
         hint = "go on with --resume, or remove it"
         raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
     run = config.model_dump(mode="json", exclude=_AFTER_THE_RUN) | {"activations": source.fingerprint}
-    with one_thread():
+    with one_thread(), alone_in(folder) if shards.rank == 0 else nullcontext():
         state = _begin(config, layout, source, shards)
         if resume:
             source.go_to(_load(folder, state, shards, run=run))
