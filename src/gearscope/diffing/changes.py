@@ -95,7 +95,15 @@ def changes_of(
 ) -> Changes:
     """Look for changes; the training is kept in the folder `run`. Raises what reading and training raise."""
     sites = sites_for(config.changes.change_layers, pair.a.n_layers)
-    parted = part(pair, corpora[0], sites, config.changes, pass_tokens=config.reading.pass_tokens, counted=counted)
+    parted = part(
+        pair,
+        corpora[0],
+        sites,
+        config.changes,
+        pass_tokens=config.reading.pass_tokens,
+        seed=config.reading.shuffle_seed,
+        counted=counted,
+    )
     made_of = fingerprint([pair.a.fingerprint, pair.b.fingerprint, corpora[0].fingerprint, sites])
     resume = resume and (run / CHECKPOINT).exists()
     dictionary = learnt(parted, sites, run, config, made_of, resume=resume)
@@ -161,10 +169,11 @@ def _refitted(dictionary: Dictionary, parted: Parted) -> Dictionary:
 
 def _seen(pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: tuple[str, ...], size: int) -> Seen:
     of_all = survey(pair, dictionary, ids, sites, size)
-    codes, F = alone(of_all.codes), dictionary.config.n_features
+    kept, F = alone(of_all.codes), dictionary.config.n_features
+    codes, kl = Codes(kept.rows.cpu(), kept.columns.cpu(), kept.values.cpu(), kept.n_rows), of_all.outputs.kl.cpu()
     squares = codes.values.double().square()
     parted, weight = (torch.zeros(F, dtype=torch.float64) for _ in range(2))
-    parted.index_add_(0, codes.columns, squares * of_all.outputs.kl[codes.rows].double())
+    parted.index_add_(0, codes.columns, squares * kl[codes.rows].double())
     weight.index_add_(0, codes.columns, squares)
     return Seen(sites, dictionary, of_all, codes, parted / weight, codes.columns.bincount(minlength=F))
 
@@ -200,7 +209,7 @@ def _change(
     of_all: Float[Tensor, " W"],
     config: DiffConfig,
 ) -> Change:
-    ids, kl, names = seen.survey.ids, seen.survey.outputs.kl, pair.b.token_names()
+    ids, kl, names = seen.survey.ids, seen.survey.outputs.kl.cpu(), pair.b.token_names()
     tokens, squares = seen.tokens_of(features)
     windows = list(dict.fromkeys((tokens // (ids.shape[1] - 1)).tolist()))[: config.effect_windows]
     words, where = in_common(seen.profile_of(features, pair.b.vocab_size), of_all, _WORDS)

@@ -81,7 +81,8 @@ def part(
     by_kl, even = kl.clamp(0, LARGEST).double(), torch.cat(evenly)
     halves = by_kl / by_kl.sum().clamp(min=1e-12), torch.full((len(even),), 1 / max(1, len(even))).double()
     weights = torch.cat(halves)
-    return Parted(torch.cat([differences, even]), weights / weights.sum(), even.mean(0))
+    made = Parted(torch.cat([differences, even]), weights / weights.sum(), even.mean(0))
+    return Parted(*(tensor.to(pair.a.device) for tensor in made))
 
 
 class _Largest:
@@ -118,7 +119,7 @@ class Drawn:
     def __init__(self, parted: Parted, seed: int, made_of: str) -> None:
         """`made_of` is the fingerprint of what was read."""
         self._kept, self._seed, self._taken = parted.differences, seed, 0
-        self._until = parted.weights.cumsum(0)
+        self._until = parted.weights.cpu().cumsum(0)
         self.fingerprint = fingerprint([made_of, seed, len(parted.weights)])
 
     def sample(self) -> Float[Tensor, "P M D"]:
@@ -141,4 +142,5 @@ class Drawn:
     def _draw(self, n_tokens: int, which: str | int) -> Float[Tensor, "P M D"]:
         draw = torch.Generator().manual_seed(int(fingerprint([self._seed, which]), 16) % 2**63)
         at = torch.rand(n_tokens, generator=draw, dtype=torch.float64) * self._until[-1]
-        return self._kept[torch.searchsorted(self._until, at).clamp(max=len(self._kept) - 1)]
+        rows = torch.searchsorted(self._until, at).clamp(max=len(self._kept) - 1)
+        return self._kept[rows.to(self._kept.device)]
