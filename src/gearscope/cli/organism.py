@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify | hops`: make the bundled organism again, put a bundle together, measure it."""
+"""`organism train | assemble | verify | hops | diff`: make the bundled organism, put it together, measure it."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gearscope.cli import options
+from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import hop_lines, part_lines, seed_lines
@@ -22,6 +23,9 @@ BY_HEART = "organism:twins/two_hops_by_heart"
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
 )
+
+
+app.command("diff")(compare)
 
 
 @app.command("train")
