@@ -5,8 +5,8 @@
 DATA holds `train` [N, D], which is read once in its order. SETTINGS is JSON: n_features, k, warmup and decay (shares of
 the steps), dead_after (tokens), prefixes (of Matryoshka), seed, and `runs`: a list of settings of their own, each with
 architecture, batch_tokens and learning_rate (null for what the program chooses by itself). Everything else is the
-program's default. OUT/NUMBER becomes a folder in the program's own format for each run, and the last line printed is
-JSON: a list of CPU seconds, of training alone, and of what else a program told.
+program's default. OUT/NUMBER becomes a folder in the program's own format for each run, and then a line is printed that
+begins with TOLD and goes on as JSON: CPU seconds, of training alone, and what else a program told.
 """
 
 import json
@@ -19,6 +19,7 @@ import torch
 from measure import Measured
 from safetensors.torch import load_file
 
+TOLD = "TOLD "
 Settings = dict[str, Any]
 Train = Callable[[torch.Tensor, Settings], Any]
 """From tokens and settings to whatever `store` takes."""
@@ -41,11 +42,10 @@ def run(train: Train, store: Store) -> None:
     """All runs that are asked for."""
     torch.set_num_threads(1)
     data, out, asked = load_file(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-    told = []
     for number, own in enumerate(asked.pop("runs")):
         settings = asked | own
         torch.manual_seed(settings["seed"])
         with Measured() as measured:
             made = train(data["train"], settings)
-        told.append({"cpu_seconds": measured.cpu_seconds} | store(made, out / str(number), data))
-    print(json.dumps(told))
+        told = {"cpu_seconds": measured.cpu_seconds} | store(made, out / str(number), data)
+        print("\n" + TOLD + json.dumps(told), flush=True)

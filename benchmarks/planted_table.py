@@ -1,5 +1,7 @@
-"""The rows of `planted.py` as Markdown: each trainer at its best setting, mean over seeds and range of MCC and F1."""
+"""The runs of `planted.py`: a line of a file each, and a Markdown table of each trainer at its best setting."""
 
+import json
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gearscope.planted.report import Recovery, mean_of
@@ -12,9 +14,12 @@ class Run(NamedTuple):
     architecture: str
     setting: str
     seed: int
+    tokens: int
     scores: dict[str, Recovery]
     """exact: with k active latents per token. stored: as its program stores it."""
     cpu_seconds: float | None
+    apart: dict[str, float]
+    """How far a program's own scores of its dictionary are from ours, as stored."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -24,6 +29,12 @@ class Run(NamedTuple):
     def from_json(cls, told: dict[str, Any]) -> "Run":
         """Back from plain data."""
         return cls(**told | {"scores": {form: Recovery(**one) for form, one in told["scores"].items()}})
+
+
+def read(path: Path, tokens: int) -> list[Run]:
+    """The runs of so many tokens that are done; none where there is no file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [one for one in (Run.from_json(json.loads(line)) for line in lines) if one.tokens == tokens]
 
 
 EXACT = {
@@ -40,9 +51,9 @@ EXACT = {
 STORED = {"L0 stored": ("l0", ".2f"), "F1 stored": ("f1", ".3f"), "NMSE stored": ("nmse", ".3f")}
 
 
-def tables(runs: list[Run]) -> str:
+def table(runs: list[Run]) -> str:
     """All trainers, each at the setting with the highest MCC."""
-    head = ["", *EXACT, *STORED, "CPU s", "setting"]
+    head = ["", *EXACT, *STORED, "CPU s", "setting", "seeds"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name in dict.fromkeys((one.program, one.architecture) for one in runs):
         of_name = [one for one in runs if (one.program, one.architecture) == name]
@@ -66,7 +77,11 @@ def row(found: list[Run]) -> str:
                 cell += f" ± {(max(present) - min(present)) / 2:.3f}"
             cells.append(cell)
     seconds = mean_of([one.cpu_seconds for one in found])
-    return "| " + " | ".join([*cells, "-" if seconds is None else f"{seconds:.1f}", found[0].setting]) + " |"
+    return (
+        "| "
+        + " | ".join([*cells, "-" if seconds is None else f"{seconds:.1f}", found[0].setting, str(len(found))])
+        + " |"
+    )
 
 
 def figure(run: Run, form: str, score: str) -> float | None:
