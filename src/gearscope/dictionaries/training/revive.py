@@ -24,7 +24,7 @@ from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.weights import Weights
 
 _COSINE = 0.7
-_COSINE_TIED = 0.5
+_COSINE_TIED = 0.3
 """c where r stands in the place of x."""
 
 
