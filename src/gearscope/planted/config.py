@@ -138,7 +138,7 @@ def _recipe(kind: Kind, about: str, world: PlantedConfig, *, k: int, **tuned: An
 
 
 _TUNED = {"selection": "top_k", "batch_tokens": 256, "dead_after": 10_000, "revive_every": 50}
-"""On seeds 0 and 1: more steps, and features that are begun anew earlier and more often (docs/planted.md)."""
+"""Chosen on seed 0: more steps, and features that are begun anew earlier and more often (docs/planted.md)."""
 _MLPS = PlantedConfig(form="mlp", n_layers=3, n_truths=256, d_model=64, trees=16, commonest=0.2)
 
 PLANTED: dict[str, PlantedRecipe] = {
