@@ -28,7 +28,9 @@ class Run(NamedTuple):
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "Run":
         """Back from plain data."""
-        return cls(**told | {"scores": {form: Recovery(**one) for form, one in told["scores"].items()}})
+        scores = {form: Recovery(**one) for form, one in told["scores"].items()}
+        whole: dict[str, Any] = {**told, "scores": scores}
+        return cls(**whole)
 
 
 def read(path: Path, tokens: int) -> list[Run]:
