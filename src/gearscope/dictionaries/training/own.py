@@ -12,7 +12,7 @@ or, without a number to choose, the own features come first and the others fit w
 
 where sg holds constant and * takes the mean over the batch out, which biases will write. Both are means over prefixes,
 tokens and dimensions. α = 0 is the usual loss; the second is what is used unless a share is given (decision 0017: on
-planted chains it keeps more steps than any share, at a smaller error). Knows nothing about other losses.
+planted chains it keeps about as many steps as α = .9, at the error of α = .3). Knows nothing about other losses.
 """
 
 from collections.abc import Sequence
