@@ -20,7 +20,6 @@ Kind = Literal["sae", "transcoder", "skip_transcoder", "clt", "crosscoder"]
 Selection = Literal["batch_top_k", "top_k", "relu", "jumprelu", "gated"]
 STRONGEST = ("batch_top_k", "top_k")
 """Selections that keep a fixed number; the others keep what is above a threshold, under a penalty."""
-_OWN_SHARE = 0.3
 
 
 class TrainingConfig(Config):
@@ -81,7 +80,8 @@ class TrainingConfig(Config):
     """Largest norm of the gradient."""
     own_share: float | None = Field(default=None, ge=0, lt=1)
     """Cross-layer transcoders: share of the loss that each layer's own features must lower alone, so that chains of
-    steps are not rewritten into one. None: 0.3, which kept 36 % of planted chains where 0 kept 15 %."""
+    steps are not rewritten into one. None: each layer's own features are trained alone, and what is written to later
+    layers is what these leave over: of planted chains 61 and 82 % are kept so, and 36 and 57 % with 0.3."""
     jacobian_weight: float = Field(default=0.0, ge=0)
     """Transcoders: weight of the distance between their slopes and the MLP's, along random directions."""
     dead_after: int = Field(default=250_000, ge=1)
@@ -136,11 +136,9 @@ class TrainingConfig(Config):
         return self
 
     @property
-    def share_alone(self) -> float:
-        """`own_share` as it is used: 0 for all but cross-layer transcoders."""
-        if self.own_share is not None:
-            return self.own_share
-        return _OWN_SHARE if self.kind == "clt" else 0.0
+    def own_first(self) -> bool:
+        """Whether what a cross-layer transcoder writes to later layers is what the layers' own features leave over."""
+        return self.kind == "clt" and self.own_share is None
 
     @property
     def steps(self) -> int:

@@ -5,6 +5,7 @@ it leaves over, minus what its last group writes; so all prefixes cost one decod
 selected once, from all of them. With one group everything here is the whole. Knows nothing about losses.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,18 @@ def shares_of(pattern: Pattern, groups: tuple[tuple[int, int], ...]) -> tuple[Sh
 def written(coder: Coder, codes: Coded, share: Share) -> Float[Tensor, "P W"]:
     """What one group writes."""
     return decode(share.pattern, codes.values[share.entries], coder.W_dec[share.features])
+
+
+def by_group(lefts: Sequence[Float[Tensor, "P S D"]], factor: float) -> tuple[Float[Tensor, "P S D"], ...]:
+    """The gradient of what each group writes, `factor` times what the prefixes leave over.
+
+    A group's features are in its own prefix and in all later ones.
+    """
+    found: list[Tensor] = []
+    for left in reversed(lefts):
+        here = left * factor
+        found.append(here.add_(found[-1]) if found else here)
+    return tuple(reversed(found))
 
 
 def gradient_of_decoder(
