@@ -200,7 +200,7 @@ def dense_examples(acts: np.ndarray, config: LibraryConfig) -> dict[str, np.ndar
             rows["decile"].append(decile)
             rows["n_around"].append(len(near))
             around["around_offset"] += [p - position for p in near]
-            around["around_level"] += [np.ceil(255 * values[window, p] / float(values.max())) for p in near]
+            around["around_level"] += [min(255, np.ceil(255 * values[window, p] / float(values.max()))) for p in near]
         begin.append(len(rows["place"]))
         around_begin.append(len(around["around_offset"]))
     return {k: np.array(v) for k, v in {**rows, **around, "begin": begin, "around_begin": around_begin}.items()}

@@ -170,7 +170,8 @@ def _levels(tallied: Tallied, found: Firings, first: int) -> Integer[np.ndarray,
     """Activations around examples as 255ths of the feature's largest, rounded up: what fires is never 0."""
     peak = np.zeros(len(tallied.with_next), np.float64)
     np.maximum.at(peak, tallied.top.feature - first, tallied.top.value)
-    return np.ceil(255 * found.around_value / np.repeat(peak[found.feature - first], found.n_around)).astype(np.int64)
+    share = found.around_value / np.repeat(peak[found.feature - first], found.n_around)
+    return np.ceil(255 * share).clip(max=255).astype(np.int64)
 
 
 def _spread(tallied: Tallied, config: LibraryConfig) -> tuple[Firings, Integer[np.ndarray, " K"]]:
