@@ -5,10 +5,10 @@
     last.value  last.ones  last.tens   first.…        the last number among the token and the 9 before it; the number before that
     sum.value   sum.ones   sum.tens    sum.units      of the two; `units` is the sum of their ones digits, 0 to 18
     both.ones                                         their ones digits, the first one's first
-    near  recent  earlier                             any word among the token and the 3, 7, 23 before it
-    recent_pair                                       any pair of neighbours among the last 12
+    recent  earlier                                   any word among the token and the 7 or 15 before it
+    recent_pair                                       any pair of neighbours among the last 10
 
-A column has at most one value at a token, or several (`near` and below). Values have names, as they stand in rules: strings, or
+A column has at most one value at a token, or several (`recent` and below). Values have names, as they stand in rules: strings, or
 whole numbers. Nothing reaches over the beginning of a window. Knows nothing about features.
 """
 
@@ -26,15 +26,15 @@ Value = str | int
 BACK = 4
 """Tokens before the token that are asked for one by one."""
 NUMBERS_WITHIN = 10
-AMONG = {"near": 4, "recent": 8, "earlier": 24}
-PAIRS_AMONG = 12
+AMONG = {"recent": 8, "earlier": 16}
+PAIRS_AMONG = 10
 _LETTERS = 3
 _NONE = -1
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values over tokens: `at` holds indices into `values`, -1 for none; [T], or [T, several]."""
+    """Values over tokens: `at` holds indices into `values`, -1 for none; [T], or [several, T]."""
 
     values: tuple[Value, ...]
     at: Integer[np.ndarray, "..."]
@@ -59,7 +59,7 @@ class Column:
         wanted = np.zeros(len(self.values) + 1, bool)
         wanted[[self.index[value] for value in values if value in self.index]] = True
         found = wanted[self.at]
-        return found.any(1) if self.several else found
+        return found.any(0) if self.several else found
 
 
 def counts(at: Integer[np.ndarray, "..."], n_values: int) -> Integer[np.ndarray, " N"]:
@@ -200,14 +200,13 @@ class Columns:
         return Column(tuple(known[start:].tolist()), at.ravel().astype(np.int32) - start)
 
 
-def _among(at: Integer[np.ndarray, "W P"], most: int) -> Integer[np.ndarray, "T M"]:
+def _among(at: Integer[np.ndarray, "W P"], most: int) -> Integer[np.ndarray, "M T"]:
     """The values at a token and at those before it, each once."""
-    found = np.full((*at.shape, most), _NONE, np.int32)
-    for back in range(most):
-        found[:, back:, back] = at[:, : at.shape[1] - back]
-        for nearer in range(back):
-            found[..., back][found[..., back] == found[..., nearer]] = _NONE
-    return found.reshape(-1, most)
+    found = np.full((most, *at.shape), _NONE, np.int32)
+    for back in range(min(most, at.shape[1])):
+        found[back, :, back:] = at[:, : at.shape[1] - back]
+        found[back][(found[back] == found[:back]).any(0)] = _NONE
+    return found.reshape(most, -1)
 
 
 NUMBER_COLUMNS = (

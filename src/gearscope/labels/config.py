@@ -24,9 +24,14 @@ class SearchConfig(Config):
     """Recall from which on no further term is looked for."""
     beta: float = Field(default=3.0, gt=1)
     """How much more recall counts than precision in clauses that others narrow."""
-    by_f1: int = Field(default=2, ge=1)
+    by_f1: int = Field(default=1, ge=1)
     by_recall: int = Field(default=2, ge=0)
     """Beginnings that are kept at each step, by each of the two."""
+    broadest: float = Field(default=20.0, ge=1)
+    broad: int = Field(default=2000, ge=1)
+    """A beginning is given up where it names more tokens than so many for each firing, and more than so many."""
+    counted: int = Field(default=4000, ge=1)
+    """Of more tokens on which a feature does not fire, about so many stand for all until a rule is chosen."""
     least_hits: int = Field(default=2, ge=1)
     """Firings on a value, for it to be named."""
     least_firings: int = Field(default=5, ge=1)
@@ -46,7 +51,9 @@ class RuleConfig(Config):
     """By how much a rule about the next token must be better than one about what stands before it."""
     both_lead: float = Field(default=0.05, ge=0)
     """By how much a rule that asks both must be better than either."""
-    firings: int = Field(default=3000, ge=1)
+    both_below: float = Field(default=0.75, ge=0, le=1)
+    """Where either does as well as this, no rule that asks both is looked for."""
+    firings: int = Field(default=1000, ge=1)
     """Firings that are enough to look for a rule; a feature with more is asked on a half, a quarter … of the windows."""
     control: int = Field(default=200, ge=0)
     """Features of random directions that are labelled beside, at most."""

@@ -69,7 +69,7 @@ class Ruler:
         best = one
         if other is not None and (one is None or other.score > one.score + self._config.output_lead):
             best = other
-        if best is None or other is None or other.score < self._config.floor / 2 or best.score > 1 - 2 * self._config.both_lead:
+        if best is None or other is None or other.score < self._config.floor / 2 or best.score > self._config.both_below:
             return best
         both = search.best(fires, INPUT, OUTPUT)
         return both if both is not None and both.score > best.score + self._config.both_lead else best

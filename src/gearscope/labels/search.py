@@ -31,15 +31,15 @@ class _Part(NamedTuple):
     """A term on the way: what it names, among the tokens that may choose."""
 
     asked: tuple[_Asked, ...]
-    hits: int
-    named: int
+    hits: float
+    named: float
     cost: float
     score: float
     """F1 of the rule with this term, less the cost."""
 
 
 _Grown = tuple[_Part, Integer[np.ndarray, " J"] | None]
-"""A part, and the tokens that it names without its last clause."""
+"""A part, and the tokens that it names: of a proposal, those without its last clause."""
 
 
 class Found(NamedTuple):
@@ -75,7 +75,7 @@ class Search:
             if part is None or part.score - cost < score + self._config.gain:
                 break
             terms.append(Term(tuple(_clause(stacks, asked) for asked in part.asked)))
-            sofar = Sofar(sofar.hits + part.hits, sofar.named + part.named, n_fired)
+            sofar = Sofar(sofar.hits + int(part.hits), sofar.named + int(part.named), n_fired)
             score, cost = part.score - cost, cost + part.cost
             taken |= terms[-1].holds(self._columns)
         return Found(Rule(tuple(terms)), _f1(sofar, 0, 0), score) if terms else None
@@ -91,23 +91,37 @@ class Search:
         beam: list[_Grown] = [(_Part((), int(fired.sum()), int(free.sum()), 0.0, 0.0), whole)]
         best: _Part | None = None
         for _ in range(self._config.clauses):
-            grown: dict[tuple[int, int], _Grown] = {}
+            grown: dict[tuple[float, float], _Grown] = {}
             for part, rows in beam:
                 for one in _grow(stacks, part, rows, fired, sofar):
                     grown.setdefault((one.hits, one.named), (one, rows))
-            by_score = sorted(grown.values(), key=lambda each: -each[0].score)
-            if not by_score or (best is not None and by_score[0][0].score < best.score + self._config.gain):
+            by_score = sorted(grown.values(), key=lambda each: -each[0].score)[: self._config.by_f1]
+            by_promise = sorted(grown.values(), key=lambda each: -_promise(each[0], sofar))[: self._config.by_recall]
+            kept = {id(part): (part, rows) for part, rows in (*by_score, *by_promise)}
+            counted = [self._counted(stacks, part, rows, fired, sofar) for part, rows in kept.values()]
+            first = max(counted, key=lambda each: each[0].score, default=None)
+            if first is None or (best is not None and first[0].score < best.score + self._config.gain):
                 break
-            best = by_score[0][0]
-            by_promise = sorted(grown.values(), key=lambda each: -_promise(each[0], sofar))
-            kept = [*by_score[: self._config.by_f1], *by_promise[: self._config.by_recall]]
-            worth = {id(part): (part, rows) for part, rows in kept if self._at_best(part, sofar) > best.score}
-            beam = [(part, _named(stacks, part, rows)) for part, rows in worth.values()]
+            best = first[0]
+            beam = [(part, rows) for part, rows in counted if self._is_worth(part, sofar, best)]
         return best
 
-    def _at_best(self, part: _Part, sofar: Sofar) -> float:
-        """What a part would score, less the gain, if one more clause took away all that it names in vain."""
-        return _f1(sofar, part.hits, part.hits) - part.cost - self._config.cost - self._config.gain
+    def _counted(
+        self, stacks: Sequence[Stack], part: _Part, rows: np.ndarray | None, fired: np.ndarray, sofar: Sofar
+    ) -> _Grown:
+        """A proposal with what it really names, and those tokens."""
+        last = part.asked[-1]
+        rows = stacks[last.stack].narrowed(last.column, last.values, rows)
+        hits, named, n_values = int(fired[rows].sum()), len(rows), len(last.values)
+        paid = sofar.hits + hits - n_values * self._config.firings_per_value
+        score = 2 * paid / (sofar.named + named + sofar.fired) - part.cost
+        return part._replace(hits=hits, named=named, score=score), rows
+
+    def _is_worth(self, part: _Part, sofar: Sofar, best: _Part) -> bool:
+        """Whether one more clause could make it better than the best; and it does not name almost everything."""
+        at_best = _f1(sofar, part.hits, part.hits) - part.cost - self._config.cost
+        narrow = part.named <= max(self._config.broadest * part.hits, self._config.broad)
+        return narrow and at_best > best.score + self._config.gain
 
 
 def _grow(
@@ -119,7 +133,7 @@ def _grow(
     found = []
     for number, stack in enumerate(stacks):
         for one in stack.best_sets(rows, hot, sofar, part.cost):
-            whole = rows is not None and one.named == len(rows)
+            whole = rows is not None and one.named >= len(rows)
             if not whole and (number, one.column) not in used:
                 found.append(_with(part, number, one))
     return found
@@ -129,22 +143,17 @@ def _with(part: _Part, stack: int, one: ValueSet) -> _Part:
     return _Part((*part.asked, _Asked(stack, one.column, one.values)), one.hits, one.named, one.cost, one.score)
 
 
-def _named(stacks: Sequence[Stack], part: _Part, rows: np.ndarray | None) -> np.ndarray:
-    last = part.asked[-1]
-    return stacks[last.stack].narrowed(last.column, last.values, rows)
-
-
 def _clause(stacks: Sequence[Stack], asked: _Asked) -> Clause:
     stack = stacks[asked.stack]
     values = stack.columns[asked.column].values
     return Clause(stack.names[asked.column], tuple(values[value] for value in asked.values.tolist()))
 
 
-def _f1(sofar: Sofar, hits: int, named: int) -> float:
+def _f1(sofar: Sofar, hits: float, named: float) -> float:
     return 2 * (sofar.hits + hits) / max(1, sofar.named + named + sofar.fired)
 
 
 def _promise(part: _Part, sofar: Sofar) -> float:
     """F1 if further clauses took away three in four of the tokens that the part names in vain."""
-    vain = max(0, part.named - part.hits)
+    vain = max(0.0, part.named - part.hits)
     return 2 * (sofar.hits + part.hits) / (sofar.named + part.hits + vain / 4 + sofar.fired) - part.cost

@@ -2,7 +2,8 @@
 
 For one column the best set is known at once: in order of precision, the best set of each size is a prefix (F1 is a ratio of
 sums), so one sum along that order scores them all. Columns with one value a token stand side by side and are counted together. Where a
-token has several values it counts once, under the first of them in the order.
+token has several values, a firing counts once, under the first of them in the order, and what is named is counted for each: an
+upper bound. Of many tokens a part is counted for all. So what is found here is a proposal, to be counted again.
 
     score = (1 + β²) (hits − values) / (named + β² fired) − cost (1 + log2 values)
 
@@ -28,12 +29,12 @@ class Sofar(NamedTuple):
 
 
 class ValueSet(NamedTuple):
-    """Some values of a column: firings on them, tokens with them, what they cost, and their score at β = 1."""
+    """Some values of a column: firings on them, tokens with them, about; what they cost, and their score at β = 1."""
 
     column: int
     values: Integer[np.ndarray, " N"]
-    hits: int
-    named: int
+    hits: float
+    named: float
     cost: float
     score: float
 
@@ -44,7 +45,7 @@ class _Ordered(NamedTuple):
     column: Integer[np.ndarray, " N"]
     value: Integer[np.ndarray, " N"]
     hits: Integer[np.ndarray, " N"]
-    named: Integer[np.ndarray, " N"]
+    named: np.ndarray
 
 
 class Stack:
@@ -67,7 +68,7 @@ class Stack:
         self._starts = np.zeros(len(self.columns), np.int64)
         self._starts[one] = self._first[:-1]
         self._totals = counts(self._side_by_side[self._all], int(self._first[-1]))
-        self._totals_of = {number: counts(self.columns[number].at[self._all], len(self.columns[number].values)) for number in self._several}
+        self._totals_of = {number: counts(self.columns[number].at[..., self._all], len(self.columns[number].values)) for number in self._several}
         self._postings: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def best_sets(
@@ -77,7 +78,10 @@ class Stack:
 
         `hot` are those of them on which the feature fires; `cost` is that of the clauses so far.
         """
-        parts = [self._one(rows, hot), *(self._more(number, rows, hot) for number in self._several)]
+        cold, weight = None if rows is None else self._cold(rows, hot), 1.0
+        if rows is not None and cold is not None and len(cold):
+            weight = (len(rows) - len(hot)) / len(cold)
+        parts = [self._one(cold, weight, hot), *(self._more(number, cold, weight, hot) for number in self._several)]
         column, value, hits, named = (np.concatenate(some) for some in zip(*parts, strict=True))
         if not len(column):
             return
@@ -93,7 +97,7 @@ class Stack:
             by_f1, by_recall = start + int(f1[start:stop].argmax()), start + int(recall[start:stop].argmax())
             for best in {by_f1, by_recall}:
                 yield ValueSet(
-                    int(column[start]), value[start : best + 1], int(hits[best]), int(named[best]), float(costs[best]),
+                    int(column[start]), value[start : best + 1], float(hits[best]), float(named[best]), float(costs[best]),
                     float(f1[best]),
                 )  # fmt: skip
 
@@ -106,16 +110,21 @@ class Stack:
             return self._with(column, values)
         wanted = np.zeros(len(asked.values) + 1, bool)
         wanted[values] = True
-        held = wanted[asked.at[rows]]
-        return rows[held.any(1) if asked.several else held]
+        held = wanted[asked.at[..., rows]]
+        return rows[held.any(0) if asked.several else held]
 
-    def _one(self, rows: np.ndarray | None, hot: np.ndarray) -> _Ordered:
+    def _cold(self, rows: np.ndarray, hot: np.ndarray) -> np.ndarray:
+        """Tokens on which the feature does not fire, every so manieth where there are many."""
+        quiet = rows[~np.isin(rows, hot, assume_unique=True)] if len(hot) else rows
+        return quiet[:: max(1, len(quiet) // self._config.counted)]
+
+    def _one(self, cold: np.ndarray | None, weight: float, hot: np.ndarray) -> _Ordered:
         """Of all columns with one value a token."""
         n = int(self._first[-1])
         hit = counts(self._side_by_side[hot], n)
         value = np.flatnonzero(hit >= self._config.least_hits)
-        total = self._totals[value] if rows is None else counts(self._side_by_side[rows], n)[value]
         hit, owner = hit[value], self._owner[value]
+        total = self._totals[value] if cold is None else hit + weight * counts(self._side_by_side[cold], n)[value]
         order = np.lexsort((-hit / (total + 1), owner))
         owner, value, hit, total = owner[order], value[order], hit[order], total[order]
         begin = np.searchsorted(owner, owner)
@@ -124,24 +133,26 @@ class Stack:
         hits, named = hits[1:] - hits[begin], named[1:] - named[begin]
         return _Ordered(owner[kept], value[kept] - self._starts[owner[kept]], hits[kept], named[kept])
 
-    def _more(self, number: int, rows: np.ndarray | None, hot: np.ndarray) -> _Ordered:
+    def _more(self, number: int, cold: np.ndarray | None, weight: float, hot: np.ndarray) -> _Ordered:
         """Of a column with several values a token."""
         column = self.columns[number]
-        inside, n_values = column.at[hot], len(column.values)
+        inside, n_values = column.at[..., hot], len(column.values)
         hit = counts(inside, n_values)
         value = np.flatnonzero(hit >= self._config.least_hits)
         if not len(value):
             return _Ordered(value, value, value, value)
-        among = None if rows is None else column.at[rows]
-        total = self._totals_of[number] if among is None else counts(among, n_values)
-        value = value[np.argsort(-hit[value] / (total[value] + 1), kind="stable")[: self._config.values]]
+        hit = hit[value]
+        if cold is None:
+            total = self._totals_of[number][value]
+        else:
+            total = hit + weight * counts(column.at[..., cold], n_values)[value]
+        order = np.argsort(-hit / (total + 1), kind="stable")[: self._config.values]
+        value, total = value[order], total[order]
         n = len(value)
         rank = np.full(n_values + 1, n, np.int32)
         rank[value] = np.arange(n)
-        if among is None:
-            among = column.at[self._with(number, value)]
-        sums = [np.cumsum(np.bincount(rank[at].min(1), minlength=n + 1)[:n]) for at in (inside, among)]
-        return _Ordered(np.full(n, number), value, sums[0], sums[1])
+        hits = np.cumsum(np.bincount(rank[inside].min(0), minlength=n + 1)[:n])
+        return _Ordered(np.full(n, number), value, hits, np.cumsum(total))
 
     def _with(self, number: int, values: np.ndarray) -> np.ndarray:
         """The tokens that have one of these values, of all that may choose."""
@@ -149,7 +160,7 @@ class Stack:
         if number not in self._postings:
             self._postings[number] = _posting(column, self._all)
         begin, posting = self._postings[number]
-        marked = np.zeros(len(column.at), bool)
+        marked = np.zeros(column.at.shape[-1], bool)
         for value in values.tolist():
             marked[posting[begin[value] : begin[value + 1]]] = True
         return np.flatnonzero(marked)
@@ -157,9 +168,8 @@ class Stack:
 
 def _posting(column: Column, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The tokens of each value: value v has posting[begin[v] : begin[v + 1]]."""
-    at = column.at[rows]
-    width = at.shape[1] if column.several else 1
+    at = column.at[..., rows]
     flat = at.ravel()
     order = np.argsort(flat, kind="stable")
     order = order[np.searchsorted(flat[order], 0) :]
-    return np.append(0, np.cumsum(counts(at, len(column.values)))), rows[order // width]
+    return np.append(0, np.cumsum(counts(at, len(column.values)))), rows[order % len(rows)]
