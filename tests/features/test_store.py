@@ -5,20 +5,15 @@ from gearscope.errors import ArtifactError, TargetError
 from gearscope.features.records import NewLabel
 from gearscope.features.store import Library
 from gearscope.ids import FeatureId
-from tests.features.tiny import RULES, WORDS, tiny_library
-
-
-@pytest.fixture
-def library(tmp_path):
-    with tiny_library(tmp_path / "lib") as opened:
-        yield opened
+from tests.features.tiny import RULES, WORDS
 
 
 def of(library: Library, name: str):
     return library.record(library.number(FeatureId.parse(name)))
 
 
-def test_features_do_what_was_planted(library):
+def test_features_do_what_was_planted(read_only):
+    library = read_only
     cat = of(library, "0/0")
     assert [t.text for t in cat.triggers] == [" cat"]
     assert (cat.triggers[0].precision, cat.triggers[0].recall) == (1, 1)
@@ -34,7 +29,8 @@ def test_features_do_what_was_planted(library):
     assert set(RULES) <= {str(library.feature(number)) for number in range(library.n_features)}
 
 
-def test_an_example_shows_every_firing_of_its_window(library):
+def test_an_example_shows_every_firing_of_its_window(read_only):
+    library = read_only
     both = of(library, "2/1")
     for example in both.examples:
         fires = [text in (" cat", " dog") for text in example.tokens]
@@ -46,7 +42,8 @@ def test_an_example_shows_every_firing_of_its_window(library):
     assert len({e.window for e in both.examples if e.decile == 0}) == 20
 
 
-def test_histograms_hold_every_firing_and_the_maximum(library):
+def test_histograms_hold_every_firing_and_the_maximum(read_only):
+    library = read_only
     for number in range(library.n_features):
         record = library.record(number)
         assert sum(b.count for b in record.histogram) == record.fired
@@ -55,7 +52,8 @@ def test_histograms_hold_every_firing_and_the_maximum(library):
             assert record.deciles == tuple(sorted(record.deciles))
 
 
-def test_names_and_numbers(library):
+def test_names_and_numbers(read_only):
+    library = read_only
     assert library.number(FeatureId(2, 3)) == 15
     assert library.feature(15) == FeatureId(2, 3)
     assert library.numbers(2) == range(12, 20)
@@ -75,7 +73,8 @@ def test_a_label_is_seen_by_a_library_that_was_opened_before(library):
     Library.open(library.folder, check_sums=True).close()
 
 
-def test_words_are_found_in_windows(library):
+def test_words_are_found_in_windows(read_only):
+    library = read_only
     found = library.text.windows_with("the cat", 1000)
     ids = library.windows.tolist()
     expected = [w for w, row in enumerate(ids) if any(row[i : i + 2] == [1, 2] for i in range(15))]

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.intervene as intervene_commands
+import gearscope.cli.library as library_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
 import gearscope.cli.planted as planted_commands
@@ -38,6 +39,8 @@ app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(dictionary_commands.dictionary)
 app.command("diff")(diff_commands.diff)
 app.command("planted")(planted_commands.planted)
+app.command("features")(library_commands.features)
+app.add_typer(library_commands.app, name="library")
 app.add_typer(organism_commands.app, name="organism")
 
 

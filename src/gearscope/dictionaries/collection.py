@@ -5,10 +5,11 @@ so do their biases there. Knows nothing about models: it is told how many layers
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.dictionary import Dictionary
@@ -77,6 +78,16 @@ class DictionarySet:
                 taken = tensor[:: max(1, len(tensor) // _SAMPLED_ROWS)] if name == "W_dec" else tensor
                 digest.update(taken.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
+
+    def with_gains(self, gains: Sequence[tuple[Tensor, Tensor | None]]) -> "DictionarySet":
+        """The same function of plain sites: where the gain of an MLP's norm is left out, it is folded in.
+
+        `gains` are gain and bias of that norm, by layer.
+        """
+        if self.configs[0].read_form == "site":
+            return self
+        made = [one.after_norm(*gains[one.config.read_sites[0].layer or 0]) for one in self.dictionaries]
+        return replace(self, dictionaries=tuple(made))
 
     def check_fits(self, *, n_layers: int, d_model: int) -> None:
         """Raise DictionaryError unless they can be a basis of such a model."""

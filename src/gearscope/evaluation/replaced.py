@@ -7,7 +7,6 @@ Compared with the plain run at every other position: the likeliest next token, a
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -50,15 +49,7 @@ def in_model(dictionaries: DictionarySet, model: Model, ids: Int[Tensor, " P"]) 
     blocks = model.record(ids).blocks
     if dictionaries.configs[0].write_form == "before_post_norm" and any(block.mlp_post_norm for block in blocks):
         raise DictionaryError("dictionaries that write behind the post-norm were expected", found="ones before it")
-    made = []
-    for dictionary in dictionaries.dictionaries:
-        layer = dictionary.config.read_sites[0].layer
-        if dictionary.config.read_form == "before_gain" and layer is not None:
-            norm = blocks[layer].mlp_norm
-            made.append(dictionary.after_norm(norm.weight, norm.bias))
-        else:
-            made.append(dictionary)
-    return replace(dictionaries, dictionaries=tuple(made))
+    return dictionaries.with_gains([(block.mlp_norm.weight, block.mlp_norm.bias) for block in blocks])
 
 
 @torch.no_grad()

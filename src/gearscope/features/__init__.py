@@ -13,9 +13,17 @@ numpy and sqlite3 alone: records of features, labels, lists, searches. On disk:
     └── notes.sqlite                 labels, scores, lists: the one file that changes (WAL), made with the first of them
 
 A feature's *number* is its row in `features.safetensors`: dictionaries stand one after another. A *place* is
-window · context + position. Reading, in this order: `config.py` (settings), `records.py` (what is known of a feature),
-`arrays.py` (safetensors mapped into numpy), `bins.py` (of activations), `layout.py` (the columns of the files),
-`sampling.py` (which firings become examples), `database.py` (sqlite files that may come from strangers), `text.py`
-(strings of tokens, text of windows), `notes.py` (labels, scores, lists), `store.py` (the `Library`). Knows nothing
-about circuits.
+window · context + position.
+
+Reading, without torch: `config.py` (settings, contents), `records.py` (what is known of a feature), `arrays.py`
+(safetensors mapped into numpy), `bins.py` (of activations), `layout.py` (the columns of the files), `sampling.py`
+(which firings become examples), `database.py` (sqlite files that may come from strangers), `text.py` (strings of
+tokens, text of windows), `notes.py` (labels, scores), `store.py` (the `Library`), `similar.py` (labels like some
+words), `find.py` (searches), `lists.py` (lists of features), `describe.py` (a feature as text).
+
+Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py` and
+`spread.py` (what follows from weights; the map), `reading.py` (text to what fires), `firings.py`, `tally.py` (what is
+kept and counted of it), `parts.py` (that on disk), `merge.py` (parts to columns), `plan.py` and `cluster.py` (how the
+work is cut, and who does it), `shard.py` (one worker), `build.py` (the recipe); `contrast.py` (two texts compared),
+`prompt.py` (what fires on a prompt). Knows nothing about circuits.
 """

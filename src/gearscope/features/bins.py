@@ -20,7 +20,7 @@ def fine_bins(values: Float[np.ndarray, " K"]) -> Integer[np.ndarray, " K"]:
     return (np.ascontiguousarray(values, np.float32).view(np.uint32) >> _DROPPED).astype(np.int64)
 
 
-def lower_edges(bins: Integer[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+def lower_edges(bins: Integer[np.ndarray, "*K"]) -> Float[np.ndarray, "*K"]:
     """The smallest value of each fine bin."""
     return (bins.astype(np.uint32) << np.uint32(_DROPPED)).view(np.float32)
 

@@ -1,8 +1,7 @@
 """What a library is built of: dictionaries of every kind, and neurons, as coders of one shape.
 
-A coder reads some sites and says which features are active; `written` is what a feature adds to the residual stream per
-unit of activation, over all sites that it writes. A site that is not part of that stream (a norm's output, the values
-of a head) adds nothing. Features fire where they are positive.
+A coder reads some sites and says which features are active, and what each writes per unit of activation. Features fire
+where they are positive.
 """
 
 from collections.abc import Sequence
@@ -17,10 +16,8 @@ from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes, select
 from gearscope.errors import DictionaryError
 from gearscope.features.config import Shelf
+from gearscope.ids import SiteId
 from gearscope.models.model import Model
-
-IN_STREAM = ("attn_out", "mlp_out", "mlp_raw", "resid_pre", "resid_mid", "resid_post", "embed")
-"""Names of sites that are the residual stream, or are added to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +25,8 @@ class Coder:
     """Features of one shelf."""
 
     shelf: Shelf
-    source: "Dictionary | Float[Tensor, 'F D']"
-    """A dictionary, or what each neuron writes."""
+    source: Dictionary | Tensor
+    """A dictionary, or what each neuron writes [F, D]."""
 
     def encode(self, x: Float[Tensor, "P R D"]) -> Codes:
         """The positive activations of each row of what stands at the sites."""
@@ -39,12 +36,18 @@ class Coder:
         up = codes.values > 0
         return Codes(codes.rows[up], codes.columns[up], codes.values[up], codes.n_rows)
 
-    def written(self, features: Int[Tensor, " K"], like: Tensor) -> Float[Tensor, "K D"]:
-        """What some features add to the residual stream, summed over the sites that they write."""
+    def writes(self, features: Int[Tensor, " K"], like: Tensor) -> Float[Tensor, "K S D"]:
+        """What some features write at each site, in the precision of `like`."""
         if isinstance(self.source, Tensor):
-            return self.source[features].to(like)
-        streams = [site.name in IN_STREAM for site in self.source.config.write_sites]
-        return self.source.decoders(features, like)[:, torch.tensor(streams, device=like.device)].sum(1)
+            return self.source[features, None].to(like)
+        return self.source.decoders(features, like)
+
+    @property
+    def write_sites(self) -> list[tuple[SiteId, bool]]:
+        """The sites it writes, and whether a norm behind the MLP is still to come."""
+        early = isinstance(self.source, Dictionary) and self.source.config.write_form == "before_post_norm"
+        sites = map(SiteId.parse, self.shelf.writes)
+        return [(site, site.name == "mlp_raw" or (early and site.name == "mlp_out")) for site in sites]
 
 
 def dictionary_coders(dictionaries: DictionarySet) -> list[Coder]:

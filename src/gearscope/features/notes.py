@@ -29,6 +29,8 @@ CREATE VIRTUAL TABLE IF NOT EXISTS label_words USING fts5 (
     text, content='label', content_rowid='id', tokenize='porter unicode61');
 CREATE VIRTUAL TABLE IF NOT EXISTS label_grams USING fts5 (
     text, content='label', content_rowid='id', tokenize='trigram', detail=none);
+CREATE VIRTUAL TABLE IF NOT EXISTS gram_frequency USING fts5vocab (label_grams, row);
+CREATE VIRTUAL TABLE IF NOT EXISTS word_frequency USING fts5vocab (label_words, row);
 CREATE TABLE IF NOT EXISTS score (
     label INTEGER NOT NULL, name TEXT NOT NULL, value REAL, baseline REAL, n INTEGER NOT NULL,
     details TEXT NOT NULL, created TEXT NOT NULL);
@@ -97,6 +99,23 @@ class Notes:
                 f"SELECT {_LABEL} FROM label WHERE feature IN ({marks}) ORDER BY {_BEST_FIRST}", some
             ):
                 found.setdefault(label.number, label)
+        return found
+
+    def scored(self, at_least: float) -> dict[int, float]:
+        """The score of the label that is shown, of the features where it is so high."""
+        query = "SELECT DISTINCT feature FROM label WHERE score >= ?"
+        with as_artifact_error(self.path):
+            numbers = [int(row[0]) for row in self.connection.execute(query, (at_least,))]
+        scores = {number: label.score for number, label in self.shown(numbers).items()}
+        return {number: score for number, score in scores.items() if score is not None and score >= at_least}
+
+    def by_ids(self, ids: Sequence[int]) -> list[Label]:
+        """The labels with these ids."""
+        found = []
+        for start in range(0, len(ids), _AT_ONCE):
+            some = [int(id_) for id_ in ids[start : start + _AT_ONCE]]
+            marks = ", ".join("?" * len(some))
+            found += self._labels(f"SELECT {_LABEL} FROM label WHERE id IN ({marks})", some)
         return found
 
     def all_labels(self) -> Iterator[Label]:

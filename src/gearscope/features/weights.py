@@ -1,7 +1,7 @@
 """What follows from weights alone: the tokens that a feature promotes, its direction, its neighbours.
 
     effect      (W_dec [centred] · gain) (W_U − mean W_U)ᵀ, in logits per unit of activation at a final norm of scale 1
-    direction   W_dec summed over the sites it writes, of length 1
+    direction   W_dec summed over the sites it writes, of length 1; a site outside the residual stream counts as nothing
     neighbours  the features, of all layers, with the largest cosine between directions
 
 Products are taken in tiles, so that memory does not grow with features x features or features x tokens.
@@ -18,6 +18,8 @@ from gearscope.features.coders import Coder
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.models.model import Model
 
+IN_STREAM = ("attn_out", "mlp_out", "mlp_raw", "resid_pre", "resid_mid", "resid_post")
+"""Names of sites that are the residual stream, or are added to it."""
 _TILE_ENTRIES = 8_000_000
 _ROWS = 4096
 
@@ -51,18 +53,25 @@ class Output:
 
     def written(self, coder: Coder, features: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
         """What features add to the residual stream, behind the norm that some families put behind the MLP."""
-        written, post = coder.written(features, self.W_U), self._post[coder.shelf.layer]
-        raw = all(site.endswith("mlp_raw") for site in coder.shelf.writes)
-        return post.linear_at(written, torch.zeros(len(written), dtype=torch.int64)) if raw and post else written
+        total = self.W_U.new_zeros(len(features), self.W_U.shape[1])
+        for (site, early), vectors in zip(coder.write_sites, coder.writes(features, total).unbind(1), strict=True):
+            post = None if site.layer is None or not early else self._post[site.layer]
+            if site.name in IN_STREAM:
+                total += vectors if post is None else _apply(post, vectors)
+        return total
 
     def effects(self, written: Float[Tensor, "K D"], most: int) -> Extremes:
         """The tokens that these writes promote and suppress most."""
         parts = []
         for rows in written.split(max(1, _TILE_ENTRIES // self._read.shape[1])):
-            effect = self._final.linear_at(rows, torch.zeros(len(rows), dtype=torch.int64)) @ self._read
+            effect = _apply(self._final, rows) @ self._read
             up, down = effect.topk(most), effect.topk(most, largest=False)
             parts.append((up.indices, up.values, down.indices, down.values))
         return Extremes(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _apply(norm: FrozenNorm, x: Float[Tensor, "K D"]) -> Float[Tensor, "K D"]:
+    return norm.linear_at(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
 
 
 def _unscaled(norm: FrozenNorm) -> FrozenNorm:

@@ -1,9 +1,11 @@
-"""Text for a model: a path on disk cut with the model's own tokenizer, or the organism's synthetic world."""
+"""Text for a model, cut with its own tokenizer: a path on disk, a data set on the hub, or the organism's world."""
 
 from pathlib import Path
 from typing import Any
 
 from gearscope.corpus.store import TextFiles
+from gearscope.corpus.streamed import PREFIX as HUB
+from gearscope.corpus.streamed import HubTexts
 from gearscope.corpus.windows import Corpus, Split, TextCorpus, windows_for
 from gearscope.errors import ConfigError, ModelError
 from gearscope.models.model import Model
@@ -32,7 +34,8 @@ def open_corpus(name: str, model: Model, split: Split, context: int | None) -> C
         return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
     first, between = first_token(tokenizer), tokenizer.eos_token_id
-    return TextCorpus(TextFiles(Path(name)), encode, context=length, first=first, between=between, split=split)
+    texts = HubTexts.parse(name) if name.startswith(HUB) else TextFiles(Path(name))
+    return TextCorpus(texts, encode, context=length, first=first, between=between, split=split)
 
 
 def open_sides(name: str, model: Model, context: int | None, needed: int) -> tuple[Corpus, Corpus]:

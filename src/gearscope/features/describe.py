@@ -1,0 +1,118 @@
+"""A feature as text, and as JSON. No torch.
+
+The token on which it fires most stands in [[ ]], others on which it fires in [ ].
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gearscope.features.records import Example, FeatureRecord, Label, TokenEffect
+from gearscope.features.store import Library
+
+_AROUND = 12
+"""Tokens that are shown on each side."""
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> str:
+    """Everything about a feature, for a terminal."""
+    labels = library.notes.labels(record.number)
+    shelf = record.shelf
+    near = [other.feature for other in (*record.neighbours[:8], *record.cofiring[:8])]
+    said = library.notes.shown([library.number(feature) for feature in near])
+    lines = [
+        f"feature  {record.feature}   {shelf.kind}, reads {', '.join(shelf.reads)}, writes {', '.join(shelf.writes)}",
+        *(f"label    {_label(label)}" for label in labels[:5]),
+        *([f"         and {len(labels) - 5} more labels"] if len(labels) > 5 else []),
+        f"fires    on {record.fired:,} of {library.n_tokens:,} tokens ({record.density:.4%}), "
+        f"up to {record.max_activation:.3g}",
+    ]
+    if not record.fired:
+        return "\n".join([*lines, "         dead on this corpus"])
+    lines += [
+        f"kind     input score {record.input_score:.2f}; the next token is one it promotes "
+        f"{record.output_score:.1%} of the time (at any time {record.output_base:.1%})",
+        f"values   {_bars([b.count for b in record.histogram])}  {record.histogram[0].high:.2g} to "
+        f"{record.histogram[-1].high:.2g}, half octaves; half of them up to {record.deciles[4]:.3g}",
+        f"on       {', '.join(f'{t.text!r} {t.precision:.0%} ({t.recall:.0%} of them)' for t in record.triggers[:6])}",
+        f"raises   {_effects(record.promoted)}",
+        f"lowers   {_effects(record.suppressed)}",
+        "",
+        *_examples(record.examples, examples),
+    ]
+    if record.neighbours:
+        lines += ["", "writes in the direction of"]
+        lines += [f"  {n.cosine:5.2f}  {n.feature}{_said(library, said, n.feature)}" for n in record.neighbours[:8]]
+    if record.cofiring:
+        lines += ["", "fires together with (share of the tokens of either, times more than by chance)"]
+        lines += [
+            f"  {c.jaccard:4.0%} {2**c.pmi:7.1f}x  {c.feature}{_said(library, said, c.feature)}"
+            for c in record.cofiring[:8]
+        ]
+    return "\n".join(lines)
+
+
+def _label(label: Label) -> str:
+    by = label.method if label.model is None else f"{label.method} {label.model}"
+    if label.score is None:
+        return f"{label.text}   ({by})"
+    base = "" if label.baseline is None else f", baseline {label.baseline:.2f}"
+    return f"{label.text}   ({by}; {label.scored_by} {label.score:.2f}{base})"
+
+
+def _effects(effects: Sequence[TokenEffect]) -> str:
+    return ", ".join(f"{effect.text!r} {effect.effect:+.2f}" for effect in effects[:8])
+
+
+def _bars(counts: Sequence[int]) -> str:
+    most = max(counts) or 1
+    return "".join(" " if not count else _BARS[min(7, 8 * count // (most + 1))] for count in counts)
+
+
+def _said(library: Library, said: dict[int, Label], feature: Any) -> str:
+    label = said.get(library.number(feature))
+    return "" if label is None else f"  {label.text}"
+
+
+def _examples(examples: Iterable[Example], most: int) -> list[str]:
+    shown = list(examples)
+    top = [example for example in shown if example.decile == 0][:most]
+    spread = [example for example in shown if example.decile][:most]
+    lines = [f"  {example.activation:8.3g}  {marked(example)}" for example in top]
+    if spread:
+        lines += ["and from each tenth of its activations"]
+        lines += [f"  {example.activation:8.3g}  {marked(example)}" for example in spread]
+    return lines
+
+
+def marked(example: Example, around: int = _AROUND) -> str:
+    """The text of an example, the tokens on which the feature fires in brackets."""
+    first = max(0, example.position - around)
+    stop = min(len(example.tokens), example.position + around + 1)
+    parts = []
+    for position in range(first, stop):
+        text = example.tokens[position].replace("\n", "↵")
+        bare = text.lstrip()
+        space = text[: len(text) - len(bare)]
+        if position == example.position:
+            text = f"{space}[[{bare}]]"
+        elif example.activations[position] > 0:
+            text = f"{space}[{bare}]"
+        parts.append(text)
+    return ("…" if first else "") + "".join(parts) + ("…" if stop < len(example.tokens) else "")
+
+
+def as_json(library: Library, record: FeatureRecord) -> dict[str, Any]:
+    """Everything about a feature, as JSON values; activations of examples by token."""
+    told = record._asdict()
+    told |= {"feature": str(record.feature), "shelf": record.shelf.model_dump(mode="json")}
+    told["labels"] = [label._asdict() for label in library.notes.labels(record.number)]
+    for name in ("promoted", "suppressed", "triggers", "histogram"):
+        told[name] = [one._asdict() for one in told[name]]
+    for name in ("neighbours", "cofiring"):
+        told[name] = [one._asdict() | {"feature": str(one.feature)} for one in told[name]]
+    told["examples"] = [
+        example._asdict() | {"activations": [round(float(value), 5) for value in example.activations]}
+        for example in record.examples
+    ]
+    return told
