@@ -19,7 +19,6 @@ from gearscope.features.coders import Coder, sites_of
 from gearscope.features.reading import Subject, blocks, windows_per_pass
 
 _CALIBRATION_TOKENS = 8192
-_MOST_RANDOM = 64
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,15 @@ def firing(
 
 
 @torch.no_grad()
-def random_subject(subject: Subject, windows: Integer[np.ndarray, "W P"], found: Firing, seed: int = 0) -> Subject:
-    """For each coder, directions drawn at random at the sites that it reads, each above the level at which it fires as
-    often as one of the coder's own features, drawn from those that fire.
+def random_subject(
+    subject: Subject, windows: Integer[np.ndarray, "W P"], found: Firing, *, most: int, seed: int
+) -> Subject:
+    """Directions drawn at random at the sites that coders read, `most` in all, about.
+
+    Each fires above the level at which it does so as often as one of the coder's own features, drawn by lot.
     """
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    share = most / max(1, int((np.diff(found.begin) > 0).sum()))
     few = torch.from_numpy(windows[: -(-_CALIBRATION_TOKENS // windows.shape[1])].astype(np.int64))
     sites = sites_of(subject.coders)
     acts = torch.cat(_calibration(subject, few, sites))
@@ -79,7 +82,7 @@ def random_subject(subject: Subject, windows: Integer[np.ndarray, "W P"], found:
         first += coder.shelf.n_features
         densities = own[own > 0] / (windows.shape[0] * (windows.shape[1] - 1))
         if len(densities):
-            drawn = rng.choice(densities, min(_MOST_RANDOM, len(densities)), replace=False)
+            drawn = rng.choice(densities, min(len(densities), max(1, round(share * len(densities)))), replace=False)
             x = acts[:, [sites.index(site) for site in coder.shelf.reads]]
             coders.append(_random(coder, x, torch.from_numpy(drawn), generator))
     return Subject(subject.model, coders)
