@@ -5,5 +5,6 @@ every figure that a random network could reach too. Knows nothing about training
 
 Reading order: `report.py` (the figures, as data), `replaced.py` (the model run with its MLPs replaced), `measure.py`
 (all of it at once); `places.py` (where the world's variables are known), `auroc.py`, `best.py` (the feature that tells
-a value best), `truths.py` (which variables single features tell).
+a value best), `truths.py` (which variables single features tell);
+`questions.py` (questions with a known answer), `labelled.py` (whether rules name what features tell).
 """

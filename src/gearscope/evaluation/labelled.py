@@ -70,23 +70,26 @@ def judge_labels(
     *,
     documents: int = 400,
     seed: int = 0,
+    phenomena: Sequence[str] = (),
     progress: Callable[[str, int], None] | None = None,
 ) -> LabelReport:
-    """Which share of each set of rules names what its feature tells. The sets' features are the subject's, in order."""
+    """Which share of each set of rules names what its feature tells. The sets' features are the subject's, in order.
+
+    All phenomena of the world are asked by default; sums on every prompt where `addition` is among them.
+    """
     tell = progress or (lambda _, __: None)
     best: dict[int, _Judged] = {}
     right: dict[str, dict[int, bool]] = {name: {} for name in sets}
     live = np.zeros(subject.n_features, bool)
-    asked = {module.PHENOMENON: None for module in BASE}
     texts_of: dict[str, _Texts] = {}
-    for name in asked:
+    for name in phenomena or tuple(module.PHENOMENON for module in BASE):
         texts = drawn(name, documents, seed)
         read = _read(subject, texts, tell)
         texts_of[name] = read
         live |= np.asarray(read.fires.sum(0)).ravel() > 0
         for exam in exams(places(texts)):
             _examine(name, exam, read, best)
-    plane = _plane(subject, tell)
+    plane = _plane(subject, tell) if PLANE_PHENOMENON in texts_of else {}
     for at, read in plane.items():
         _examine_plane(at, read, best)
     texts_of |= plane
@@ -191,5 +194,3 @@ def _report(
         questions={feature: judged.question for feature, judged in sorted(best.items())},
         named={name: tuple(f for f, is_right in sorted(found.items()) if is_right) for name, found in right.items()},
     )
-
-

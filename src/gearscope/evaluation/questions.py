@@ -2,9 +2,9 @@
 
     tells       F1 of .8 or more and balanced accuracy of .9 or more, of what fires against what is true
 
-Questions of one exam share their tokens: each is a column of truth. Features are columns of firings, sparse. Beside exams
-over documents (`exams`) stands the plane of all sums: for 0 <= a, b < 100, every value, last digit, pair of last digits and
-interval, of a, b and a + b, from sums along the plane (`plane_questions`).
+Questions of one exam share their tokens: each is a column of truth. Features are columns of firings, sparse. Beside
+exams over documents (`exams`) stands the plane of all sums: for 0 <= a, b < 100, every value, last digit, pair of last
+digits and interval, of a, b and a + b, from sums along the plane (`plane_questions`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,9 +76,7 @@ def told(exam: Exam, fires: sparse.csr_array, rows: Bool[np.ndarray, " P"]) -> T
     return Told(kept.max(0), kept.argmax(0))
 
 
-def answers_right(
-    truth: Bool[np.ndarray, " P"], named: Bool[np.ndarray, " P"]
-) -> bool:
+def answers_right(truth: Bool[np.ndarray, " P"], named: Bool[np.ndarray, " P"]) -> bool:
     """Whether what is named tells what is true."""
     hits, true, fired = (np.array(int(x.sum())) for x in (truth & named, truth, named))
     return bool(tells(hits, true, fired, len(truth))[1])

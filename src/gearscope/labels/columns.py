@@ -1,15 +1,16 @@
 """What a rule can ask of a token, as columns of values over all tokens of some windows. numpy alone.
 
-    token   class   prefix   suffix   ones   tens     at the token, at up to 4 tokens before (`token@-1`), at the next (`token@+1`)
-    pair                                              the token and the one before it, side by side
-    last.value  last.ones  last.tens   first.…        the last number among the token and the 9 before it; the number before that
-    sum.value   sum.ones   sum.tens    sum.units      of the two; `units` is the sum of their ones digits, 0 to 18
-    both.ones                                         their ones digits, the first one's first
-    recent  earlier                                   any word among the token and the 7 or 15 before it
-    recent_pair                                       any pair of neighbours among the last 10
+    token  class  prefix  suffix  ones  tens      of the token; of the next (`token@+1`); token and class of up to 4
+                                                  before (`token@-1`)
+    pair                                          the token and the one before it, side by side
+    last.value  last.ones  last.tens  first.…     the last number among the token and the 9 before it; the one before
+    sum.value   sum.ones   sum.tens   sum.units   of the two; `units` is the sum of their ones digits, 0 to 18
+    both.ones                                     their ones digits, the first one's first
+    recent  earlier                               any word among the token and the 7 or 15 before it
+    recent_pair                                   any pair of neighbours among the last 10
 
-A column has at most one value at a token, or several (`recent` and below). Values have names, as they stand in rules: strings, or
-whole numbers. Nothing reaches over the beginning of a window. Knows nothing about features.
+A column has at most one value at a token, or several (`recent` and below). Values have names, as they stand in rules:
+strings, or whole numbers. Nothing reaches over the beginning of a window. Knows nothing about features.
 """
 
 import re
@@ -92,7 +93,7 @@ def words(vocabulary: Sequence[str]) -> Words:
 
 
 def word_class(text: str) -> str:
-    """number, mark, space, word, Word, WORD, or `part`: letters that continue a word, where the vocabulary has spaces."""
+    """number, mark, space, word, Word or WORD."""
     word = text.strip()
     if not word:
         return "space"

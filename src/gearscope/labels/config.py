@@ -54,7 +54,7 @@ class RuleConfig(Config):
     both_below: float = Field(default=0.75, ge=0, le=1)
     """Where either does as well as this, no rule that asks both is looked for."""
     firings: int = Field(default=1000, ge=1)
-    """Firings that are enough to look for a rule; a feature with more is asked on a half, a quarter … of the windows."""
+    """Firings that are enough to look for a rule; one with more is asked on a half, a quarter … of the windows."""
     control: int = Field(default=200, ge=0)
     """Features of random directions that are labelled beside, at most."""
     seed: int = 0

@@ -49,9 +49,14 @@ def read_slice(library: Library, subject: Subject, config: RuleConfig, tell: Rep
 
 
 def explain(
-    library: Library, subject: Subject, config: RuleConfig, *, only: Sequence[int] | None = None, progress: Report | None = None
+    library: Library,
+    subject: Subject,
+    config: RuleConfig,
+    *,
+    only: Sequence[int] | None = None,
+    progress: Report | None = None,
 ) -> RuleReport:
-    """Label these features, or all, and store that. Raises ModelError, and ArtifactError where nothing can be written."""
+    """Label these features, or all, and store that. Raises ModelError, and ArtifactError for notes that stay shut."""
     tell = progress or (lambda _, __: None)
     read = read_slice(library, subject, config, tell)
     numbers = list(range(library.n_features) if only is None else only)

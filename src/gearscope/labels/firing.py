@@ -1,7 +1,7 @@
 """On which tokens of some windows each feature fires: all firings, as a sparse matrix by feature.
 
-8 bytes a firing: 64 active features a token are 64 MB for 131,072 tokens. A coder of random directions that fire as often as
-given features do is the baseline: what it earns, a label earns of nothing.
+8 bytes a firing: 64 active features a token are 64 MB for 131,072 tokens. Directions drawn at random that fire as
+often as features do are the baseline: the score that their rules reach is no evidence of meaning.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,4 +104,6 @@ def _random(coder: Coder, x: Tensor, densities: Tensor, generator: torch.Generat
     )
     zeros = torch.zeros(n, 1, width)
     source = Dictionary(config=config, W_enc=W_enc, b_enc=-level, W_dec=zeros, b_dec=torch.zeros(1, width))
-    return Coder(shelf=coder.shelf.model_copy(update={"n_features": n, "writes": coder.shelf.writes[:1]}), source=source)
+    return Coder(
+        shelf=coder.shelf.model_copy(update={"n_features": n, "writes": coder.shelf.writes[:1]}), source=source
+    )

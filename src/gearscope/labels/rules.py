@@ -11,7 +11,7 @@ Knows nothing about how rules are found.
 
 import json
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -20,6 +20,9 @@ from gearscope.errors import ConfigError
 from gearscope.labels.columns import KNOWN, Columns, Value, is_output
 
 _LONGEST, _MOST_CLAUSES = 100_000, 64
+
+
+Side = Literal["input", "output", "both"]
 
 
 class Clause(NamedTuple):
@@ -69,7 +72,7 @@ class Rule(NamedTuple):
         return tuple(clause for term in self.terms for clause in term.clauses)
 
     @property
-    def asks(self) -> str:
+    def asks(self) -> Side:
         """`input`, `output` (the next token alone) or `both`."""
         sides = {is_output(clause.column) for clause in self.clauses}
         return "both" if len(sides) > 1 else "output" if True in sides else "input"
@@ -116,6 +119,6 @@ def _clause(text: str, at: int) -> tuple[Clause, int]:
 
 
 def _not_a_rule(found: str, at: int) -> ConfigError:
-    hint = f'a clause is COLUMN in [VALUES]; columns are {", ".join(sorted(KNOWN))}'
+    hint = f"a clause is COLUMN in [VALUES]; columns are {', '.join(sorted(KNOWN))}"
     return ConfigError('a rule such as token in ["is"] and recent in ["capital"] was expected',
                        found=f"{found:.40} at character {at}", hint=hint)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rules for features from their firings: the best rule of each kind, the kind, and scores on windows that chose nothing.
+"""Rules for features from their firings, the kind of each, and scores on windows that chose nothing.
 
     input    asks the token and what stands before it
     output   asks the next token
@@ -8,7 +8,7 @@
 numpy alone; knows nothing about models and files.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,11 +16,11 @@ from jaxtyping import Bool, Integer
 
 from gearscope.labels.columns import INPUT, OUTPUT, Columns, Words
 from gearscope.labels.config import RuleConfig
-from gearscope.labels.rules import Rule
+from gearscope.labels.rules import Rule, Side
 from gearscope.labels.scores import TokenScore, token_score
 from gearscope.labels.search import Found, Search
 
-Kind = Literal["input", "output", "both", "obscure"]
+Kind = Side | Literal["obscure"]
 _THINNEST = 8
 """Features that fire very often are asked on one window in so many, at least."""
 
@@ -69,7 +69,9 @@ class Ruler:
         best = one
         if other is not None and (one is None or other.score > one.score + self._config.output_lead):
             best = other
-        if best is None or other is None or other.score < self._config.floor / 2 or best.score > self._config.both_below:
+        if best is None or other is None or other.score < self._config.floor / 2:
+            return best
+        if best.score > self._config.both_below:
             return best
         both = search.best(fires, INPUT, OUTPUT)
         return both if both is not None and both.score > best.score + self._config.both_lead else best
@@ -94,13 +96,3 @@ def exchanged(ruled: Sequence[Ruled], rng: np.random.Generator) -> list[Rule | N
         other = others[place] if others[place] != number else others[place - 1]
         found[number] = ruled[other].rule if other != number else None
     return found
-
-
-def all_rules(
-    ruler: Ruler, fires: Callable[[int], np.ndarray], features: Sequence[int], progress: Callable[[int], None] | None = None
-) -> Generator[Ruled]:
-    """Rules of features in turn."""
-    for feature in features:
-        yield ruler.rule(fires(feature))
-        if progress is not None:
-            progress(1)

@@ -2,9 +2,9 @@
 
     F1 = 2 hits / (tokens named + tokens fired)
 
-A clause is the best set of values of a column (`stack.py`). One that keeps nearly all firings may be a poor rule and a good
-beginning, so the best few by F1 and by what they promise are kept, and each is asked again on the tokens that it names (a
-beam). What is left over may earn another term.
+A clause is the best set of values of a column (`stack.py`). One that keeps nearly all firings may be a poor rule and a
+good beginning, so the best few by F1 and by what they promise are kept, and each is asked again on the tokens that it
+names (a beam). What is left over may earn another term.
 """
 
 from collections.abc import Sequence

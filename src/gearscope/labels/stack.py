@@ -1,9 +1,10 @@
 """The best sets of values of many columns at once, on any tokens. numpy alone.
 
-For one column the best set is known at once: in order of precision, the best set of each size is a prefix (F1 is a ratio of
-sums), so one sum along that order scores them all. Columns with one value a token stand side by side and are counted together. Where a
-token has several values, a firing counts once, under the first of them in the order, and what is named is counted for each: an
-upper bound. Of many tokens a part is counted for all. So what is found here is a proposal, to be counted again.
+For one column the best set is known at once: in order of precision, the best set of each size is a prefix (F1 is a
+ratio of sums), so one sum along that order scores them all. Columns with one value a token stand side by side and are
+counted together. Where a token has several values, a firing counts once, under the first of them in the order, and what
+is named is counted for each: an upper bound. Of many tokens a part is counted for all. So what is found here is a
+proposal, to be counted again.
 
     score = (1 + β²) (hits − values) / (named + β² fired) − cost (1 + log2 values)
 
@@ -51,7 +52,9 @@ class _Ordered(NamedTuple):
 class Stack:
     """Some columns, over the tokens that may choose."""
 
-    def __init__(self, columns: Columns, names: Sequence[str], may: Bool[np.ndarray, " T"], config: SearchConfig) -> None:
+    def __init__(
+        self, columns: Columns, names: Sequence[str], may: Bool[np.ndarray, " T"], config: SearchConfig
+    ) -> None:
         self.names, self._config = tuple(names), config
         self.columns = [columns[name] for name in names]
         self._all = np.flatnonzero(may)
@@ -68,7 +71,10 @@ class Stack:
         self._starts = np.zeros(len(self.columns), np.int64)
         self._starts[one] = self._first[:-1]
         self._totals = counts(self._side_by_side[self._all], int(self._first[-1]))
-        self._totals_of = {number: counts(self.columns[number].at[..., self._all], len(self.columns[number].values)) for number in self._several}
+        self._totals_of = {
+            number: counts(self.columns[number].at[..., self._all], len(self.columns[number].values))
+            for number in self._several
+        }
         self._postings: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def best_sets(
@@ -97,8 +103,8 @@ class Stack:
             by_f1, by_recall = start + int(f1[start:stop].argmax()), start + int(recall[start:stop].argmax())
             for best in {by_f1, by_recall}:
                 yield ValueSet(
-                    int(column[start]), value[start : best + 1], float(hits[best]), float(named[best]), float(costs[best]),
-                    float(f1[best]),
+                    int(column[start]), value[start : best + 1], float(hits[best]), float(named[best]),
+                    float(costs[best]), float(f1[best]),
                 )  # fmt: skip
 
     def narrowed(

@@ -1,8 +1,8 @@
 """A rule in English, saying no more than the rule does. Knows nothing about features.
 
-    token in ["is"] and recent in ["capital"]   ->   "is", with "capital" among the last 8
-    token@+1 in ["rabbit"]                      ->   next comes "rabbit"
-    last.ones in [6] or sum.ones in [5]         ->   the last number ends in 6; or the last two numbers sum to …5
+token in ["is"] and recent in ["capital"]   ->   "is", with "capital" among the last 8
+token@+1 in ["rabbit"]                      ->   next comes "rabbit"
+last.ones in [6] or sum.ones in [5]         ->   the last number ends in 6; or the last two numbers sum to …5
 """
 
 import re
@@ -32,7 +32,9 @@ def obscure(tokens: Sequence[str], position: int, around: int = 6) -> str:
     """What is said of a feature that no rule tells: its strongest example, and nothing else."""
     before = "".join(_spaced(tokens[max(0, position - around) : position]))
     after = "".join(_spaced(tokens[position + 1 : position + 1 + around // 2]))
-    return f"obscure: no rule found; strongest in “{before}»{tokens[position].strip() or '⏎'}«{after}”".replace("\n", "⏎")
+    return f"obscure: no rule found; strongest in “{before}»{tokens[position].strip() or '⏎'}«{after}”".replace(
+        "\n", "⏎"
+    )
 
 
 def _spaced(tokens: Sequence[str]) -> list[str]:
@@ -88,7 +90,11 @@ def _numbers(which: str, what: str, values: Sequence[Value]) -> str:
     if which == "both":
         pairs = [" and ".join(str(value).split()) for value in values]
         return f"the last two numbers end in {_list(pairs)}"
-    subject = {"last": "the last number", "first": "the number before the last", "sum": "the sum of the last two numbers"}
+    subject = {
+        "last": "the last number",
+        "first": "the number before the last",
+        "sum": "the sum of the last two numbers",
+    }
     if what == "units":
         return f"the ones of the last two numbers sum to {_list(_runs(values))}"
     ends = {"ones": f"ends in {_list([str(v) for v in sorted(values, key=_size)])}", "tens": f"is in {_bands(values)}"}
