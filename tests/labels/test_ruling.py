@@ -9,7 +9,11 @@ from gearscope.labels.rules import parse_rule
 from gearscope.labels.ruling import Ruled, Ruler, exchanged
 from gearscope.labels.scores import TokenScore, token_score
 
-VOCABULARY = ("<s>", *(f" {w}" for w in "is the of in a to by capital river state".split()), *(f" {n}" for n in range(60)))  # noqa: SIM905
+VOCABULARY = (
+    "<s>",
+    *(f" {w}" for w in ["is", "the", "of", "in", "a", "to", "by", "capital", "river", "state"]),
+    *(f" {n}" for n in range(60)),
+)
 RNG = np.random.default_rng(0)
 WINDOWS = RNG.choice(len(VOCABULARY), (240, 24), p=[0, *([0.06] * 10), *([0.4 / 60] * 60)])
 WINDOWS[:, 0] = 0

@@ -11,7 +11,10 @@ from gearscope.labels.wording import in_words, obscure
     [
         ('recent in ["capital"] and token in ["is"]', '"is", with "capital" among the last 8'),
         ('token@+1 in ["rabbit", "habit"]', 'next comes "rabbit" or "habit"'),
-        ("last.ones in [6] or sum.ones in [5]", "the last number ends in 6; or the sum of the last two numbers ends in 5"),
+        (
+            "last.ones in [6] or sum.ones in [5]",
+            "the last number ends in 6; or the sum of the last two numbers ends in 5",
+        ),
         ('token in ["30", "31", "32", "40"]', "30 to 32 or 40"),
         ("tens in [3, 4, 9]", "a number in 30 to 49 or 90 to 99"),
         ('class@-1 in ["number"] and suffix in ["ing"]', "a word ending in -ing, after a number"),
