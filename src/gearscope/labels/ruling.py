@@ -3,7 +3,7 @@
     input    asks the token and what stands before it
     output   asks the next token
     both     asks both, and is clearly better for it
-    obscure  no rule reaches the floor
+    obscure  no rule reaches the floor, or half of it on the other windows (whose mean counts it as 0)
 
 numpy alone; knows nothing about models and files.
 """
@@ -55,7 +55,10 @@ class Ruler:
         found = self._best(fires)
         if found is None or found.f1 < self._config.floor:
             return Ruled("obscure", None, 0.0 if found is None else found.f1, None)
-        return Ruled(found.rule.asks, found.rule, found.f1, self.score(found.rule, fires))
+        score = self.score(found.rule, fires)
+        if score.fired >= self._config.search.least_firings and (score.f1 or 0.0) < self._config.floor / 2:
+            return Ruled("obscure", None, found.f1, None)
+        return Ruled(found.rule.asks, found.rule, found.f1, score)
 
     def score(self, rule: Rule, fires: Integer[np.ndarray, " K"]) -> TokenScore:
         """What any rule is worth for a feature that fires on these tokens, where nothing was chosen."""
