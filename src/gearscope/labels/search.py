@@ -149,7 +149,7 @@ def _clause(stacks: Sequence[Stack], asked: _Asked) -> Clause:
     return Clause(stack.names[asked.column], tuple(values[value] for value in asked.values.tolist()))
 
 
-def _f1(sofar: Sofar, hits: float, named: float) -> float:
+def _f1(sofar: Sofar, hits: int | float, named: int | float) -> float:
     return 2 * (sofar.hits + hits) / max(1, sofar.named + named + sofar.fired)
 
 
