@@ -60,7 +60,8 @@ def tells(hits: np.ndarray, true: np.ndarray, fired: np.ndarray, n: int) -> tupl
     f1 = 2 * hits / np.maximum(1, true + fired)
     rest = n - true
     balanced = (hits / np.maximum(1, true) + 1 - (fired - hits) / np.maximum(1, rest)) / 2
-    return f1, (f1 >= F1_BAR) & (balanced >= BALANCED_BAR) & (true > 0) & (rest > 0)
+    passed = (f1 >= F1_BAR) & (balanced >= BALANCED_BAR) & (true > 0) & (rest > 0)
+    return np.asarray(f1), np.asarray(passed)
 
 
 def told(exam: Exam, fires: sparse.csr_array, rows: Bool[np.ndarray, " P"]) -> Told:
