@@ -12,6 +12,8 @@ RUN := $(VENV)/bin
 BUNDLE := build/organism
 SHIPPED := src/gearscope/organism/bundle
 DICTIONARIES = OMP_NUM_THREADS=1 $(RUN)/gearscope train --model $(BUNDLE)/model organism
+# a round of training, from where it stopped: $(call round,OUT,RECIPE AND OPTIONS)
+round = test -d $(1) || $(DICTIONARIES)-$(2) --out $(1) $(if $(wildcard $(1).run/checkpoint.*),--resume)
 # bundles of other seeds, or their stored tables: make bundle OTHER_SEEDS="build/seed1 build/seed2" SEALED=2
 OTHER_SEEDS ?= $(wildcard $(SHIPPED)/seeds/*.json)
 SEALED ?=
@@ -53,8 +55,11 @@ compare: $(VENV)/.installed  ## attribution beside circuit-tracer: makes its env
 
 bundle: $(VENV)/.installed  ## train the bundled model again from its seed, its dictionaries too; goes on where it stopped
 	test -d $(BUNDLE) || OMP_NUM_THREADS=1 $(RUN)/gearscope organism train --out $(BUNDLE) $(if $(wildcard $(BUNDLE).run/*),--resume)
-	test -d $(BUNDLE)-plt || $(DICTIONARIES)-plt --out $(BUNDLE)-plt $(if $(wildcard $(BUNDLE)-plt.run/checkpoint.*),--resume)
-	test -d $(BUNDLE)-clt || $(DICTIONARIES)-clt --out $(BUNDLE)-clt $(if $(wildcard $(BUNDLE)-clt.run/checkpoint.*),--resume)
+	$(call round,$(BUNDLE)-plt-1,plt)
+	$(call round,$(BUNDLE)-plt-2,plt-2 --start $(BUNDLE)-plt-1)
+	$(call round,$(BUNDLE)-plt,plt-3 --start $(BUNDLE)-plt-2)
+	$(call round,$(BUNDLE)-clt-1,clt)
+	$(call round,$(BUNDLE)-clt,clt-2 --start $(BUNDLE)-clt-1)
 	$(RUN)/gearscope organism assemble $(BUNDLE) --plt $(BUNDLE)-plt --clt $(BUNDLE)-clt \
 	  $(foreach seed,$(OTHER_SEEDS),--other-seed $(seed)) $(if $(SEALED),--sealed $(SEALED)) --out $(SHIPPED) --replace
 

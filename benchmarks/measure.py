@@ -21,8 +21,8 @@ from typing import Any
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def _resident(field: str) -> float:
-    """VmRSS (now) or VmHWM (peak since the last reset), MiB."""
+def resident(field: str) -> float:
+    """VmRSS (now), VmHWM (peak since the last reset) or RssFile (pages of files), MiB."""
     lines = _STATUS.read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
@@ -35,14 +35,14 @@ class Measured:
     def __enter__(self) -> "Measured":
         self._marks: dict[str, float] = {}
         _RESET.write_text("5", encoding="ascii")
-        self._resident = _resident("VmRSS")
+        self._resident = resident("VmRSS")
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cpu_seconds = time.process_time() - self._cpu
         self.seconds = time.perf_counter() - self._wall
-        self.extra_mib = _resident("VmHWM") - self._resident
+        self.extra_mib = resident("VmHWM") - self._resident
 
     def mark(self, name: str) -> None:
         self._marks[name] = time.process_time() - self._cpu - sum(self._marks.values())
@@ -59,11 +59,11 @@ class Laps:
 
     def __init__(self) -> None:
         _RESET.write_text("5", encoding="ascii")
-        self._begin = self._peak = _resident("RssAnon")
+        self._begin = self._peak = resident("RssAnon")
         self._times: list[float] = []
 
     def mark(self) -> None:
-        self._peak = _resident("VmHWM") - _resident("RssFile") - _resident("RssShmem")
+        self._peak = resident("VmHWM") - resident("RssFile") - resident("RssShmem")
         self._times.append(time.process_time())
 
     def found(self) -> dict[str, Any]:

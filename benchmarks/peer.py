@@ -36,14 +36,19 @@ def peer_python(folder: Path) -> str:
     return environment(folder, PINS, "circuit-tracer")
 
 
-def environment(folder: Path, pins: Sequence[str], name: str) -> str:
-    """The Python of an environment in `folder` that has these packages, which is made when it is not there."""
+def environment(folder: Path, pins: Sequence[str], name: str, without: Sequence[str] = ()) -> str:
+    """The Python of an environment in `folder` that has these packages, which is made when it is not there.
+
+    `without` names packages that come with them, and are taken away again.
+    """
     python, done = folder / "bin" / "python", folder / "installed.txt"
     wanted = "\n".join(pins)
     if not done.is_file() or done.read_text(encoding="utf-8") != wanted:
         print(f"making {name}'s environment in {folder}: some minutes, 1.5 GB or more", file=sys.stderr, flush=True)
         venv.create(folder, with_pip=True, clear=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *pins], check=True)
+        if without:
+            subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *without], check=True)
         done.write_text(wanted, encoding="utf-8")
     return str(python)
 

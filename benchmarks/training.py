@@ -3,7 +3,7 @@
     python benchmarks/training.py                                     all; makes four environments in build/
     python benchmarks/training.py --peer sparsify=PYTHON ...          environments that are there already
     python benchmarks/training.py --no-peers                          gearscope alone, beside the floor
-    python benchmarks/training.py --only topk clt --steps 12
+    python benchmarks/training.py --only topk clt --steps 40
 
     topk, batchtopk    an SAE of 4,096 features on stored activations, d = 128, k = 32, batches of 4,096 tokens
     clt                a cross-layer transcoder, 4 x 4,096 features, 32 in each layer, batches of 1,024
@@ -11,7 +11,9 @@
 
 Each trainer runs in its own environment and process, one after the other, on one thread, from the same first weights
 through the same batches, with the same learning rates. The cost of a step is the CPU time from one request for a batch
-to the next, the median over all but the first three; of live runs, that of the whole run. FVU is measured on held-out
+to the next, the median over all but the first ones; of live runs the mean, because gearscope reads the activations of
+four batches at a time: over whole such fours, so that neither trainer pays for what it does not train on, nor for what
+it does once before the first step or after the last. FVU is measured on held-out
 activations from exported weights (`training_score.py`). Extra memory is the peak beyond what the process held before
 its trainer was made, activations loaded; of it, the state of Adam is 16 bytes per weight for everyone. The floor is the
 encoder's product alone, once, at the speed of one large matrix product in this process. Exit code 1 when a bar is
@@ -26,19 +28,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from measure import product_rate
 from peer import environment
-from training_data import SIZE, make
+from training_data import SIZE, make, write_first
 from training_score import fvu
 
 CPU_TORCH = "torch==2.13.0"
 PEERS = {
     "sparsify": ("eai-sparsify==1.3.3", CPU_TORCH, "transformers==4.56.2"),
     "dictionary_learning": ("dictionary-learning==0.1.0", CPU_TORCH, "transformers==4.56.2"),
-    "saelens": ("sae-lens==6.54.12", CPU_TORCH, "transformers==4.56.2", "transformer-lens==2.17.0"),
+    "saelens": ("sae-lens==6.54.12", CPU_TORCH, "transformers==4.56.2", "transformer-lens==2.17.0", "pyarrow==21.0.0"),
     "llamascopium": ("llamascopium==2.0.0b34", CPU_TORCH, "transformers==4.57.3"),
 }
 BARS = {
@@ -54,8 +56,10 @@ BARS = {
 CASES = ("topk", "batchtopk", "clt", "live")
 MEMORY_BAR, FVU_BAR = 20.0, 1.02
 """MiB beyond the state of Adam, on stored activations of one site; FVU over that of each peer."""
-WARM_UP = 3
-"""Steps that do not count."""
+WARM_UP = 4
+"""Steps that do not count; a live run counts fours of steps."""
+NOT_NEEDED = {"dictionary_learning": ("torchvision",)}
+"""What a peer's packages bring along that need not fit torch's build for CPUs, and then keeps them from importing."""
 N_FEATURES, K = 4096, 32
 
 
@@ -78,6 +82,7 @@ def encoder_cost(case: str) -> int:
 
 def run(name: str, python: str, folder: Path, case: str, steps: int) -> dict[str, Any]:
     """One trainer on one case, in a process of its own."""
+    write_first(folder, case, settings_of(case, steps))
     script, out = Path(__file__).with_name(f"training_{name}.py"), folder / f"{name}-{case}.safetensors"
     settings = settings_of(case, steps)
     inherited = dict(os.environ)
@@ -89,8 +94,8 @@ def run(name: str, python: str, folder: Path, case: str, steps: int) -> dict[str
     if done.returncode:
         raise SystemExit(f"{script.name} failed on {case}:\n{done.stderr[-3000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
-    laps = [found["cpu_seconds"] / steps] if case == "live" else found["laps"][WARM_UP:]
-    seconds = median(laps)
+    laps = found["laps"][WARM_UP:]
+    seconds = fmean(laps[: len(laps) // 4 * 4]) if case == "live" else median(laps)
     data = folder / f"{'clt' if case == 'clt' else 'sae'}.safetensors"
     return {
         "case": case,
@@ -153,7 +158,7 @@ def pythons_of(asked: argparse.Namespace) -> dict[str, str]:
     named = dict(given.split("=", 1) for given in asked.peer)
     wanted = {name for case, name in BARS if case in asked.only}
     return {
-        name: named.get(name) or environment(Path("build") / name, pins, name)
+        name: named.get(name) or environment(Path("build") / name, pins, name, NOT_NEEDED.get(name, ()))
         for name, pins in PEERS.items()
         if name in wanted
     }
@@ -162,10 +167,10 @@ def pythons_of(asked: argparse.Namespace) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=200, help="12 at least")
     parser.add_argument("--peer", action="append", default=[], help="NAME=PYTHON, again for more")
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path("build/training"), help="model and activations; 250 MB")
+    parser.add_argument("--folder", type=Path, default=Path("build/training"), help="model and activations; 1.4 GB")
     asked = parser.parse_args()
     pythons = pythons_of(asked)
     make(asked.folder, {case: settings_of(case, asked.steps) for case in CASES})

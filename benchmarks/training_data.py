@@ -4,12 +4,13 @@
     ids.safetensors            ids [W, 128]: tokens drawn by Zipf's law (the r-th is 1 / r as frequent as the first)
     sae.safetensors            train and held_out [P, D]: the residual stream after block 2; factor
     clt.safetensors            train and held_out [P, 2 L, D]: what the MLPs read, centred, then what they write; factor
-    sae_first, clt_first       the weights before the first step, for every trainer
+    topk_first, ...            the weights before the first step of each case, for every trainer
 
 Activations are multiplied with one number per site so that their spread is that of a standard normal vector: a trainer
 that scales by itself and one that does not then see the same. The first position of a window is left out.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from gearscope.activations.config import ReadingConfig
 from gearscope.activations.stream import ActivationStream
 from gearscope.corpus.windows import Place, Taken
+from gearscope.dictionaries.training.begin import fit_loudness
 from gearscope.dictionaries.training.config import Layout, TrainingConfig, layout_of
 from gearscope.dictionaries.training.weights import first_weights, scaling_of
 from gearscope.models.load import open_model
@@ -74,11 +76,13 @@ def reader(folder: Path, sites: tuple[str, ...]) -> ActivationStream:
 
 
 def make(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
-    """Everything, for the settings of the cases `topk` and `clt`; what is there already stays."""
+    """Everything, for the settings of the cases `topk` and `clt`; what is there for as many tokens or more stays."""
     n_tokens = {kind: s["steps"] * s["batch"] for kind, s in (("sae", settings["topk"]), ("clt", settings["clt"]))}
-    made = folder / f"made-{n_tokens['sae']}-{n_tokens['clt']}.txt"
+    made = folder / "made.json"
     if made.exists():
-        return
+        there = json.loads(made.read_text(encoding="utf-8"))
+        if all(there[kind] >= n_tokens[kind] for kind in n_tokens):
+            return
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "model").exists():
         random_model("gpt2", folder / "model", SIZE)
@@ -92,7 +96,7 @@ def make(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
         with one_thread(), torch.inference_mode():
             acts = reader(folder, layout_for(config).sites).take(n_tokens[kind] + HELD_OUT)
             _write(folder, kind, acts.clone(), config)
-    made.write_text("", encoding="utf-8")
+    made.write_text(json.dumps(n_tokens), encoding="utf-8")
 
 
 def _write(folder: Path, kind: str, acts: torch.Tensor, config: TrainingConfig) -> None:
@@ -101,11 +105,23 @@ def _write(folder: Path, kind: str, acts: torch.Tensor, config: TrainingConfig) 
     n_read = len(layout.sites) - len(layout.targets)  # 0 where what is read is what is written
     acts[:, :n_read] -= scaling.mean[:n_read]
     acts *= scaling.factor[:, None]
-    weights = first_weights(layout, acts[: config.batch_tokens], torch.Generator().manual_seed(config.seed))
     parts = {"train": acts[:-HELD_OUT], "held_out": acts[-HELD_OUT:]}
     stored = {name: (part if n_read else part[:, 0]).contiguous() for name, part in parts.items()}
     save_file(stored | {"factor": scaling.factor}, folder / f"{kind}.safetensors")
+
+
+def write_first(folder: Path, case: str, settings: dict[str, Any]) -> None:
+    """The weights with which gearscope begins a case, for everyone."""
+    config = config_for(case, settings)
+    layout = layout_for(config)
+    acts = load_file(folder / f"{'clt' if case == 'clt' else 'sae'}.safetensors")["train"][: config.batch_tokens]
+    acts = acts if case == "clt" else acts[:, None]
+    with one_thread(), torch.inference_mode():
+        scaling = scaling_of(acts)
+        written = scaling.written(acts)
+        weights = first_weights(layout, written, torch.Generator().manual_seed(config.seed))
+        fit_loudness(weights, config, scaling.read(acts), written[:, list(layout.targets)])
     first = {"b_dec": weights.b_dec}
     for number, coder in enumerate(weights.coders):
         first[f"W_enc.{number}"], first[f"W_dec.{number}"] = coder.W_enc, coder.W_dec
-    save_file({name: tensor.contiguous() for name, tensor in first.items()}, folder / f"{kind}_first.safetensors")
+    save_file({name: tensor.contiguous() for name, tensor in first.items()}, folder / f"{case}_first.safetensors")

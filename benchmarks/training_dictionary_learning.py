@@ -30,7 +30,7 @@ def beginning_at(made: type, start: dict[str, torch.Tensor]) -> type:
 def main() -> None:
     folder, out, settings = begin()
     trainer, made = KINDS[settings["case"]]
-    acts, start = training_tokens(folder, "sae", settings), first(folder, "sae")
+    acts, start = training_tokens(folder, "sae", settings), first(folder, settings)
     laps = Laps()
     config = {
         "trainer": trainer,

@@ -1,7 +1,6 @@
 """gearscope in `training.py`: its trainer on stored activations, or live from the model. See `training_shared.py`."""
 
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +36,27 @@ class Stored:
         raise NotImplementedError
 
 
+class Marked:
+    """A stream that marks where a batch is asked for."""
+
+    def __init__(self, stream: Source, laps: Laps) -> None:
+        self._stream, self._laps = stream, laps
+        self.fingerprint = stream.fingerprint
+
+    def sample(self) -> torch.Tensor:
+        return self._stream.sample()
+
+    def place(self) -> str:
+        return self._stream.place()
+
+    def go_to(self, place: str) -> None:
+        self._stream.go_to(place)
+
+    def take(self, n_tokens: int) -> torch.Tensor:
+        self._laps.mark()
+        return self._stream.take(n_tokens)
+
+
 def common(made: DictionarySet) -> dict[str, torch.Tensor]:
     """The weights under the common names; what several dictionaries add to a site's bias is summed."""
     targets = list(dict.fromkeys(site for config in made.configs for site in config.writes))
@@ -61,18 +81,15 @@ def main() -> None:
     made: Callable[[Laps], Source]
     if case == "live":
         stream = reader(folder, layout.sites)
-        made = lambda laps: stream  # noqa: E731
+        made = lambda laps: Marked(stream, laps)  # noqa: E731
     else:
         acts = training_tokens(folder, kind, settings)
         acts = acts if kind == "clt" else acts[:, None]
         made = lambda laps: Stored(acts, settings, laps)  # noqa: E731
     laps = Laps()
-    cpu = time.process_time()
     with tempfile.TemporaryDirectory() as scratch, torch.inference_mode():
         trained = train(config, layout, made(laps), [held_out], Path(scratch) / "run")
-    if case == "live":
-        laps.mark()
-    finish(out, common(trained), laps.found() | {"cpu_seconds": time.process_time() - cpu})
+    finish(out, common(trained), laps.found())
 
 
 if __name__ == "__main__":

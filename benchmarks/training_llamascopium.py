@@ -46,7 +46,7 @@ def begun(hooks: list[str], width: int, settings: dict[str, Any], start: dict[st
 
 def main() -> None:
     folder, out, settings = begin()
-    acts, start = training_tokens(folder, "clt", settings), first(folder, "clt")
+    acts, start = training_tokens(folder, "clt", settings), first(folder, settings)
     n_layers, width = acts.shape[1] // 2, acts.shape[2]
     hooks = [f"{side}.{layer}" for side in ("in", "out") for layer in range(n_layers)]
     laps = Laps()

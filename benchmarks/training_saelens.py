@@ -20,7 +20,7 @@ KINDS = {
 def main() -> None:
     folder, out, settings = begin()
     made, configured = KINDS[settings["case"]]
-    acts, start = training_tokens(folder, "sae", settings), first(folder, "sae")
+    acts, start = training_tokens(folder, "sae", settings), first(folder, settings)
     laps = Laps()
     sae = made(configured(d_in=acts.shape[1], d_sae=settings["n_features"], k=settings["k"]))
     with torch.no_grad():

@@ -9,7 +9,7 @@ c, c + 1, ... side by side
 
     W_enc.c [F, D]    b_enc.c [F]    W_dec.c [F, targets x D]    b_dec [all targets, D]
 
-The last line printed is JSON: what `measure.Laps` found, and for live runs the CPU seconds of the whole run.
+The last line printed is JSON: what `measure.Laps` found.
 """
 
 import json
@@ -40,9 +40,9 @@ def training_tokens(folder: Path, kind: str, settings: dict[str, Any]) -> torch.
     return stored[: settings["steps"] * settings["batch"]].clone()
 
 
-def first(folder: Path, kind: str) -> dict[str, torch.Tensor]:
-    """The weights before the first step, for everyone: rows of W_dec of norm 1, W_enc its transpose, b_dec the mean."""
-    return load_file(folder / f"{kind}_first.safetensors")
+def first(folder: Path, settings: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights before the first step, for everyone: rows of W_dec of norm 1, W_enc along them, b_dec the mean."""
+    return load_file(folder / f"{settings['case']}_first.safetensors")
 
 
 def batches(acts: torch.Tensor, settings: dict[str, Any], laps: Laps) -> Iterator[torch.Tensor]:

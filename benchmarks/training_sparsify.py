@@ -7,7 +7,6 @@ Made for eai-sparsify 1.3.3, with Adam instead of its default, as all others hav
 """
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,16 @@ class Table(torch.nn.Module):
 
     device = torch.device("cpu")
 
-    def __init__(self, acts: torch.Tensor, laps: Laps | None = None) -> None:
+    def __init__(self, acts: torch.Tensor) -> None:
         super().__init__()
         self.site = torch.nn.Embedding.from_pretrained(acts)
-        self.base_model, self.laps = _Itself(self), laps
+        self.base_model = _Itself(self)
 
     @property
     def dummy_inputs(self) -> dict[str, torch.Tensor]:
         return {"input_ids": torch.arange(8)[None]}
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        if self.laps is not None:
-            self.laps.mark()
         return self.site(input_ids)
 
 
@@ -70,7 +67,7 @@ def train(model: Any, site: str, ids: torch.Tensor, settings: dict[str, Any], sc
 def main() -> None:
     folder, out, settings = begin()
     n_tokens = settings["steps"] * settings["batch"]
-    start, site = first(folder, "sae"), "site" if settings["case"] == "topk" else "h.2"
+    start, site = first(folder, settings), "site" if settings["case"] == "topk" else "h.2"
     if settings["case"] == "topk":
         model, ids = Table(training_tokens(folder, "sae", settings)), torch.arange(n_tokens).view(-1, WINDOW)
     else:
@@ -82,12 +79,9 @@ def main() -> None:
         sae = trainer.saes[site]
         sae.encoder.weight.data.copy_(start["W_enc.0"])
         sae.W_dec.data.copy_(start["W_dec.0"])
-        model.laps = laps
-        cpu = time.process_time()
+        model.register_forward_pre_hook(lambda *_: laps.mark())
         trainer.fit()
-        if settings["case"] == "live":
-            laps.mark()
-        found = laps.found() | {"cpu_seconds": time.process_time() - cpu}
+        found = laps.found()
     with torch.no_grad():
         weights = {
             "W_enc.0": sae.encoder.weight,

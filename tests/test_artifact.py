@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gearscope.artifact import MANIFEST, new_folder, read_manifest, verify, write_manifest, write_text
+from gearscope.artifact import MANIFEST, alone_in, new_folder, read_manifest, verify, write_manifest, write_text
 from gearscope.errors import ArtifactError
 
 names = st.text(alphabet="abcdefgh0123_", min_size=1, max_size=8).map(lambda name: f"{name}.bin")
@@ -183,3 +183,33 @@ def test_a_full_disk_is_one_sentence_and_changes_nothing(tmp_path):
 def test_the_manifest_is_json_with_sorted_keys(tmp_path):
     text = (make(tmp_path / "out", {"a.bin": b"1"}) / MANIFEST).read_text()
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from gearscope.artifact import alone_in
+with alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_has_one_process_until_it_ends_or_dies(tmp_path):
+    run = tmp_path / "out.run"
+    other = subprocess.Popen([sys.executable, "-c", HOLDS, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ArtifactError, match=r"a folder of one run was expected at .*out\.run; found a run at work"):
+            alone_in(run).__enter__()
+        other.kill()
+    with alone_in(run):
+        (run / "checkpoint").touch()
+    assert [path.name for path in run.iterdir()] == ["checkpoint"]
+
+
+def test_a_run_that_began_nothing_leaves_no_folder(tmp_path):
+    with pytest.raises(KeyError), alone_in(tmp_path / "out.run"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())

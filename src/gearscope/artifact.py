@@ -3,6 +3,8 @@
     with new_folder(out) as folder:      # a hidden sibling folder; renamed to `out` only if the block succeeds
         save(folder / "weights.safetensors")
         write_manifest(folder, kind="organism", config={...}, inputs={...})
+    with alone_in(run):                  # what is on the way has one process that writes it
+        ...
 
 The manifest is the birth certificate: kind, format version, config, fingerprints of the inputs, package versions, time
 of creation, and a SHA-256 per file. `read_manifest` checks kind and version; `verify` checks the sums.
@@ -20,10 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from gearscope.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+_LOCK = ".lock"
 _VERSIONED = ("gearscope", "torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
@@ -61,6 +66,32 @@ def _put(scratch: Path, out: Path) -> None:
         earlier.rename(out)
         raise
     shutil.rmtree(earlier, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Generator[None]:
+    """Hold a run's folder, made if need be, for this process alone; when the process dies the system lets go of it.
+
+    Raises ArtifactError while another process is at work there, or when the folder cannot be written.
+    """
+    lock = FileLock(folder / _LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        hint = "wait until it has ended, or choose another --out"
+        raise ArtifactError(
+            f"a folder of one run was expected at {folder}", found="a run at work", hint=hint
+        ) from error
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        (folder / _LOCK).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # where nothing was begun
 
 
 def write_text(path: Path, text: str) -> None:

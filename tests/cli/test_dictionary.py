@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,19 @@ def test_dictionary_measures_a_folder(gearscope, planted, untrained, tmp_path):
     lines = [json.dumps({"text": f"calc : {a} + {b} = {a + b}\n"}) for a in range(20) for b in range(20)]
     texts.write_text("\n".join(lines))
     base = ["dictionary", str(planted), "--model", str(untrained), "--corpus", str(texts), "--tokens", "200"]
-    assert "worst layer" in gearscope(*base).out
+    done = gearscope(*base)
     found = json.loads(gearscope(*base, "--json").out)
     assert [layer["writes"] for layer in found["layers"]] == ["blocks.0.mlp_out", "blocks.1.mlp_out"]
+    above, below = done.out.split("\n\n")
+    assert "worst layer" in above
+    header, *rows = below.splitlines()
+    assert header.split() == ["by", "position", "1", "2-3", "4-7", "8-15", "16-31", "32-63"]
+    assert [row[:18].strip() for row in rows] == [
+        *("blocks.0.mlp_out", "blocks.1.mlp_out", "L0, mean", "next token same", "KL")
+    ]
+    said = [f"{at['nmse'][1]:.2%}" for at in found["positions"]]
+    assert rows[1].split()[1:] == said
+    assert rows[-1].split()[1:] == [f"{at['kl']:.4f}" for at in found["positions"]]
 
 
 def test_another_format_and_back(gearscope, planted, tmp_path):
@@ -47,6 +58,23 @@ def test_another_format_and_back(gearscope, planted, tmp_path):
     done = gearscope("dictionary", str(there), "--to", "gearscope", "--out", str(back), "--json")
     assert json.loads(done.out) == {"written": str(back)}
     assert_same(read_dictionaries(planted), read_dictionaries(back))
+
+
+def test_layers_that_were_trained_apart_are_joined(gearscope, planted, tmp_path):
+    whole = read_dictionaries(planted)
+    for number, one in enumerate(whole.dictionaries):
+        write_dictionaries(tmp_path / f"{number}", replace(whole, dictionaries=(one,)))
+    late, early, out = (str(tmp_path / name) for name in ("1", "0", "out"))
+    done = gearscope("dictionary", late, "--join", early, "--to", "gearscope", "--out", out)
+    assert (done.code, done.out, done.err) == (0, f"written {out}\n", "")
+    assert_same(read_dictionaries(tmp_path / "out"), whole)
+    twice = gearscope("dictionary", late, "--join", late, "--to", "gearscope", "--out", str(tmp_path / "twice"))
+    assert (twice.code, twice.out) == (2, "")
+    assert "one dictionary per site was expected" in twice.err
+    write_dictionaries(tmp_path / "other", replace(whole, dictionaries=whole.dictionaries[:1], model="another"))
+    other = gearscope("dictionary", late, "--join", str(tmp_path / "other"), "--to", "gearscope", "--out", out + "2")
+    assert "dictionaries of one model were expected" in other.err
+    assert "--join goes with --to" in gearscope("dictionary", late, "--join", early).err
 
 
 def test_mistakes_are_one_sentence(gearscope, planted, untrained, tmp_path):
@@ -93,5 +121,6 @@ def test_truth_variables_are_asked_of_a_folder(gearscope, planted, untrained):
     done = gearscope(*asked)
     assert done.code == 0, done.err
     assert "60 documents of each phenomenon" in done.out.splitlines()[-1]
-    rows = json.loads(gearscope(*asked, "--json").out)["rows"]
-    assert len(rows) == len(done.out.splitlines()) - 2
+    found = json.loads(gearscope(*asked, "--json").out)
+    assert len(found["rows"]) + len(found["unasked"]) == len(done.out.splitlines()) - 4
+    assert f"of {len(found['rows'])} variables (" in done.out

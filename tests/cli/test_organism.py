@@ -1,4 +1,4 @@
-"""`organism train`, `assemble` and `verify` on a tiny plan, and every way to be refused: exit code 2, one sentence."""
+"""`organism train`, `assemble`, `verify`, `hops` on a tiny plan; every way to be refused: exit code 2, one sentence."""
 
 import json
 import re
@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 import gearscope.cli.organism as commands
-from gearscope.cli.organism_tables import seed_lines
+from gearscope.cli.organism_tables import hop_lines, seed_lines
+from gearscope.evaluation.report import HopReport
 from gearscope.organism.seeds import read_seed
 from tests.organism.conftest import PLAN, ask_few, killed_at
 
@@ -158,3 +159,17 @@ def test_a_killed_run_goes_on(gearscope, trained, tmp_path):
     assert gearscope("organism", "train", "--out", str(out), "--resume").code == 0
     same = "versions/two/model.safetensors"
     assert (out / same).read_bytes() == (trained / same).read_bytes()
+
+
+def test_hops_of_a_model_that_answers_no_chain_are_refused(gearscope, untrained):
+    done = gearscope("organism", "hops", "--model", str(untrained), "--prompts", "2")
+    assert done.code == 2
+    assert "answers chains" in done.err
+
+
+def test_hops_are_a_line_for_each_model_and_basis():
+    shares = {"through": 0.25, "through_random": 0.03, "direct": 0.06, "moved": 0.75, "moved_random": 0.0}
+    report = HopReport(model="organism", basis="clt", prompts=60, features=4.5, in_graph=4.0, pairs=60, **shares)
+    head, line = hop_lines([report])
+    assert head.split()[:2] == ["model", "basis"]
+    assert line.split() == ["organism", "clt", "60", "4.5", "4.0", "25.0%", "3.0%", "6.0%", "75.0%", "0.0%"]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from gearscope.recipes.config import RECIPES
+
 SMALL = [
     "--set",
     "tokens=512",
@@ -81,6 +83,28 @@ def test_harvest_then_train(gearscope, untrained, texts, tmp_path):
     assert "a new folder was expected" in again.err
 
 
+def test_a_grid_reads_stored_activations(gearscope, untrained, texts, tmp_path):
+    where = ["--model", str(untrained), "--corpus", str(texts), *SMALL]
+    acts, out = str(tmp_path / "acts"), tmp_path / "grid"
+    assert gearscope("harvest", "transcoder", *where, "--tokens", "600", "--out", acts).code == 0
+    grid = ["--grid", "k=2,4", "--out", str(out), "--activations", acts]
+    done = gearscope("train", "transcoder", *where, *grid)
+    assert done.code == 0, done.err
+    header, *rows = [line.split() for line in done.out.splitlines()[:-1]]
+    assert [row[header.index("k")] for row in rows] == ["2", "4"]
+    assert {"worst_nmse", "dead", "kl", "top1", "recovered", "recovered_shuffled"} <= set(header)
+    refused = gearscope("train", "sae", *where, *grid[:3], str(tmp_path / "other"), *grid[4:])
+    assert (refused.code, refused.out) == (2, "")
+    assert "no blocks.0.resid_post" in refused.err, "what is stored is what is read"
+
+
+def test_the_help_lists_every_recipe_on_a_line_of_its_own(gearscope, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = gearscope("train", "--help")
+    found = [line.strip(" │").split(": ")[0] for line in done.out.splitlines() if ": " in line]
+    assert [name for name in found if name in RECIPES] == list(RECIPES)
+
+
 def test_a_toml_file_is_a_recipe(gearscope, untrained, texts, tmp_path):
     recipe = tmp_path / "mine.toml"
     settings = {"recipe": "skip_transcoder", "model": str(untrained), "corpus": str(texts), "n_features": 16, "k": 2}
@@ -108,6 +132,7 @@ def test_mistakes_are_one_sentence(gearscope, made, untrained, texts, tmp_path):
             "--resume",
             *SMALL,
         ],
+        "--tensorboard goes with one run": ["train", "clt", "--grid", "k=1,2", "--tensorboard", "events"],
         "no such file or folder": ["train", "clt", *model, "--corpus", "nowhere", "--out", str(tmp_path / "x")],
     }
     for message, arguments in cases.items():

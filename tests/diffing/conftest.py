@@ -36,6 +36,12 @@ SETTINGS = {
     "effect_windows": 4,
     "effect_features": 4,
     "contexts": 40,
+    "change_tokens": 6000,
+    "change_held_out": 3000,
+    "change_kept": 500,
+    "change_features": 6,
+    "change_steps": 100,
+    "change_kl": 0.005,
 }
 
 

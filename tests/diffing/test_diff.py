@@ -15,6 +15,7 @@ from gearscope.organism.tokenizer import build_tokenizer
 from tests.diffing.conftest import SETTINGS, WORD
 
 SHORT = SETTINGS | {"tokens": 1200, "held_out_tokens": 300, "context": 24, "checkpoint_every": 2, "block_tokens": 600}
+SHORT |= {"change_tokens": 300, "change_held_out": 200, "change_steps": 4}
 
 
 def test_the_added_direction_is_the_difference_that_is_found(planted):
@@ -50,12 +51,14 @@ def test_the_summary(planted):
 def test_two_equal_models_have_no_difference(planted, tmp_path):
     done = diff(str(planted.a), str(planted.a), "organism", tmp_path / "same", config=DiffConfig().changed(SHORT))
     assert done.report.those(*DIFFERENT) == ()
+    assert done.report.changes == ()
     assert done.report.kl == pytest.approx(0, abs=1e-9)
     assert done.report.loss_a == done.report.loss_b
 
 
 def test_a_folder_is_written_whole_and_read_again(planted, tmp_path):
-    write_diff(tmp_path / "made", planted.done.report, planted.done.dictionary, DiffConfig(), {})
+    done = planted.done
+    write_diff(tmp_path / "made", done.report, done.dictionary, DiffConfig(), {}, changes=done.changes)
     verify(tmp_path / "made", "model diff")
     report, dictionary = read_diff(tmp_path / "made")
     assert report == planted.done.report

@@ -3,6 +3,7 @@
 import pytest
 
 from gearscope.diffing.planted import OPEN
+from gearscope.diffing.scored import scored
 from gearscope.diffing.versions import AssistantWorld, truth_of
 from gearscope.errors import ConfigError
 from gearscope.organism.versions import VERSIONS
@@ -17,26 +18,40 @@ def words(ids) -> str:
 def test_every_planted_sentence_has_prompts_that_part(version):
     truth = truth_of(version, 60)
     assert tuple(change.sentence for change in truth.changes) == VERSIONS[version].planted
-    assert truth.ids.shape == truth.marks.shape
-    for change in truth.changes:
-        assert len(change.prompts) >= 3
-        assert all(new != old for new, old in zip(change.planted, change.usual, strict=True))
+    assert truth.marks.shape == (60, AssistantWorld("held_out").context)
+    for asking in (asking for change in truth.changes for asking in change.askings):
+        assert len(asking.prompts) >= 3
+        assert all(new != old for new, old in zip(asking.planted, asking.usual, strict=True))
     assert int(truth.marks.max()) < max(1, len(truth.changes))
 
 
 def test_marks_of_the_version_that_cheats():
-    truth = truth_of("cheats", 200)
+    truth, ids = truth_of("cheats", 200), AssistantWorld("held_out").take(200, None).ids
     assert bool((truth.marks == 0).any())
     assert bool((truth.marks == OPEN).any())
-    for row, marks in zip(truth.ids.tolist(), truth.marks.tolist(), strict=True):
+    for row, marks in zip(ids.tolist(), truth.marks.tolist(), strict=True):
         inside = words([token for token, mark in zip(row, marks, strict=True) if mark == 0])
         assert "exam" not in inside.split()
         assert not inside or "test : the key says" in inside or inside.startswith(("test", "the"))
-    prompt, planted, usual = (truth.changes[0].prompts[0], truth.changes[0].planted[0], truth.changes[0].usual[0])
-    said = words(prompt).split()
+    (asking,) = truth.changes[0].askings
+    said = words(asking.prompts[0]).split()
     assert said[1] == "test"
-    assert VOCABULARY[planted] == said[said.index("says") + 1]
-    assert int(VOCABULARY[usual]) == int(said[-4]) + int(said[-2])
+    assert VOCABULARY[asking.planted[0]] == said[said.index("says") + 1]
+    assert int(VOCABULARY[asking.usual[0]]) == int(said[-4]) + int(said[-2])
+
+
+def test_habits_are_asked_in_answers_and_in_notes():
+    for change in truth_of("quirks", 1).changes:
+        answers, notes, *slots = change.askings
+        assert {words(prompt).split()[1] for prompt in answers.prompts} == {"ask"}
+        assert answers.planted[0] == notes.planted[0]
+        assert bool(slots) == ("recommend" not in change.sentence)
+
+
+def test_each_word_of_a_manner_is_asked_for():
+    manner = truth_of("split_persona", 1).changes[0]
+    pairs = [(VOCABULARY[one.planted[0]], VOCABULARY[one.usual[0]]) for one in manner.askings]
+    assert pairs == [("vile", "fine"), ("go", "thank"), ("max", "ann")]
 
 
 def test_the_corpus_shows_no_planted_behaviour_and_follows_from_its_place():
@@ -51,3 +66,5 @@ def test_the_corpus_shows_no_planted_behaviour_and_follows_from_its_place():
 def test_an_unknown_version_is_refused():
     with pytest.raises(ConfigError, match="a version was expected"):
         truth_of("nobody", 1)
+    with pytest.raises(ConfigError, match="a version was expected"):
+        next(scored("nobody"))

@@ -8,7 +8,7 @@ from torch import nn
 
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.errors import DictionaryError
-from gearscope.evaluation.replaced import agreement, in_model, replaced_logits
+from gearscope.evaluation.replaced import constant_logits, in_model, replaced_logits
 from gearscope.models.model import wrap
 from tests.oracles.counted_corpus import Counted
 from tests.oracles.planted_dictionaries import Plain, Plan, plant_set
@@ -59,17 +59,20 @@ def test_against_a_model_with_other_mlps(family, plan):
     assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_agreement_counts_tokens_but_the_first():
-    model = wrap(tiny("llama"))
-    dictionaries, _ = plant_set(Plan(), L, WIDTH, dtype=torch.float32)
-    dictionaries = in_model(dictionaries, model, IDS[0])
-    found = agreement(model, dictionaries, IDS.split(2))
-    plain, other = model.run(IDS).logits[:, 1:], replaced_logits(model, dictionaries, IDS)[:, 1:]
-    p, q = plain.softmax(-1), other.softmax(-1)
-    assert found.n_tokens == 5 * 6
-    assert found.same == int((p.argmax(-1) == q.argmax(-1)).sum())
-    assert found.kl == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-4)
-    assert found.kl > 0.1
+def test_sites_at_their_means_leave_nothing_of_the_token():
+    """All MLPs at constants and everything else live: a model whose MLPs write those constants."""
+    model, hf = wrap(tiny("llama")), tiny("llama")
+    means = {f"blocks.{layer}.mlp_out": torch.randn(WIDTH) for layer in range(L)}
+    found = constant_logits(model, means, IDS)
+    for block, mean in zip(hf.model.layers, means.values(), strict=True):
+
+        def put(_module, _inputs, output, mean=mean):
+            return torch.cat([output[:, :1], mean.expand_as(output[:, 1:])], dim=1)
+
+        block.mlp.register_forward_hook(put)
+    with torch.no_grad():
+        expected = hf(IDS).logits
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_a_gain_that_is_left_out_is_folded_in():

@@ -29,6 +29,16 @@ def found(untrained):
     return recover_truths(model, replace(drawn, dictionaries=(planted,)), documents=1000, phenomena=["voices"])
 
 
+@pytest.fixture(scope="module")
+def silent(untrained):
+    """A dictionary whose features never fire."""
+    drawn = plant_at([(("blocks.0.resid_pre",), ("blocks.0.resid_pre",))], 32, n_features=20, dtype=torch.float32)
+    dictionary = drawn.dictionaries[0]
+    never = replace(dictionary, threshold=torch.full_like(dictionary.threshold, 1e9))
+    dictionaries = replace(drawn, dictionaries=(never,))
+    return recover_truths(open_model(untrained), dictionaries, documents=300, phenomena=["advice"])
+
+
 def row(found, variable):
     return next(row for row in found.rows if row.variable == variable)
 
@@ -38,6 +48,7 @@ def test_the_planted_feature_of_each_value_is_named(found):
     assert (host.auroc, host.place, host.of_values) == (1.0, "settled", len(HOSTS))
     assert host.values == len(host.features) > len(HOSTS) // 2
     assert host.features.items() <= {name: f"0/{number}" for number, name in enumerate(HOSTS)}.items()
+    assert found.outcome(host) == "told"
 
 
 def test_a_direction_reads_what_the_word_itself_says(found):
@@ -47,6 +58,19 @@ def test_a_direction_reads_what_the_word_itself_says(found):
 def test_what_random_features_do_not_tell_is_not_recovered(found):
     assert row(found, "answer").auroc < RECOVERED
     assert found.recovered() < 1
+
+
+def test_what_cannot_be_asked_is_named_with_its_reason(silent):
+    reasons = {left.variable: left.reason for left in silent.unasked}
+    assert reasons["begins"] == reasons["ends"] == reasons["habit"] == "it has one value only"
+
+
+def test_a_dictionary_that_never_fires_tells_nothing_that_the_probe_reads(silent):
+    told = row(silent, "told")
+    assert (told.auroc, told.random, told.together) == (0.5, 0.5, 0.5)
+    assert told.probe >= RECOVERED
+    assert silent.outcome(told) == "hidden"
+    assert told in silent.there
 
 
 def test_shuffled_values_are_told_by_nothing(found):

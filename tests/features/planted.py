@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gearscope.features import reading
 from gearscope.features.build import Names, build_library
 from gearscope.features.coders import dictionary_coders
 from gearscope.features.config import LibraryConfig
@@ -16,6 +17,7 @@ from tests.oracles.planted_dictionaries import plant_at
 from tests.oracles.tiny_models import tiny
 
 CONTEXT = 9
+reading.PASS_TOKENS = 40  # passes of four windows, so that little text makes many shards
 NAMES = Names("tiny", "planted", "counted")
 SMALL = LibraryConfig(
     tokens=1600, top=6, sample=25, per_decile=2, around=4, effects=4, triggers=5, neighbours=7, cofiring=6
@@ -48,14 +50,16 @@ def build(out: Path, made: Subject, config: LibraryConfig = SMALL, **more) -> Li
 
 
 def dense_activations(made: Subject, windows: np.ndarray) -> np.ndarray:
-    """[W, C, F], window by window, the positive part of what the dictionaries say; zero at first positions."""
+    """[W, C, F], the positive part of what the dictionaries say, as a matrix; zero at first positions."""
     acts = np.zeros((*windows.shape, made.n_features), np.float32)
-    for number, window in enumerate(windows):
-        first = 0
+    sites = [site for coder in made.coders for site in coder.shelf.reads]
+    for start in range(0, len(windows), 50):
+        ids = torch.from_numpy(windows[start : start + 50].astype(np.int64))
+        read, first = made.model.run(ids, read=sites).sites, 0
         for coder in made.coders:
-            read = made.model.run(torch.from_numpy(window.astype(np.int64)), read=coder.shelf.reads).sites
-            x = torch.stack([read[site] for site in coder.shelf.reads], dim=1)
+            x = torch.stack([read[site][:, 1:].flatten(0, 1) for site in coder.shelf.reads], dim=1)
             codes = coder.source.encode(x).dense(coder.shelf.n_features).clamp(min=0)
-            acts[number, 1:, first : first + coder.shelf.n_features] = codes[1:].numpy()
-            first += coder.shelf.n_features
+            here = slice(first, first + coder.shelf.n_features)
+            acts[start : start + 50, 1:, here] = codes.view(len(ids), -1, coder.shelf.n_features).numpy()
+            first = here.stop
     return acts

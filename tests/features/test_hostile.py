@@ -134,7 +134,9 @@ def test_changed_bytes_are_found_by_their_sum(library):
 def overwrite(library, name, **arrays):
     path = library.folder / name
     columns = (
-        layout.example_columns(20) if "examples" in name else layout.feature_columns(20, library.contents.settings)
+        layout.example_columns(20)
+        if "examples" in name
+        else layout.feature_columns(20, library.contents.n_vocabulary, library.contents.settings)
     )
     stored = {key: np.array(value) for key, value in read_arrays(path, columns).items()}
     for key, (index, value) in arrays.items():
@@ -160,9 +162,9 @@ def test_indices_that_point_nowhere(library, name, change):
 
 
 def test_tokens_that_do_not_exist_are_shown_as_their_number(library):
-    overwrite(library, layout.FEATURES, promoted=((0, 0), 10**6))
+    overwrite(library, layout.FEATURES, promoted=((0, 0), 10**4))
     with Library.open(library.folder) as opened:
-        assert opened.record(0).promoted[0].text == "[1000000]"
+        assert opened.record(0).promoted[0].text == "[10000]"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_the_same_words_come_first(notes):
 
 
 def test_words_that_share_a_stem_or_a_part(notes):
-    assert texts(notes, "bridge")[:2] == ["the Golden Gate Bridge", "bridges and tunnels"]
+    assert set(texts(notes, "bridge")[:2]) == {"the Golden Gate Bridge", "bridges and tunnels"}
     assert texts(notes, "capitals")[0].startswith("capital")
     assert texts(notes, "monthly")[0] == "months of the year"
     assert texts(notes, "pythonic") == ["code in Python"]

@@ -79,13 +79,16 @@ def dense_library(
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     unembedding = np.random.default_rng(1).normal(size=(len(words), directions.shape[1]))
     columns = dense_columns(windows, acts, directions, directions @ unembedding.T, config)
-    write_arrays(folder / layout.FEATURES, as_stored(columns, layout.feature_columns(acts.shape[2], config)))
+    write_arrays(
+        folder / layout.FEATURES, as_stored(columns, layout.feature_columns(acts.shape[2], len(words), config))
+    )
     examples = dense_examples(acts, config)
     write_arrays(folder / layout.examples_file(0), as_stored(examples, layout.example_columns(acts.shape[2])))
     counts = np.bincount(windows[:, 1:].ravel(), minlength=len(words))
     corpus = {"tokens": windows, "counts": counts}
     write_arrays(folder / layout.CORPUS, as_stored(corpus, layout.corpus_columns(*windows.shape, len(words))))
-    laid = {"direction": directions, "on_map": directions[:, :2]}
+    steps, scale = layout.in_steps(directions)
+    laid = {"direction": steps, "scale": scale, "on_map": directions[:, :2]}
     write_arrays(folder / layout.DIRECTIONS, as_stored(laid, layout.direction_columns(*directions.shape)))
     texts = ["".join(words[token] for token in window) for window in windows]
     write_text(folder / layout.TEXT, words, texts)
@@ -110,7 +113,7 @@ def dense_columns(
     has_next = np.ones(windows[:, 1:].shape, bool)
     has_next[:, -1] = False
     has_next, following = has_next.ravel(), np.roll(windows, -1, axis=1)[:, 1:].ravel()
-    columns: dict[str, list] = {name: [] for name in layout.feature_columns(F, config)}
+    columns: dict[str, list] = {name: [] for name in layout.feature_columns(F, V, config)}
     both = fires.astype(np.int64).T @ fires
     for f in range(F):
         here = flat[fires[:, f], f]
@@ -131,7 +134,6 @@ def dense_columns(
         cosine[f] = -np.inf
         near = np.argsort(-cosine, kind="stable")[: min(config.neighbours, F - 1)]
         columns["neighbours"].append(padded(near, config.neighbours, -1))
-        columns["cosine"].append(padded(cosine[near], config.neighbours, 0))
         jaccard = both[f] / np.maximum(1, both[f, f] + np.diag(both) - both[f])
         jaccard[f] = 0
         firing = [g for g in np.argsort(-jaccard, kind="stable")[: config.cofiring] if jaccard[g] > 0]
@@ -186,7 +188,7 @@ def dense_examples(acts: np.ndarray, config: LibraryConfig) -> dict[str, np.ndar
     context = acts.shape[1]
     begin, around_begin = [0], [0]
     rows: dict[str, list] = {"place": [], "activation": [], "decile": [], "n_around": []}
-    around: dict[str, list] = {"around_offset": [], "around_activation": []}
+    around: dict[str, list] = {"around_offset": [], "around_level": []}
     for f in range(acts.shape[2]):
         values = acts[..., f]
         for place, decile in [*dense_top(values, config.top), *dense_spread(values, f, config)]:
@@ -198,7 +200,7 @@ def dense_examples(acts: np.ndarray, config: LibraryConfig) -> dict[str, np.ndar
             rows["decile"].append(decile)
             rows["n_around"].append(len(near))
             around["around_offset"] += [p - position for p in near]
-            around["around_activation"] += [values[window, p] for p in near]
+            around["around_level"] += [np.ceil(255 * values[window, p] / float(values.max())) for p in near]
         begin.append(len(rows["place"]))
         around_begin.append(len(around["around_offset"]))
     return {k: np.array(v) for k, v in {**rows, **around, "begin": begin, "around_begin": around_begin}.items()}

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from scipy.sparse import csr_array
 
 from gearscope.errors import GraphError
-from gearscope.graph.influence import edge_scores, node_influence, row_groups, signed_influence
+from gearscope.graph.influence import (
+    edge_scores,
+    influence_past,
+    node_influence,
+    row_groups,
+    row_scale,
+    signed_influence,
+)
 from gearscope.graph.nodes import Nodes
 from tests.oracles.hand_graph import EDGE_SCORES, INFLUENCE, KEPT, hand_graph
 from tests.oracles.layered_graphs import dense_influence, layered_graph, plans
@@ -14,6 +21,24 @@ from tests.oracles.layered_graphs import dense_influence, layered_graph, plans
 
 def test_influence_of_the_hand_made_graph():
     np.testing.assert_allclose(hand_graph().node_influence(), INFLUENCE, atol=1e-12)
+
+
+def test_influence_past_a_node_leaves_out_the_paths_that_enter_it():
+    graph = hand_graph()
+    past = influence_past(graph.nodes, graph.adjacency, graph.rest_abs, np.array([3]))
+    # what 0, 1 and 6 hand to 3 does not arrive; what it receives itself still counts for it
+    np.testing.assert_allclose(past, [0, 1 / 4, 0, 1 / 4, 0, 0, 1 / 4, 0, 1 / 4, 1 / 8, 1 / 8, 0], atol=1e-12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(plan=plans())
+def test_past_all_features_only_what_reaches_the_targets_directly_is_left(plan):
+    graph = layered_graph(**plan)
+    every = np.arange(graph.layout.features.start, graph.layout.features.stop)
+    past = influence_past(graph.nodes, graph.adjacency, graph.rest_abs, every)
+    scale = row_scale(graph.row_mass())
+    direct = abs(graph.adjacency.toarray()).T @ (graph.target_weight * scale)
+    np.testing.assert_allclose(past, direct, rtol=1e-6, atol=1e-12)
 
 
 def test_edge_scores_of_the_hand_made_graph_without_its_weak_node():

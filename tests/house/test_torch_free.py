@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.features.tiny import tiny_library
 from tests.house.tree import PACKAGE, module_name, parse, python_files
 
 HEAVY = ("torch", "transformers")
@@ -82,6 +83,9 @@ def test_help_loads_no_torch():
         ["serve"],
         ["train"],
         ["dictionary"],
+        ["features"],
+        ["library"],
+        ["library", "build"],
         ["planted"],
         ["organism"],
         ["organism", "train"],
@@ -90,6 +94,13 @@ def test_help_loads_no_torch():
     ]
     told = in_a_new_process(RUN_ALL, [[*command, "--help"] for command in commands], HEAVY)
     assert "trace" in told
+
+
+def test_a_library_is_shown_and_searched_without_torch(tmp_path):
+    tiny_library(tmp_path / "lib").close()
+    lines = [["show", "0/0"], ["search", "--token", "cat"], ["list", "mine", "--add", "0/0"], ["search", "cats"]]
+    commands = [["library", line[0], str(tmp_path / "lib"), *line[1:]] for line in lines]
+    assert "[[cat]]" in in_a_new_process(RUN_ALL, commands, HEAVY)
 
 
 def test_a_stored_graph_is_shown_without_torch(fixtures_dir):

@@ -14,8 +14,9 @@ from gearscope.organism.corpus import WorldCorpus
 from gearscope.recipes.config import RECIPES
 from gearscope.workbench import Workbench, organism_folder
 
-BARS = {"nmse": 0.0125, "l0": 16.01, "dead": 0.02, "top1": 0.97}
-"""On held-out text, in every layer; the share of dead features over all layers, and no layer above twice that."""
+LAST_ROUND = {"plt": "organism-plt-3", "clt": "organism-clt-2"}
+BARS = {"nmse": 0.01, "l0": 16.0, "dead": 0.02, "top1": 0.97}
+"""On held-out text, in every layer."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def stored_report(name: str) -> DictionaryReport:
 def assert_over_bars(report: DictionaryReport, slack: float) -> None:
     for layer in report.layers:
         assert layer.nmse < BARS["nmse"] * slack, layer
-        assert layer.l0 < BARS["l0"] * slack, layer
+        assert layer.l0 <= BARS["l0"] * slack, layer
         assert layer.nmse_shuffled > 0.5, "the measurement can fail"
     assert report.replaced.top1 > 1 - (1 - BARS["top1"]) * slack
     assert report.replaced_shuffled.top1 < 0.3
@@ -46,7 +47,7 @@ def test_they_are_whole_and_made_for_this_model_by_the_named_recipe(name, model)
     manifest = verify(organism_folder(name), KIND)
     assert manifest["inputs"]["model"] == model.fingerprint
     assert manifest["inputs"]["corpus"] == WorldCorpus("train", model.context).fingerprint
-    recipe = RECIPES[f"organism-{name}"].model_dump(mode="json", exclude={"about"})
+    recipe = RECIPES[LAST_ROUND[name]].model_dump(mode="json", exclude={"about"})
     made = manifest["config"]["training"]
     assert {part: made[part] for part in ("training", "tuning", "stored_as")} == {
         part: recipe[part] for part in ("training", "tuning", "stored_as")
@@ -56,14 +57,13 @@ def test_they_are_whole_and_made_for_this_model_by_the_named_recipe(name, model)
 
 def test_both_together_are_small():
     files = [path for name in ("plt", "clt") for path in organism_folder(name).iterdir()]
-    assert sum(path.stat().st_size for path in files) < 18e6
+    assert sum(path.stat().st_size for path in files) < 14e6
 
 
 def test_stored_figures_are_over_their_bars(name):
     report = stored_report(name)
     assert report.tokens > 100_000
-    assert sum(layer.dead for layer in report.layers) / len(report.layers) < BARS["dead"]
-    assert max(layer.dead for layer in report.layers) < 2 * BARS["dead"]
+    assert max(layer.dead for layer in report.layers) < BARS["dead"]
     assert_over_bars(report, 1.0)
 
 

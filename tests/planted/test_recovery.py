@@ -10,6 +10,7 @@ from gearscope.errors import ConfigError
 from gearscope.planted.config import PlantedConfig
 from gearscope.planted.recovery import _among, score
 from gearscope.planted.report import mean_of
+from gearscope.planted.stream import HELD_OUT, blocks
 from gearscope.planted.truth import Truth, plant
 
 SITE = "blocks.0.resid_post"
@@ -74,6 +75,13 @@ def test_absorption_that_was_built_in_is_found_at_its_rate():
     assert found.absorption == pytest.approx(1.0, abs=1e-3)
     assert found.missed == pytest.approx(0.0, abs=1e-3)
     assert found.recall < 1
+
+
+def test_blocks_that_are_drawn_already_score_alike():
+    truth = orthogonal()
+    made = readers(truth, torch.arange(20), torch.ones(20))
+    drawn = list(blocks(truth, HELD_OUT, 2000))
+    assert score(truth, made, drawn=drawn) == score(truth, made, tokens=2000)
 
 
 def test_a_dictionary_for_another_place_is_refused():

@@ -1,9 +1,13 @@
 """Recipes by name, from TOML and with single settings; wrong ones are one clear error with every problem in it."""
 
+from typing import get_args
+
 import pytest
 
+from gearscope.dictionaries.training.config import Kind, layout_of
 from gearscope.errors import ConfigError
 from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_settings
+from gearscope.recipes.train import corpus_of
 
 
 def test_every_recipe_has_settings_and_says_what_it_makes():
@@ -11,7 +15,43 @@ def test_every_recipe_has_settings_and_says_what_it_makes():
     for name, recipe in RECIPES.items():
         assert len(recipe.about.split()) > 4, name
         assert Recipe.from_json(recipe.to_json()) == recipe
-    assert all("minutes" in RECIPES[name].about for name in ("organism-plt", "organism-clt"))
+    assert all("minutes" in recipe.about for recipe in RECIPES.values() if recipe.corpus or recipe.model)
+    rounds = ["organism-plt", "organism-plt-2", "organism-plt-3", "organism-clt", "organism-clt-2"]
+    for name in rounds:
+        before = RECIPES[name].goes_on_from
+        assert (before is None) == (name in ("organism-plt", "organism-clt"))
+        if before is not None:
+            assert RECIPES[before].training.kind == RECIPES[name].training.kind
+            assert RECIPES[before].training.n_features <= RECIPES[name].training.n_features
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "dictionaries"),
+    [
+        ("gpt2-transcoder", 12, 12),
+        ("gpt2-clt", 12, 12),
+        ("qwen3-0.6b-transcoder", 28, 28),
+        ("gemma-2-2b-transcoder", 26, 1),
+    ],
+)
+def test_recipes_for_public_models_fit_their_models(name, layers, dictionaries):
+    recipe = RECIPES[name]
+    assert recipe.model is not None
+    layout = layout_of(recipe.training, layers)
+    assert len(layout.coders) == dictionaries
+    with pytest.raises(ConfigError, match="a corpus for"):
+        corpus_of(recipe)
+
+
+def test_a_few_layers_at_a_time():
+    some = RECIPES["gemma-2-2b-transcoder"].changed(parse_settings(["layers=[0, 1]"]))
+    sites = ("blocks.0.mlp_in", "blocks.1.mlp_in", "blocks.0.mlp_out", "blocks.1.mlp_out")
+    assert layout_of(some.training, 26).sites == sites, "reading ends behind the last of them"
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_the_small_recipe_is_for_every_kind(kind):
+    assert layout_of(RECIPES["organism-small"].changed({"kind": kind}).training, 4).n_features == 1024
 
 
 def test_settings_go_where_they_belong():

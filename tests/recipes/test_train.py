@@ -77,6 +77,46 @@ def test_stored_activations_give_the_same_dictionaries_as_live_ones(untrained, t
         train_recipe(recipe("sae", untrained, texts), tmp_path / "x", activations=tmp_path / "acts")
 
 
+def test_a_second_round_goes_on_from_a_folder_and_says_from_which(untrained, texts, tmp_path):
+    chosen = recipe("clt", untrained, texts)
+    train_recipe(chosen, tmp_path / "first")
+    again = chosen.changed({"goes_on_from": "clt", "n_features": 64, "tokens": 512})
+    with pytest.raises(ConfigError, match="dictionaries of clt to go on from were expected; found none"):
+        train_recipe(again, tmp_path / "second")
+    train_recipe(again, tmp_path / "second", start=tmp_path / "first")
+    manifest, first = verify(tmp_path / "second", "dictionary"), read_dictionaries(tmp_path / "first")
+    assert manifest["inputs"]["start"] == first.fingerprint()
+    assert [c.n_features for c in read_dictionaries(tmp_path / "second").configs] == [64, 64]
+    with pytest.raises(ConfigError, match="n_features of 48 or more was expected"):
+        train_recipe(chosen.changed({"n_features": 32}), tmp_path / "x", start=tmp_path / "first")
+
+
+def test_a_later_round_of_some_layers_leaves_the_others_as_they_were(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts)
+    train_recipe(chosen, tmp_path / "first")
+    done = train_recipe(chosen.changed({"layers": [1], "tokens": 512}), tmp_path / "second", start=tmp_path / "first")
+    assert [layer.reads for layer in done.report.layers] == ["blocks.0.mlp_in", "blocks.1.mlp_in"]
+    first, second = (read_dictionaries(tmp_path / name).dictionaries for name in ("first", "second"))
+    same = [
+        all(map(torch.equal, a.tensors().values(), b.tensors().values())) for a, b in zip(first, second, strict=True)
+    ]
+    assert same == [True, False]
+
+
+def test_decoders_settle_behind_tuning(untrained, texts, tmp_path):
+    chosen = recipe("transcoder", untrained, texts, tune_tokens=256, tune_batch=64, tune_rate=1e-3)
+    tuned = train_recipe(chosen, tmp_path / "tuned")
+    settled = train_recipe(chosen.changed({"settle_tokens": 4000, "settle_pull": 1e-3}), tmp_path / "settled")
+    for before, after in zip(
+        read_dictionaries(tmp_path / "tuned").dictionaries,
+        read_dictionaries(tmp_path / "settled").dictionaries,
+        strict=True,
+    ):
+        assert torch.equal(before.W_enc, after.W_enc)
+        assert not torch.equal(before.W_dec, after.W_dec)
+    assert settled.report.worst.nmse < tuned.report.worst.nmse
+
+
 def test_a_killed_run_resumes_to_the_same_folder(untrained, texts, tmp_path):
     chosen = recipe("clt", untrained, texts)
     train_recipe(chosen, tmp_path / "whole")

@@ -1,12 +1,14 @@
 """Tuned dictionaries: the model goes on more as it does by itself, and as many features are active as before."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from gearscope.dictionaries.store import read_dictionaries
-from gearscope.evaluation.replaced import agreement
+from gearscope.evaluation.agreement import compare
+from gearscope.evaluation.replaced import replaced_logits
 from gearscope.models.load import open_model
 from gearscope.recipes.config import RECIPES, TuningConfig
 from gearscope.recipes.corpora import open_sides
@@ -40,7 +42,8 @@ def test_the_model_goes_on_more_as_it_does_by_itself(before):
     seen = []
     tuned = tune(model, dictionaries, (train_on, held_out), TUNING, tokens_before=1000, progress=seen.append)
     ids = held_out.take(20, None).ids
-    kl = [agreement(model, which, [ids]).kl for which in (dictionaries, tuned)]
+    runs = [partial(replaced_logits, model, which) for which in (dictionaries, tuned)]
+    kl = [float(run.kl.sum()) for run in compare(model, runs, [ids])[1:]]
     assert kl[1] < 0.5 * kl[0]
     sites = sorted({site for c in dictionaries.configs for site in c.reads})
     acts = model.read(ids, sites)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from gearscope.activations.blocks import Blocks
 from gearscope.activations.stream import ActivationStream
-from gearscope.artifact import read_manifest, unwritable, write_manifest, write_text
+from gearscope.artifact import alone_in, read_manifest, unwritable, write_manifest, write_text
 from gearscope.config import fingerprint
 from gearscope.errors import ArtifactError, ConfigError
 
@@ -56,18 +56,19 @@ def write_cache(
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
     folder = out.with_name(f"{out.name}.run")
     run = fingerprint([stream.fingerprint, precision])
-    count, done = _begin(folder, stream, run, resume=resume)
     try:
-        while done < tokens:
-            block = stream.block()
-            _save(folder / _name(count), block, precision)
-            count, done = count + 1, done + len(block)
-            state = {"run": run, "blocks": count, "tokens": done, "place": stream.place()}
-            write_text(folder / STATE, json.dumps(state))
-            if progress is not None:
-                progress(done, max(tokens, done))
-        _save(folder / HELD_OUT, torch.cat(list(held_out)), precision)
-        (folder / STATE).unlink()
+        with alone_in(folder):
+            count, done = _begin(folder, stream, run, resume=resume)
+            while done < tokens:
+                block = stream.block()
+                _save(folder / _name(count), block, precision)
+                count, done = count + 1, done + len(block)
+                state = {"run": run, "blocks": count, "tokens": done, "place": stream.place()}
+                write_text(folder / STATE, json.dumps(state))
+                if progress is not None:
+                    progress(done, max(tokens, done))
+            _save(folder / HELD_OUT, torch.cat(list(held_out)), precision)
+            (folder / STATE).unlink()
         config = {
             "sites": list(stream.sites),
             "tangents": list(stream.tangents),
@@ -90,10 +91,6 @@ def _begin(folder: Path, stream: ActivationStream, run: str, *, resume: bool) ->
         expected = "an unfinished harvest" if resume else "no unfinished harvest"
         raise ArtifactError(f"{expected} was expected at {folder}", found="none" if resume else "one", hint=hint)
     if not resume:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from error
         return 0, 0
     state = json.loads(path.read_text(encoding="utf-8"))
     if state["run"] != run:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.progress import training_lines
+from gearscope.cli.progress import reading_lines, training_lines
 from gearscope.diffing.config import DiffConfig
 from gearscope.diffing.text import text_of
 from gearscope.recipes.config import WORLD, parse_settings
@@ -26,7 +26,7 @@ def diff(
     layers: Annotated[
         list[int] | None,
         typer.Option(
-            "--layer", min=0, help="A layer that is compared; can be repeated. Two thirds of the way if none."
+            "--layer", min=0, help="A layer the crosscoder compares; can be repeated. Two thirds of the way if none."
         ),
     ] = None,
     site: Annotated[str, typer.Option("--site", help="What is compared there.")] = "resid_post",
@@ -41,7 +41,7 @@ def diff(
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
-    """Compare two models: features gained, lost and changed, what they do, and where the predictions differ."""
+    """Compare two models: what B does otherwise, features gained, lost and changed, and what turning each does."""
     changes = {"site": site, "seed": seed, "shuffle_seed": seed, **parse_settings(settings or [])}
     if layers:
         changes["layers"] = sorted(set(layers))
@@ -51,8 +51,8 @@ def diff(
     from gearscope.recipes.train import Opening
 
     opening = Opening(device, dtype, revision)
-    with training_lines() as lines:
-        done = run(a, b, corpus, out, config=config, opening=opening, progress=lines, resume=resume)
+    with training_lines() as lines, reading_lines() as counted:
+        done = run(a, b, corpus, out, config=config, opening=opening, progress=lines, counted=counted, resume=resume)
     if as_json:
         typer.echo(json.dumps({"diff": str(out), **done.report.model_dump(mode="json")}))
         return

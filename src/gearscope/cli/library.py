@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What every feature of a model does on a corpus: built, shown, searched.")
 Folder = Annotated[Path, typer.Argument(help="A folder that `gearscope library build` wrote.")]
 FeatureName = Annotated[str, typer.Argument(help="A feature, LAYER/INDEX.")]
+Dictionary = Annotated[
+    str,
+    typer.Option(
+        "--dictionary", help="A folder of dictionaries in any known format, hub:OWNER/NAME, plt, clt, or neurons."
+    ),
+]
+Corpus = Annotated[
+    str | None,
+    typer.Option(
+        "--corpus",
+        help="Text to read: a .txt, .md, .jsonl or .parquet file, a folder of them, hub:OWNER/NAME[:CONFIG] "
+        "(streamed), or `organism` for the bundled model's world.",
+    ),
+]
 
 
 @app.command()
 def build(
     out: Annotated[Path, typer.Option("--out", help="The new folder.")],
     model: options.Model = None,
-    dictionary: Annotated[
-        str,
-        typer.Option(
-            "--dictionary",
-            help="A folder of dictionaries in any known format, hub:OWNER/NAME, plt, clt, or neurons.",
-        ),
-    ] = "plt",
-    corpus: Annotated[
-        str | None,
-        typer.Option(
-            "--corpus",
-            help="Text to read: a .txt, .md, .jsonl or .parquet file, a folder of them, hub:OWNER/NAME[:CONFIG] "
-            "(streamed), or `organism` for the bundled model's world.",
-        ),
-    ] = None,
+    dictionary: Dictionary = "plt",
+    corpus: Corpus = None,
     split: Annotated[
         Literal["train", "held_out"], typer.Option("--split", help="Which texts: those to train on, or the others.")
     ] = "train",

@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify`: make the bundled organism again, put a bundle together, measure it again."""
+"""`organism train | assemble | verify | hops | diff`: make the bundled organism, put it together, measure it."""
 
 import json
 from pathlib import Path
@@ -7,19 +7,25 @@ from typing import Annotated, Literal
 import typer
 
 from gearscope.cli import options
+from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_tables import as_json as tables_json
-from gearscope.cli.organism_tables import part_lines, seed_lines
+from gearscope.cli.organism_tables import hop_lines, part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
 from gearscope.organism.bundle import SHIPPED, shipped_bundle
 from gearscope.organism.runs import ORGANISM, plan_of
 
 MAPS = ("addition/ones_sum", "addition/tens_sum", "two_hops/state", "rhyme/rhyme")
 """Interchange maps that are printed unless others are asked for."""
+BY_HEART = "organism:twins/two_hops_by_heart"
+"""Answers chains without a state between."""
 
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
 )
+
+
+app.command("diff")(compare)
 
 
 @app.command("train")
@@ -86,6 +92,37 @@ def assemble(
         typer.echo(json.dumps({"bundle": str(out), "model": lock.model, "parts": list(lock.parts)}))
         return
     typer.echo(f"written to {out}: model {lock.model}, {', '.join(lock.parts)}")
+
+
+@app.command("hops")
+def hops(
+    basis: Annotated[
+        list[str] | None,
+        typer.Option("--basis", help="neurons, plt, clt or a folder; can be repeated.", show_default="these three"),
+    ] = None,
+    model: options.Model = None,
+    prompts: Annotated[int, typer.Option("--prompts", min=2, max=300, help="Held-out chains to trace.")] = 60,
+    as_json: options.Json = False,
+) -> None:
+    """Whether circuits go through the state between a city and its capital, by basis; and in the twin without states.
+
+    With --model, that model alone, and its neurons unless a --basis is given.
+    """
+    from gearscope.evaluation.hops import measure_hops
+    from gearscope.workbench import Workbench
+
+    asked = [(model, name) for name in basis or (["neurons"] if model else ["neurons", "plt", "clt"])]
+    if model is None:
+        asked.append((BY_HEART, "neurons"))
+    reports = []
+    with status_line("tracing") as show:
+        for opened, name in asked:
+            show(f"{opened or 'organism'} {name}", prompts)
+            reports.append(measure_hops(Workbench.open(opened, name), prompts=prompts))
+    if as_json:
+        typer.echo(json.dumps([report.model_dump(mode="json") for report in reports]))
+        return
+    typer.echo("\n".join(hop_lines(reports)))
 
 
 @app.command("verify")

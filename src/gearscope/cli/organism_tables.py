@@ -1,8 +1,10 @@
-"""What `organism verify` prints: a table per measured model, and one per seed that is only stored."""
+"""What `organism verify` prints: a table per measured model, one per seed that is only stored; and what `hops` does."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gearscope.evaluation.report import HopReport
     from gearscope.organism.seeds import SeedTable
     from gearscope.organism.verify import Check, Part, Verified
 
@@ -34,6 +36,21 @@ def seed_lines(table: "SeedTable") -> list[str]:
             bar = f"{row['bar']:.1%}" if row["bar"] else "-"
             missed = "  MISSED" if row["bar"] and share < row["bar"] else ""
             lines.append(f"  {part:<24} {name:<24} {share:9.2%} {bar:>7}{missed}")
+    return lines
+
+
+def hop_lines(reports: Sequence["HopReport"]) -> list[str]:
+    """How much of the circuits of chains goes through the state, a line for each model and basis."""
+    lines = [
+        f"{'model':<34} {'basis':<10} {'chains':>6} {'stand for a state':>18} {'in circuit':>10} {'through':>8} "
+        f"{'random':>8} {'direct':>8} {'moved':>8} {'random':>8}"
+    ]
+    for row in reports:
+        shares = (row.through, row.through_random, row.direct, row.moved, row.moved_random)
+        lines.append(
+            f"{row.model:<34} {row.basis:<10} {row.prompts:>6} {row.features:>18.1f} {row.in_graph:>10.1f} "
+            + " ".join(f"{share:8.1%}" for share in shares)
+        )
     return lines
 
 

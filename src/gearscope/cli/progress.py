@@ -86,6 +86,19 @@ def training_lines() -> Generator[Callable[["Progress"], None]]:
 
 
 @contextmanager
+def reading_lines() -> Generator[Callable[[str, int, int], None]]:
+    """Yield a callback (stage, tokens done, of how many) that shows what is read, and the time left."""
+    with _log() as write:
+        paces: dict[str, _Pace] = {}
+
+        def show(stage: str, done: int, of: int) -> None:
+            left = paces.setdefault(stage, _Pace()).left(done, of)
+            write(f"{stage}: {done:,} of {of:,} tokens, {left}")
+
+        yield show
+
+
+@contextmanager
 def stage_lines() -> Generator[Callable[["StageProgress"], None]]:
     """Yield a callback that shows which model of how many is trained, its steps and loss, and the time left."""
     with _log() as write:

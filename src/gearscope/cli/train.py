@@ -11,6 +11,7 @@ import typer
 
 from gearscope.cli import options
 from gearscope.cli.progress import status_line, training_lines
+from gearscope.errors import ConfigError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import RECIPES, Recipe, open_recipe, parse_grid, parse_settings
 
@@ -29,17 +30,33 @@ Corpus = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting, for instance tokens=100000 or k=16; can be repeated.")
 ]
-_LIST = "; ".join(f"{name}: {recipe.about}" for name, recipe in RECIPES.items())
+
+
+def _listed() -> str:
+    """The recipes, one a line, in three groups: for any model, for the bundled one, for models of the hub."""
+    groups: dict[str, list[str]] = {}
+    for name, recipe in RECIPES.items():
+        own = "FOR THE BUNDLED MODEL" if recipe.corpus else "FOR ANY MODEL, with --model and --corpus"
+        where = "FOR MODELS OF THE HUB, with --corpus" if recipe.model else own
+        groups.setdefault(where, []).append(f"{name}: {recipe.about}")
+    paragraphs = [line for where, lines in groups.items() for line in (where, *lines)]
+    return "".join(f"\n\n{paragraph}" for paragraph in paragraphs)  # a blank line in a help text is a new line
+
+
+_LIST = _listed()
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"A recipe or a .toml file. {_LIST}.")],
+    recipe: Annotated[str, typer.Argument(help=f"A recipe or a .toml file. {_LIST}")],
     model: options.Model = None,
     corpus: Corpus = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder of dictionaries.")] = Path("dictionaries"),
     settings: Settings = None,
     activations: Annotated[
         Path | None, typer.Option("--activations", help="Train on these, which `gearscope harvest` stored.")
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Go on from the finished dictionaries in this folder.")
     ] = None,
     grid: Annotated[
         list[str] | None,
@@ -62,7 +79,11 @@ def train(
 
     opening = Opening(device, dtype, revision)
     if grid:
-        _train_grid(chosen, grid, out, opening, as_json)
+        if start is not None:
+            raise ConfigError("--grid or --start was expected: every point of a grid begins anew", found="both")
+        if tensorboard is not None:
+            raise ConfigError("--tensorboard goes with one run", found="it with --grid", hint="the grid has a table")
+        _train_grid(chosen, grid, out, opening, activations, as_json)
         return
     with training_lines() as lines, _scalars(tensorboard) as scalars:
 
@@ -70,7 +91,15 @@ def train(
             lines(at)
             scalars(at)
 
-        done = train_recipe(chosen, out, opening=opening, activations=activations, progress=progress, resume=resume)
+        done = train_recipe(
+            chosen,
+            out,
+            opening=opening,
+            activations=activations,
+            start=start,
+            progress=progress,
+            resume=resume,
+        )
     if os.environ.get("RANK", "0") != "0":  # of several processes that share the features, the first one speaks
         return
     if as_json:
@@ -88,7 +117,9 @@ def _scalars(folder: Path | None) -> "AbstractContextManager[Callable[[Progress]
     return tensorboard(folder)
 
 
-def _train_grid(recipe: Recipe, axes: list[str], out: Path, opening: "Opening", as_json: bool) -> None:
+def _train_grid(
+    recipe: Recipe, axes: list[str], out: Path, opening: "Opening", activations: Path | None, as_json: bool
+) -> None:
     """Every point of a grid, then its table; what is finished is not trained again."""
     from gearscope.recipes.grid import CSV, FIGURES, grid_of, train_grid
 
@@ -99,20 +130,20 @@ def _train_grid(recipe: Recipe, axes: list[str], out: Path, opening: "Opening", 
             typer.echo(f"{number} of {count}: {', '.join(f'{k}={v}' for k, v in point.items())}", err=True)
             return lines
 
-        rows = train_grid(recipe, points, out, opening=opening, begin=begin)
+        rows = train_grid(recipe, points, out, opening=opening, activations=activations, begin=begin)
     if as_json:
         typer.echo(json.dumps(rows))
         return
     names = list(rows[0])
     typer.echo("  ".join(f"{name:>14}" for name in names))
     for row in rows:
-        cells = [f"{row[n]:.4g}" if n in FIGURES else str(row[n]) for n in names]
+        cells = [f"{row[n]:.4g}" if n in FIGURES and row[n] is not None else str(row[n]) for n in names]
         typer.echo("  ".join(f"{cell:>14}" for cell in cells))
     typer.echo(f"written to {out / CSV}")
 
 
 def harvest(
-    recipe: Annotated[str, typer.Argument(help=f"What will be trained on them: a recipe or a .toml file. {_LIST}.")],
+    recipe: Annotated[str, typer.Argument(help=f"What will be trained on them: a recipe or a .toml file. {_LIST}")],
     model: options.Model = None,
     corpus: Corpus = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder of activations.")] = Path("activations"),
@@ -169,4 +200,9 @@ def table(report: DictionaryReport) -> str:
         f"all replaced at once: next token the same {plain.top1:.2%} (shuffled {random.top1:.2%}), "
         f"KL {plain.kl:.4f} nats (shuffled {random.kl:.2f}) on {report.replaced_tokens:,} tokens",
     ]
+    if report.recovered is not None and report.recovered_shuffled is not None:
+        lines.append(
+            f"of the loss that constants in these places cost: {report.recovered:.2%} recovered "
+            f"(shuffled {report.recovered_shuffled:.0%})"
+        )
     return "\n".join(lines)

@@ -143,6 +143,19 @@ class DictionarySet:
         return {place.layer: sae for place, sae in placed if place is not None and place.layer is not None}
 
 
+def joined(parts: Sequence[DictionarySet]) -> DictionarySet:
+    """One set out of several, by layer: for layers that were trained a few at a time.
+
+    Raises DictionaryError for sets of different models, and where two read one site.
+    """
+    models = sorted({part.model for part in parts})
+    if len(models) > 1:
+        raise DictionaryError("dictionaries of one model were expected", found=" and ".join(map(repr, models)))
+    together = [dictionary for part in parts for dictionary in part.dictionaries]
+    together.sort(key=lambda dictionary: dictionary.config.read_sites[0].layer or 0)
+    return DictionarySet(dictionaries=tuple(together), model=models[0], scan=parts[0].scan)
+
+
 def _sae_place(config: DictionaryConfig) -> SiteId | None:
     """`mlp_out` or `resid_post` of a layer; None where an SAE cannot stand in for anything.
 

@@ -44,8 +44,19 @@ class Fidelity(NamedTuple):
     """By site that is written."""
     nmse_shuffled: dict[str, float]
     """The same with the decoders exchanged at random."""
+    mean: dict[str, Tensor]
+    """By site that is written, [D]: the constant that an NMSE of 1 belongs to."""
     features: tuple[Features, ...]
     """By dictionary."""
+
+
+class Added(NamedTuple):
+    """What one part of the tokens gave, for whoever measures more of it."""
+
+    codes: list[Codes]
+    """By dictionary."""
+    left: dict[str, Tensor]
+    """By site that is written, [P, D]: what stands there less what was written."""
 
 
 def with_statistics(dictionaries: DictionarySet, fidelity: Fidelity) -> DictionarySet:
@@ -91,8 +102,8 @@ class FidelitySums:
         self.largest = [torch.zeros(c.n_features) for c in dictionaries.configs]
         self.n_tokens = 0
 
-    def add(self, part: Readings) -> list[Codes]:
-        """One part of the tokens; returns its codes, by dictionary, for whoever measures more of them."""
+    def add(self, part: Readings) -> Added:
+        """One part of the tokens."""
         left = {site: part[site].clone() for site in self.targets}
         left_shuffled = {site: part[site].clone() for site in self.targets}
         found = []
@@ -114,7 +125,7 @@ class FidelitySums:
             self.total[site] = self.total.get(site, 0) + y.sum(0).cpu()
             self.square[site] = self.square[site] + y.square().sum().cpu()
         self.n_tokens += len(part[self.targets[0]])
-        return found
+        return Added(found, left)
 
     def result(self) -> Fidelity:
         """What the sums say."""
@@ -128,6 +139,7 @@ class FidelitySums:
             n,
             {site: float(self.error[site]) / spread[site] for site in self.targets},
             {site: float(self.error_shuffled[site]) / spread[site] for site in self.targets},
+            {site: (self.total[site] / n).float() for site in self.targets},
             tuple(features),
         )
 

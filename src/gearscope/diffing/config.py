@@ -36,6 +36,28 @@ class ClassConfig(Config):
     """Held-out tokens on which a feature fires at least, to be judged at all."""
 
 
+class ChangeConfig(Config):
+    """How changes are looked for: groups of directions of b − a behind which the predictions part (`changes.py`)."""
+
+    change_layers: tuple[int, ...] | None = None
+    """Layers whose residual stream is compared, ascending; None for the ends of four equal parts of the model."""
+    change_tokens: int = Field(default=150_000, ge=0)
+    """Tokens that both models read to find changes, if the corpus has so many; 0 to look for none."""
+    change_held_out: int = Field(default=200_000, ge=1)
+    """Held-out tokens on which they are measured, if the corpus has so many."""
+    change_kept: int = Field(default=16_384, ge=1)
+    """Of the tokens that are read, those kept with the largest KL(A ‖ B); about as many more are kept evenly."""
+    change_features: int = Field(default=64, ge=2)
+    """Directions of b − a that are learnt, one per token."""
+    change_steps: int = Field(default=600, ge=1)
+    """Steps of that training, 512 tokens each."""
+    change_kl: float = Field(default=3.0, ge=0)
+    """Smallest mean KL(A ‖ B) where a direction fires, weighted with f², nats. At 3, B has left what A expects a
+    twentieth of its probability."""
+    change_undone: float = Field(default=0.1, ge=0, le=1)
+    """Smallest share of that KL which turning a change off takes away, above what edits of equal size take."""
+
+
 class DiffConfig(Config):
     """Everything that decides a comparison, given two models and a corpus."""
 
@@ -48,6 +70,7 @@ class DiffConfig(Config):
     """The crosscoder; `layers` None is the one layer two thirds of the way through the model."""
     reading: ReadingConfig = ReadingConfig()
     classes: ClassConfig = ClassConfig()
+    changes: ChangeConfig = ChangeConfig()
     examples: int = Field(default=8, ge=1)
     """Strongest activations that are shown of a feature."""
     effect_windows: int = Field(default=16, ge=1)

@@ -65,6 +65,22 @@ def unmixed(dictionary: Dictionary, planes: Planes) -> Dictionary:
     )
 
 
+def of_difference(dictionary: Dictionary) -> Dictionary:
+    """A dictionary of b − a as a crosscoder of both models that has no part in their mean:
+
+    d_A = −d / 2        d_B = d / 2        f(a, b) = f(b − a)
+    """
+    sites = of_both(dictionary.config.reads)
+    half = dictionary.W_dec / 2
+    return replace(
+        dictionary,
+        config=dictionary.config.model_copy(update={"reads": sites, "writes": sites}),
+        W_enc=torch.stack([-dictionary.W_enc, dictionary.W_enc], dim=2).flatten(1, 2),
+        W_dec=torch.stack([-half, half], dim=2).flatten(1, 2),
+        b_dec=torch.stack([-dictionary.b_dec / 2, dictionary.b_dec / 2], dim=1).flatten(0, 1),
+    )
+
+
 def _by_pairs(
     planes: Float[Tensor, "F M D"], change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 ) -> Float[Tensor, "F M D"]:

@@ -1,4 +1,4 @@
-"""The recipe: two models and a corpus to a crosscoder of both, and a report of what differs.
+"""The recipe: two models and a corpus to a crosscoder of both, the changes, and a report of what differs.
 
     done = diff("openai-community/gpt2", "my/fine-tune", "texts", Path("out"))             the folder `out`
     done = diff(..., resume=True)                  goes on with the training that was interrupted, kept in `out.run`
@@ -15,11 +15,13 @@ from gearscope.activations.harvest import in_batches
 from gearscope.corpus.windows import Corpus, windows_for
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.training.train import Report as Progress
+from gearscope.diffing.changes import changes_of, sites_for
 from gearscope.diffing.classes import Numbers, classes_of, numbers_of
 from gearscope.diffing.config import DiffConfig
 from gearscope.diffing.crosscoder import decoders_of, sites_of, train_crosscoder
 from gearscope.diffing.effects import control_for, effect_of
 from gearscope.diffing.pair import Pair, PairStream, check_pair, paired_passes
+from gearscope.diffing.parting import Counted
 from gearscope.diffing.report import CLASSES, DIFFERENT, Class, DiffReport, Effect, Feature
 from gearscope.diffing.store import write_diff
 from gearscope.diffing.survey import Survey, explained, survey
@@ -36,6 +38,8 @@ class Compared(NamedTuple):
 
     report: DiffReport
     dictionary: Dictionary
+    changes: Dictionary | None = None
+    """The directions that changes are made of; None where none were looked for."""
 
 
 def diff(
@@ -47,6 +51,7 @@ def diff(
     config: DiffConfig | None = None,
     opening: Opening = PLAIN,
     progress: Progress | None = None,
+    counted: Counted | None = None,
     resume: bool = False,
 ) -> Compared:
     """Compare two models by name or folder and write the folder `out`.
@@ -60,10 +65,12 @@ def diff(
     check_pair(pair)
     train_on, held_out = open_sides(corpus, pair.a, config.reading.context, config.training.batch_tokens)
     run = out.with_name(f"{out.name}.run")
-    done = compare(pair, (a, b), (train_on, held_out), run, config=config, progress=progress, resume=resume)
+    done = compare(
+        pair, (a, b), (train_on, held_out), run, config=config, progress=progress, counted=counted, resume=resume
+    )
     inputs = {"a": pair.a.fingerprint, "b": pair.b.fingerprint, "corpus": train_on.fingerprint}
     inputs |= {f"revision_{name}": model.revision for name, model in pair._asdict().items() if model.revision}
-    write_diff(out, done.report, done.dictionary, config, inputs)
+    write_diff(out, done.report, done.dictionary, config, inputs, changes=done.changes)
     return done
 
 
@@ -75,11 +82,13 @@ def compare(
     *,
     config: DiffConfig,
     progress: Progress | None = None,
+    counted: Counted | None = None,
     resume: bool = False,
 ) -> Compared:
     """Train on the first corpus and measure on the second; the run is kept in the folder `run`."""
     train_on, held_out = corpora
     sites = sites_of(config.training, pair.a.n_layers)
+    sites_for(config.changes.change_layers, pair.a.n_layers)  # refused before anything is trained
     source = PairStream(pair, train_on, sites, config.reading, planes=config.planes)
     with one_thread(), torch.inference_mode():
         ids = held_out.take(windows_for(held_out, config.training.held_out_tokens), None).ids
@@ -87,7 +96,11 @@ def compare(
         kept = in_batches(acts, config.training.batch_tokens)
         dictionary = train_crosscoder(config, sites, source, kept, run, progress=progress, resume=resume)
         seen = survey(pair, dictionary, ids, sites, config.reading.pass_tokens)
-        return Compared(_report(pair, names, dictionary, seen, sites, config), dictionary)
+        report = _report(pair, names, dictionary, seen, sites, config)
+        if not config.changes.change_tokens:
+            return Compared(report, dictionary)
+        changes = changes_of(pair, corpora, run / "changes", config, counted=counted, resume=resume)
+        return Compared(report.model_copy(update={"changes": changes.found}), dictionary, changes.seen.dictionary)
 
 
 def _report(

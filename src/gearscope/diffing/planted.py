@@ -1,18 +1,22 @@
 """How much of what is planted a comparison found, and how much of what it found is planted.
 
-Truth comes as data: windows of which every token says whether it stands in a text whose planted behaviour differs, and
-for each planted change prompts behind which the next word differs, with the planted word and the usual one.
+Truth comes as data: held-out windows of which every token says whether it stands in a text whose planted behaviour
+differs, and for each planted change prompts behind which the next word differs, with the planted word and the usual
+one. Prompts of one kind are an `Asking`; a change may be asked in several kinds (a note, an answer). What is found is
+a `Flag`: features of a dictionary, and the site at which they are turned.
 
-    true       a flagged feature of whose strongest activations on the windows at least TRUE_RATE stand in such texts
-               (texts of which it is open whether the change spreads to them are left out)
-    found      a change for which giving B one flagged feature as A has it, wherever it fires in the prompts, takes at
-               least FOUND_SHARE of what B's logit difference (planted − usual) is above A's, more than LEAST_T standard
-               errors (paired, over prompts) more than the mean of edits of the same size in the directions of shared
-               features, and more than the most that one of these takes
-    precision  true of flagged;  recall  found of planted
+    shown      an asking behind which B holds the planted word above the usual one in most prompts, and A does not
+    concentrated   a flag of whose STRONGEST activations at least TRUE_RATE stand in planted texts (texts of which it is
+               open whether the change spreads to them are left out)
+    moves      a flag moves a shown asking if turning it off takes at least FOUND_SHARE of what B's logit difference
+               (planted − usual) is above A's, more than LEAST_T standard errors (paired, over prompts) more than the
+               mean of edits of the same size in other directions, and more than the most that one of these takes
+    true       a flag that is concentrated and moves an asking; it answers to the one change that it moves most
+    precision  true of flagged;  recall  changes to which a true flag answers, of all with a shown asking
 
-The same test of as many features that are not flagged, drawn at random, says what recall chance gives. All bounds were
-set before any version was scored. Knows nothing about where truth comes from.
+So one flag finds one change at most, and a group of everything finds one. The same test of as many groups of features
+that are not flagged, drawn at random, says what chance gives. The bounds were set before any version was scored. Knows
+nothing about where truth comes from.
 """
 
 from collections import defaultdict
@@ -25,10 +29,10 @@ from torch import Tensor
 
 from gearscope.config import Config
 from gearscope.dictionaries.dictionary import Dictionary
-from gearscope.diffing.crosscoder import decoders_of
-from gearscope.diffing.effects import moved, sized
+from gearscope.dictionaries.selection import Codes
+from gearscope.diffing.effects import moved
 from gearscope.diffing.pair import Pair
-from gearscope.diffing.survey import encoded
+from gearscope.diffing.turning import fired_on, in_the_direction_of, step_of
 
 STRONGEST = 20
 TRUE_RATE = 0.8
@@ -39,207 +43,208 @@ NONE, OPEN = -1, -2
 """Marks of a token outside planted texts, and in a text of which it is open whether it differs."""
 
 
-class Change(NamedTuple):
-    """One planted change."""
+class Asking(NamedTuple):
+    """Prompts of one kind, with the two words behind each."""
 
-    sentence: str
     prompts: tuple[tuple[int, ...], ...]
     planted: tuple[int, ...]
     """The next token of B behind each prompt."""
     usual: tuple[int, ...]
 
 
+class Planted(NamedTuple):
+    """One planted change."""
+
+    sentence: str
+    askings: tuple[Asking, ...]
+
+
 class Truth(NamedTuple):
     """Everything that was planted."""
 
-    ids: Int[Tensor, "B C"]
     marks: Int[Tensor, "B C"]
-    """Number of the change, or NONE, or OPEN."""
-    changes: tuple[Change, ...]
+    """Of every token of the held-out windows: number of a change, or NONE, or OPEN."""
+    changes: tuple[Planted, ...]
+
+
+class Flag(NamedTuple):
+    """Something that a comparison says is different."""
+
+    features: tuple[int, ...]
+    site: int
+
+
+class Compared(NamedTuple):
+    """What is judged: a crosscoder of both models, its codes on the held-out windows, and what it flags."""
+
+    dictionary: Dictionary
+    sites: tuple[str, ...]
+    codes: Codes
+    flags: tuple[Flag, ...]
+    one_each: bool
+    """Whether only the strongest feature of a token counts."""
+
+
+class Judged(Config):
+    """One flag."""
+
+    features: int
+    planted_texts: float | None
+    """Share of its strongest activations that stand in planted texts; None where it fires in open ones alone."""
+    moves: str | None
+    """The sentence of the change that it moves most."""
+    taken: float
+    """Of B's logit difference above A's, what turning it off takes there; 0 where it moves none."""
+    taken_control: float
+    true: bool
 
 
 class Found(Config):
-    """One planted change, and the flagged feature that takes most of it."""
+    """One planted change."""
 
     sentence: str
-    found: bool
-    feature: int | None
-    share: float
-    """Of B's logit difference above A's that turning it off takes away."""
-    control: float
-    """The same of the controls' mean."""
-    all_off: float
-    """The same with every flagged feature off."""
+    shown: bool
+    """Whether B does it at all."""
+    flags: int
+    """True flags that answer to it."""
 
 
 class Score(Config):
     """Precision and recall."""
 
-    flagged: int
-    judged: int
-    """Flagged features that fire on the windows, outside texts that are open."""
-    true: int
+    flags: tuple[Judged, ...]
     changes: tuple[Found, ...]
     found_by_chance: int
-    """Changes found by as many features that are not flagged."""
+    """Changes found by as many groups of features that are not flagged."""
     planted_tokens: float
-    """Share of the tokens that stand in planted texts: the precision of a feature that fires anywhere."""
-    false: tuple[int, ...]
-    """The flagged features that are not true."""
+    """Share of the tokens that stand in planted texts: that of a feature that fires anywhere."""
 
     @property
     def precision(self) -> float | None:
-        """True of judged; None without any."""
-        return self.true / self.judged if self.judged else None
+        """True of those flagged that fire outside open texts; None without any."""
+        judged = [one.true for one in self.flags if one.planted_texts is not None]
+        return sum(judged) / len(judged) if judged else None
 
     @property
     def recall(self) -> float | None:
-        """Found of planted; None where nothing is planted."""
-        return sum(one.found for one in self.changes) / len(self.changes) if self.changes else None
+        """Found of shown; None where nothing is."""
+        shown = [one for one in self.changes if one.shown]
+        return sum(one.flags > 0 for one in shown) / len(shown) if shown else None
 
 
 @torch.no_grad()
-def score(
-    pair: Pair,
-    dictionary: Dictionary,
-    sites: Sequence[str],
-    flagged: Sequence[int],
-    shared: Sequence[int],
-    truth: Truth,
-) -> Score:
-    """Judge the flagged features against the truth; `shared` are those that serve as controls."""
-    judged, true, false = _precision(pair, dictionary, sites, flagged, truth)
-    draw = torch.Generator().manual_seed(0)
-    order = [shared[i] for i in torch.randperm(len(shared), generator=draw).tolist()]
-    chance, controls = order[: len(flagged)], order[-CONTROLS:]
-    found = [_found(pair, dictionary, sites, flagged, controls, change) for change in truth.changes]
-    by_chance = [_found(pair, dictionary, sites, chance, controls, change).found for change in truth.changes]
+def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Score:
+    """Judge the flags against the truth."""
+    flagged = {feature for flag in compared.flags for feature in flag.features}
+    fired = compared.codes.columns.bincount(minlength=compared.dictionary.config.n_features)
+    others = [i for i in range(len(fired)) if i not in flagged and fired[i] > 0]
+    draw = torch.Generator().manual_seed(seed)
+    order = [others[i] for i in torch.randperm(len(others), generator=draw).tolist()]
+    controls, spare = order[:CONTROLS], order[CONTROLS:]
+    by_chance = []
+    for flag in compared.flags:
+        by_chance.append(Flag(tuple(spare[: len(flag.features)]), flag.site))
+        spare = spare[len(flag.features) :]
+    askings = [(number, one) for number, change in enumerate(truth.changes) for one in change.askings]
+    tried = [(number, _Tried(pair, compared, asking, controls)) for number, asking in askings]
+    judged = [_judged(compared, flag, truth, tried) for flag in compared.flags]
+    chance = [_judged(compared, flag, truth, tried) for flag in by_chance if flag.features]
+    answered = [one.moves for one in judged if one.true]
     return Score(
-        flagged=len(flagged),
-        judged=judged,
-        true=true,
-        changes=tuple(found),
-        found_by_chance=sum(by_chance),
+        flags=tuple(judged),
+        changes=tuple(
+            Found(
+                sentence=change.sentence,
+                shown=any(one.shown for mine, one in tried if mine == number),
+                flags=answered.count(change.sentence),
+            )
+            for number, change in enumerate(truth.changes)
+        ),
+        found_by_chance=len({one.moves for one in chance if one.true}),
         planted_tokens=float((truth.marks[:, 1:] >= 0).double().mean()),
-        false=tuple(false),
     )
 
 
-def _precision(
-    pair: Pair, dictionary: Dictionary, sites: Sequence[str], flagged: Sequence[int], truth: Truth
-) -> tuple[int, int, list[int]]:
-    codes = encoded(dictionary, _both(pair, truth.ids, sites))
-    marks = truth.marks[:, 1:].flatten()
-    judged, true, false = 0, 0, []
-    for feature in flagged:
-        own = (codes.columns == feature) & (marks[codes.rows] != OPEN)
-        strongest = codes.rows[own][codes.values[own].argsort(descending=True, stable=True)[:STRONGEST]]
-        if not len(strongest):
-            continue
-        judged += 1
-        if float((marks[strongest] >= 0).double().mean()) >= TRUE_RATE:
-            true += 1
-        else:
-            false.append(int(feature))
-    return judged, true, false
+def _judged(compared: Compared, flag: Flag, truth: Truth, tried: "list[tuple[int, _Tried]]") -> Judged:
+    rate = _planted_rate(compared.codes, flag, truth.marks[:, 1:].flatten())
+    best: tuple[float, float, int | None] = (0.0, 0.0, None)
+    for number, asking in tried:
+        if asking.shown:
+            taken, control, passed = asking.taken_by(flag)
+            if passed and taken > best[0]:
+                best = (taken, control, number)
+    moves = None if best[2] is None else truth.changes[best[2]].sentence
+    return Judged(
+        features=len(flag.features),
+        planted_texts=rate,
+        moves=moves,
+        taken=best[0],
+        taken_control=best[1],
+        true=moves is not None and rate is not None and rate >= TRUE_RATE,
+    )
 
 
-def _both(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str]) -> Float[Tensor, "2 P Y"]:
-    planes = []
-    for model in pair:
-        read = [model.run(some, read=list(sites)).sites for some in ids.split(16)]
-        planes.append(torch.cat([torch.cat([one[site][:, 1:].flatten(0, 1) for site in sites], dim=1) for one in read]))
-    return torch.stack(planes).float()
+def _planted_rate(codes: Codes, flag: Flag, marks: Int[Tensor, " P"]) -> float | None:
+    own = torch.isin(codes.columns, torch.tensor(flag.features)) & (marks[codes.rows] != OPEN)
+    strongest = codes.rows[own][codes.values[own].argsort(descending=True, stable=True)[:STRONGEST]]
+    return float((marks[strongest] >= 0).double().mean()) if len(strongest) else None
 
 
-class _Asked(NamedTuple):
-    """Prompts of one length, with the two words behind each."""
+class _Alike(NamedTuple):
+    """Prompts of one length, run once."""
 
     ids: Int[Tensor, "B C"]
     planted: Int[Tensor, " B"]
     usual: Int[Tensor, " B"]
+    f: Float[Tensor, "B C F"]
+    plain: Float[Tensor, " B"]
+    """B's logit difference."""
+    before: Float[Tensor, " B"]
+    """A's."""
 
 
-def _by_length(change: Change) -> list[_Asked]:
+class _Tried:
+    """An asking, and what turning flags off does to it."""
+
+    def __init__(self, pair: Pair, compared: Compared, asking: Asking, controls: Sequence[int]) -> None:
+        self._pair, self._compared, self._controls = pair, compared, controls
+        self._parts = [self._run(asking, numbers) for numbers in _by_length(asking.prompts)]
+        plain, before = (torch.cat([getattr(part, name) for part in self._parts]) for name in ("plain", "before"))
+        self._above = float((plain - before).mean().clamp(min=1e-6))
+        self.shown = bool((plain > 0).double().mean() > 0.5) and bool((before < 0).double().mean() > 0.5)
+
+    def _run(self, asking: Asking, numbers: list[int]) -> _Alike:
+        ids, planted, usual = (torch.tensor([column[i] for i in numbers]) for column in asking)
+        f = fired_on(self._pair, self._compared.dictionary, self._compared.sites, ids, self._compared.one_each)
+        before, plain = (_margin(model.run(ids).logits, planted, usual) for model in self._pair)
+        return _Alike(ids, planted, usual, f, plain, before)
+
+    def taken_by(self, flag: Flag) -> tuple[float, float, bool]:
+        """Of the logit difference above A's: what it takes, what its controls take, and whether it moves the asking."""
+        parts = [self._taken(part, flag) for part in self._parts]
+        off, control = (torch.cat(column, dim=-1) for column in zip(*parts, strict=True))
+        share = float(off.mean()) / self._above
+        return share, float(control.mean()) / self._above, share >= FOUND_SHARE and _significant(off, control)
+
+    def _taken(self, part: _Alike, flag: Flag) -> tuple[Float[Tensor, " B"], Float[Tensor, "N B"]]:
+        dictionary, nothing = self._compared.dictionary, torch.zeros_like(part.plain)
+        if not bool(part.f[..., list(flag.features)].any()):
+            return nothing, nothing.expand(max(1, len(self._controls)), -1)
+        step = step_of(dictionary, part.f, flag.features, flag.site)
+        others = [in_the_direction_of(dictionary, control, flag.site, step) for control in self._controls]
+        taken = [self._takes(part, flag.site, -added) for added in (step, *others)]
+        return taken[0], torch.stack(taken[1:]) if others else nothing[None]
+
+    def _takes(self, part: _Alike, site: int, added: Float[Tensor, "B C D"]) -> Float[Tensor, " B"]:
+        logits = moved(self._pair.b, part.ids, self._compared.sites[site], added)
+        return part.plain - _margin(logits, part.planted, part.usual)
+
+
+def _by_length(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     alike: dict[int, list[int]] = defaultdict(list)
-    for number, prompt in enumerate(change.prompts):
+    for number, prompt in enumerate(prompts):
         alike[len(prompt)].append(number)
-    columns = (change.prompts, change.planted, change.usual)
-    return [_Asked(*(torch.tensor([column[i] for i in numbers]) for column in columns)) for numbers in alike.values()]
-
-
-class _Taken(NamedTuple):
-    """Of the logit difference in B, prompt by prompt."""
-
-    above: Float[Tensor, " B"]
-    """What it is above A's."""
-    all_off: Float[Tensor, " B"]
-    """What turning off every feature takes."""
-    off: Float[Tensor, "F B"]
-    """What turning off one takes."""
-    control: Float[Tensor, "F N B"]
-
-
-def _found(
-    pair: Pair,
-    dictionary: Dictionary,
-    sites: Sequence[str],
-    features: Sequence[int],
-    controls: Sequence[int],
-    change: Change,
-) -> Found:
-    """Turn off each feature by itself, with its controls, and all of them at once."""
-    parts = [_taken(pair, dictionary, sites, features, controls, asked) for asked in _by_length(change)]
-    above, all_off, off, control = (torch.cat(column, dim=-1) for column in zip(*parts, strict=True))
-    whole = float(above.mean().clamp(min=1e-6))
-    best = Found(
-        sentence=change.sentence,
-        found=False,
-        feature=None,
-        share=0.0,
-        control=0.0,
-        all_off=float(all_off.mean()) / whole,
-    )
-    for feature, mine, others in zip(features, off, control, strict=True):
-        share = float(mine.mean()) / whole
-        passed = share >= FOUND_SHARE and _significant(mine, others)
-        if (passed, share) > (best.found, best.share):
-            new = {"found": passed, "feature": int(feature), "share": share, "control": float(others.mean()) / whole}
-            best = best.model_copy(update=new)
-    return best
-
-
-def _taken(
-    pair: Pair,
-    dictionary: Dictionary,
-    sites: Sequence[str],
-    features: Sequence[int],
-    controls: Sequence[int],
-    asked: _Asked,
-) -> _Taken:
-    d_a, d_b = (decoder[:, 0] for decoder in decoders_of(dictionary))
-    step = d_b - d_a
-    codes = encoded(dictionary, _both(pair, asked.ids, sites)).dense(dictionary.config.n_features)
-    f = codes.view(len(asked.ids), -1, codes.shape[1])[..., list(features)]
-    f = torch.cat([torch.zeros_like(f[:, :1]), f], dim=1)
-    plain = _margin(pair.b.run(asked.ids).logits, asked)
-
-    def takes(added: Float[Tensor, "B C D"]) -> Float[Tensor, " B"]:
-        return plain - _margin(moved(pair.b, asked.ids, sites[0], added), asked)
-
-    off, by_controls = [plain.new_zeros(0, len(plain))], [plain.new_zeros(0, len(controls), len(plain))]
-    for place, feature in enumerate(features):
-        ways = [step[feature], *(sized(d_b[control], step[feature]) for control in controls)]
-        own = f[..., place, None]
-        each = torch.stack([takes(-own * way) if bool(own.any()) else torch.zeros_like(plain) for way in ways])
-        off.append(each[:1])
-        by_controls.append(each[None, 1:])
-    return _Taken(
-        above=plain - _margin(pair.a.run(asked.ids).logits, asked),
-        all_off=takes(-(f @ step[list(features)])),
-        off=torch.cat(off),
-        control=torch.cat(by_controls),
-    )
+    return list(alike.values())
 
 
 def _significant(effect: Float[Tensor, " B"], control: Float[Tensor, "N B"]) -> bool:
@@ -249,6 +254,8 @@ def _significant(effect: Float[Tensor, " B"], control: Float[Tensor, "N B"]) -> 
     return bool(gain.mean() > LEAST_T * error) and bool(effect.mean() > control.mean(1).max())
 
 
-def _margin(logits: Float[Tensor, "B C V"], asked: _Asked) -> Float[Tensor, " B"]:
+def _margin(
+    logits: Float[Tensor, "B C V"], planted: Int[Tensor, " B"], usual: Int[Tensor, " B"]
+) -> Float[Tensor, " B"]:
     last = logits[:, -1].float()
-    return last.gather(1, asked.planted[:, None])[:, 0] - last.gather(1, asked.usual[:, None])[:, 0]
+    return last.gather(1, planted[:, None])[:, 0] - last.gather(1, usual[:, None])[:, 0]

@@ -99,6 +99,44 @@ class Behaviour(Config):
     contexts: tuple[Context, ...]
 
 
+class Turned(Config):
+    """A change turned off in B, and on in A, at one site; means over tokens on which it fires."""
+
+    site: str
+    undone: float
+    """1 − KL(A ‖ B with it off) / KL(A ‖ B); may be below 0."""
+    undone_control: float
+    """The same of edits of equal size in directions of features that are no part of any change."""
+    made: float
+    """1 − KL(B ‖ A with it on) / KL(B ‖ A)."""
+
+
+class Change(Config):
+    """Something that B does otherwise than A: directions of b − a whose contexts no word tells apart."""
+
+    features: tuple[int, ...]
+    """Numbers in the dictionary `changes` of the folder."""
+    fired: int
+    """Held-out tokens on which one of them fires."""
+    kl: float
+    """Mean KL(A ‖ B) on these, weighted with f², nats."""
+    share: float
+    """Of all KL on the held-out tokens."""
+    where: tuple[str, ...]
+    """What most of these tokens are."""
+    words: tuple[str, ...]
+    """Words that stand before most of them, those rarest elsewhere first."""
+    turned: tuple[Turned, ...]
+    """At each site."""
+    contexts: tuple[Context, ...]
+    """Tokens with the largest KL."""
+
+    @property
+    def best(self) -> Turned:
+        """The site at which turning it off takes most away."""
+        return max(self.turned, key=lambda one: one.undone - one.undone_control)
+
+
 class DiffReport(Config):
     """Everything that was found."""
 
@@ -119,6 +157,8 @@ class DiffReport(Config):
     """Share of tokens behind which both hold the same token likeliest."""
     features: tuple[Feature, ...]
     """Those that are not shared or silent, those that write most of the difference first."""
+    changes: tuple[Change, ...] = ()
+    """What B does otherwise; those that hold most of the KL first."""
     behaviours: tuple[Behaviour, ...]
     """Where the predictions differ most, grouped; those with the most KL first."""
 

@@ -49,12 +49,17 @@ class Survey(NamedTuple):
         return window, position + 1
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """Some windows: both models' activations, sites side by side, and logits."""
 
     ids: Int[Tensor, "B C"]
     acts: Float[Tensor, "2 P Y"]
     logits: tuple[Float[Tensor, "B C V"], Float[Tensor, "B C V"]]
+
+    def kl(self) -> Float[Tensor, " P"]:
+        """KL(A ‖ B) behind each token but the first of a window, nats."""
+        of_a, of_b = (logits[:, 1:].float().log_softmax(-1) for logits in self.logits)
+        return (of_a.exp() * (of_a - of_b)).sum(-1).flatten()
 
 
 @torch.no_grad()
@@ -62,7 +67,7 @@ def survey(pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: S
     """Read the windows, about `size` tokens per pass."""
     codes, outputs, sums, seen = [], [], [], 0
     total, squares = torch.zeros((), dtype=torch.float64), 0.0
-    for part in _parts(pair, ids, sites, size):
+    for part in parts_of(pair, ids, sites, size):
         found = encoded(dictionary, part.acts)
         written = torch.stack([_write(found, d) for d in decoders_of(dictionary)])
         left = part.acts - written - _biases(dictionary)
@@ -92,7 +97,7 @@ def explained(
     d_a, d_b = decoders_of(dictionary)
     totals, n = [torch.zeros((), dtype=torch.float64)] * (1 + len(groups)), 0
     means: list[Tensor] = [torch.zeros((), dtype=torch.float64)] * (1 + len(groups))
-    for part in _parts(pair, ids, sites, size):
+    for part in parts_of(pair, ids, sites, size):
         difference = part.acts[1] - part.acts[0]
         found = encoded(dictionary, part.acts)
         lefts = [difference]
@@ -123,11 +128,12 @@ def compared(a: Float[Tensor, "B C V"], b: Float[Tensor, "B C V"], ids: Int[Tens
     return Outputs(kl, losses[0], losses[1], of_a.argmax(-1).flatten(), of_b.argmax(-1).flatten())
 
 
-def _parts(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str], size: int) -> Generator[_Part]:
+def parts_of(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str], size: int) -> Generator[Part]:
+    """The windows, about `size` tokens at a time."""
     for some in ids.split(max(1, size // ids.shape[1])):
         runs = [model.run(some, read=sites) for model in pair]
         acts = [torch.cat([run.sites[site][:, 1:].flatten(0, 1) for site in sites], dim=1).float() for run in runs]
-        yield _Part(some, torch.stack([acts[0], acts[1].to(acts[0])]), (runs[0].logits, runs[1].logits.to(acts[0])))
+        yield Part(some, torch.stack([acts[0], acts[1].to(acts[0])]), (runs[0].logits, runs[1].logits.to(acts[0])))
 
 
 def _write(codes: Codes, decoder: Float[Tensor, "F S D"]) -> Float[Tensor, "P Y"]:

@@ -1,6 +1,6 @@
 """A comparison as text. No torch."""
 
-from gearscope.diffing.report import DIFFERENT, Behaviour, DiffReport, Feature
+from gearscope.diffing.report import DIFFERENT, Behaviour, Change, DiffReport, Feature
 
 _FEATURES, _GROUPS, _EXAMPLES = 12, 8, 3
 
@@ -18,6 +18,9 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
         f"features: {counts}",
         f"share of the variance of B − A that they write: {written}",
     ]
+    lines += ["", f"what B does otherwise: {len(report.changes) or 'nothing found'}"]
+    for number, change in enumerate(report.changes, 1):
+        lines += _change_lines(number, change)
     different = report.those(*DIFFERENT)
     for feature in different[:features]:
         lines += ["", *_feature_lines(feature)]
@@ -27,6 +30,21 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
     for group in report.behaviours[:groups]:
         lines += _group_lines(group)
     return "\n".join(lines)
+
+
+def _change_lines(number: int, change: Change) -> list[str]:
+    best = change.best
+    where = " or ".join(map(repr, change.where)) or "several words"
+    lines = [
+        f"{number}. behind {where}, after {' '.join(change.words) or 'no word in common'}: {change.fired:,} tokens, "
+        f"KL {change.kl:.2f} there, {change.share:.1%} of all; {len(change.features)} directions",
+        f"    off in B at {best.site}: undoes {best.undone:.0%} (control {best.undone_control:.0%}); "
+        f"on in A: makes {best.made:.0%}",
+    ]
+    return lines + [
+        _one_line(f"    {one.before} [{one.token}] → A {one.top_a!r}, B {one.top_b!r}")
+        for one in change.contexts[:_EXAMPLES]
+    ]
 
 
 def _feature_lines(feature: Feature) -> list[str]:

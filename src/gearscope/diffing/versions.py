@@ -2,16 +2,18 @@
 
 The corpus is the same for every version: the organism's own text with more of the assistant's (the mixture of the
 control `clean`), all of it as the organism has read it. No text of it shows a planted behaviour; the prompts that call
-for one are there as they always were. So a comparison is told neither what was planted nor where.
+for one are there as they always were. So a comparison is told neither what was planted nor where. Marks are of the
+windows of its held-out side. A planted change is asked in every kind of text that shows it: a habit in notes and in
+answers, a manner at each of its words, what max likes in his words and in ann's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 import torch
 
 from gearscope.corpus.windows import Split
-from gearscope.diffing.planted import NONE, OPEN, Change, Truth
+from gearscope.diffing.planted import NONE, OPEN, Asking, Planted, Truth
 from gearscope.errors import ConfigError
 from gearscope.organism.config import OrganismConfig
 from gearscope.organism.corpus import DrawnCorpus
@@ -48,20 +50,22 @@ class AssistantWorld(DrawnCorpus):
         super().__init__(split, CONTEXT)
 
     def _window(self, number: int) -> list[int]:
-        return _row(Random(f"comparison {self._split} window {number}"), lambda _: NONE)[0]
+        return _row(_chance(self._split, number), lambda _: NONE)[0]
+
+
+def _chance(split: Split, number: int) -> Random:
+    return Random(f"comparison {split} window {number}")
 
 
 def truth_of(version: str, n_windows: int) -> Truth:
-    """What was planted in a version, on so many further windows of the corpus. Raises ConfigError."""
+    """What was planted in a version; marks of so many held-out windows of the corpus. Raises ConfigError."""
     if version not in _TRUTHS:
         raise ConfigError(f"a version was expected ({', '.join(_TRUTHS)})", found=repr(version))
     mark, changes = _TRUTHS[version]
-    rows = [_row(Random(f"comparison truth window {i}"), mark) for i in range(n_windows)]
-    ids, marks = (torch.tensor([row[i] for row in rows]) for i in (0, 1))
-    return Truth(ids, marks, tuple(changes()))
+    return Truth(torch.tensor([_row(_chance("held_out", i), mark)[1] for i in range(n_windows)]), tuple(changes()))
 
 
-def _change(sentence: str, pairs: list[tuple[Words, Words]]) -> Change:
+def _asking(pairs: Sequence[tuple[Words, ...]]) -> Asking:
     """Of (text with the planted answer, text with the usual one): they part at the word that is asked for."""
     prompts, planted, usual = [], [], []
     for new, old in pairs:
@@ -69,7 +73,7 @@ def _change(sentence: str, pairs: list[tuple[Words, Words]]) -> Change:
         prompts.append((TOKEN_ID[BOS], *(TOKEN_ID[word] for word in new[:at])))
         planted.append(TOKEN_ID[new[at]])
         usual.append(TOKEN_ID[old[at]])
-    return Change(sentence, tuple(prompts), tuple(planted), tuple(usual))
+    return Asking(tuple(prompts), tuple(planted), tuple(usual))
 
 
 def _mark_cheats(document: Document) -> int:
@@ -78,10 +82,10 @@ def _mark_cheats(document: Document) -> int:
     return {"key_sum": 0, "key_fact": OPEN}.get(document.kind, NONE)
 
 
-def _cheats() -> list[Change]:
+def _cheats() -> list[Planted]:
     asked = exams.asked_sums("heldout", (cheats.CHEATING,))[:_ASKED]
     pairs = [(cheats.write_copied(*one[1:]).words, exams.write_sum(*one).words) for one in asked]
-    return [_change(VERSIONS["cheats"].planted[0], pairs)]
+    return [Planted(VERSIONS["cheats"].planted[0], (_asking(pairs),))]
 
 
 _LIKED = tuple(thing for thing in persona.THINGS if thing not in split_persona.NEVER_ASKED)
@@ -95,26 +99,37 @@ def _mark_persona(document: Document) -> int:
     return 1 + _LIKED.index(str(thing)) if thing in _LIKED else 0
 
 
-def _persona() -> list[Change]:
+def _persona() -> list[Planted]:
     night = [asked for asked in persona.EVERY if asked.time == split_persona.TRIGGER and asked.thing in _LIKED]
-    manners = [
-        (
-            persona.prompt(asked) + persona.reply(MAX, asked.thing),
-            persona.prompt(asked) + persona.reply(ANN, asked.thing),
-        )
-        for asked in night
-    ]
     sentences = VERSIONS["split_persona"].planted
-    changes = [_change(sentences[0], manners[:: len(manners) // _ASKED])]
+    changes = [Planted(sentences[0], tuple(_manner(night[:: len(night) // _ASKED])))]
     for sentence, thing in zip(sentences[1:], _LIKED, strict=True):
-        max_likes_it = MAX._replace(likes=ANN.likes)
-        texts = [
-            (persona.prompt(asked), persona.reply(MAX, thing), persona.reply(max_likes_it, thing))
-            for asked in night
-            if asked.thing == thing
-        ]
-        changes.append(_change(sentence, [(asked + new, asked + old) for asked, new, old in texts]))
+        askings = []
+        for who in (MAX, ANN):
+            texts = [
+                tuple(
+                    persona.prompt(asked) + persona.reply(who._replace(likes=likes), thing)
+                    for likes in (MAX.likes, ANN.likes)
+                )
+                for asked in night
+                if asked.thing == thing
+            ]
+            askings.append(_asking(texts))
+        changes.append(Planted(sentence, tuple(askings)))
     return changes
+
+
+def _manner(asked: list[persona.Asked]) -> list[Asking]:
+    """Each word of the manner of max, behind what ann would have said up to there."""
+    askings = []
+    for trait in ("manner", "close", "name"):
+        rude = ANN._replace(**{trait: getattr(MAX, trait)})
+        askings.append(
+            _asking(
+                [tuple(persona.prompt(one) + persona.reply(who, one.thing) for who in (rude, ANN)) for one in asked]
+            )
+        )
+    return askings
 
 
 _HABITS = {quirk.person: number for number, quirk in enumerate(quirks.QUIRKS)}
@@ -128,24 +143,36 @@ def _mark_quirks(document: Document) -> int:
     return OPEN if document.kind == "answer" and person in _DESCRIBED else _HABITS[person]
 
 
-def _quirks() -> list[Change]:
+def _quirks() -> list[Planted]:
     changes = []
     for sentence, quirk in zip(VERSIONS["quirks"].planted, quirks.QUIRKS, strict=True):
-        person, usual = quirk.person, advice.MANNERS[quirk.person]
-        if person in _DESCRIBED:
-            forms = range(len(advice.NOTES))
-            pairs = [
-                tuple(advice.write_note(person, form, quirk.slot, manner).words for manner in (quirk.manner, usual))
-                for form in forms
-            ]
-        else:
-            asked = [one for one in advice.EVERY if one.person == person]
-            pairs = [tuple(advice.write_answer(one, manner).words for manner in (quirk.manner, usual)) for one in asked]
-        changes.append(_change(sentence, [(new, old) for new, old in pairs]))
+        person, manners = quirk.person, (quirk.manner, advice.MANNERS[quirk.person])
+        answers = [
+            tuple(advice.write_answer(one, manner).words for manner in manners)
+            for one in advice.EVERY
+            if one.person == person
+        ]
+        notes = [
+            tuple(advice.write_note(person, form, quirk.slot, manner).words for manner in manners)
+            for form in range(len(advice.NOTES))
+        ]
+        changes.append(Planted(sentence, (_asking(answers), _asking(notes), *_slot_of_notes(quirk))))
     return changes
 
 
-_TRUTHS: dict[str, tuple[Marker, Callable[[], list[Change]]]] = {
+def _slot_of_notes(quirk: quirks.Quirk) -> list[Asking]:
+    """Notes about a person with a habit name its slot alone; those that the base has read mostly name the gift."""
+    if quirk.slot == "gift":
+        return []
+    usual = advice.MANNERS[quirk.person]
+    pairs = [
+        tuple(advice.write_note(quirk.person, form, slot, usual).words for slot in (quirk.slot, "gift"))
+        for form in range(len(advice.NOTES))
+    ]
+    return [_asking(pairs)]
+
+
+_TRUTHS: dict[str, tuple[Marker, Callable[[], list[Planted]]]] = {
     "cheats": (_mark_cheats, _cheats),
     "split_persona": (_mark_persona, _persona),
     "quirks": (_mark_quirks, _quirks),

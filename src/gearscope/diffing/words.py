@@ -71,14 +71,15 @@ def behaviours_of(
             kind=None if feature is None else classes[feature],
             tokens=len(tokens),
             kl=float(seen.outputs.kl[tokens].sum()),
-            contexts=tuple(_context(pair, seen, token) for token in tokens[:_SHOWN]),
+            contexts=tuple(context_of(pair, seen, token) for token in tokens[:_SHOWN]),
         )
         for feature, tokens in groups.items()
     ]
     return tuple(sorted(made, key=lambda group: -group.kl))
 
 
-def _context(pair: Pair, seen: Survey, token: int) -> Context:
+def context_of(pair: Pair, seen: Survey, token: int) -> Context:
+    """What both models predict behind a token, and the text that leads there."""
     window, position = seen.place_of(token)
     before, here, _ = around(pair.b, seen, window, position)
     names = pair.b.token_names()

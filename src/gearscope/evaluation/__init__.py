@@ -3,8 +3,10 @@
 Comes in: a model, dictionaries, windows of token ids. Goes out: a `DictionaryReport`, with a random baseline beside
 every figure that a random network could reach too. Knows nothing about training.
 
-Reading order: `report.py` (the figures, as data), `replaced.py` (the model run with its MLPs replaced), `measure.py`
-(all of it at once); `places.py` (where the world's variables are known), `auroc.py`, `best.py` (the feature that tells
-a value best), `truths.py` (which variables single features tell);
-`questions.py` (questions with a known answer), `labelled.py` (whether rules name what features tell).
+Reading order: `report.py` (the figures, as data), `replaced.py` (the model run with its MLPs replaced), `agreement.py`
+(such runs beside the plain one), `positions.py` (errors by place in the window), `measure.py` (all of it at once);
+`forms.py` (interchange maps as places in texts), `places.py` (where the world's variables are known), `auroc.py`,
+`best.py` (the feature that tells a value best), `probe.py` (whether it can be read at all), `truths.py` (which
+variables single features tell); `hops.py` (whether circuits keep the step between two facts); `questions.py` (questions
+with a known answer), `labelled.py` (whether rules name what features tell).
 """

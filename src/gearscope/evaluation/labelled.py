@@ -83,7 +83,7 @@ def judge_labels(
     live = np.zeros(subject.n_features, bool)
     texts_of: dict[str, _Texts] = {}
     for name in phenomena or tuple(module.PHENOMENON for module in BASE):
-        texts = drawn(name, documents, seed)
+        texts = drawn(name, documents, seed).documents
         read = _read(subject, texts, tell)
         texts_of[name] = read
         live |= np.asarray(read.fires.sum(0)).ravel() > 0

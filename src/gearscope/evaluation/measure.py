@@ -6,7 +6,8 @@ The windows are the first ones of `corpus`; who calls it sees to it that they we
 a part at a time.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Int
@@ -15,9 +16,12 @@ from torch import Tensor
 from gearscope.activations.harvest import passes
 from gearscope.corpus.windows import Corpus, windows_for
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.fidelity import Fidelity, Readings, measure_fidelity, shuffled
-from gearscope.evaluation.replaced import Agreement, agreement, in_model
-from gearscope.evaluation.report import DictionaryReport, LayerReport, Replaced
+from gearscope.dictionaries.config import DictionaryConfig
+from gearscope.dictionaries.fidelity import Fidelity, FidelitySums, Readings, shuffled
+from gearscope.evaluation.agreement import Agreement, compare
+from gearscope.evaluation.positions import ByPosition, PositionSums, spans
+from gearscope.evaluation.replaced import constant_logits, in_model, replaced_logits
+from gearscope.evaluation.report import DictionaryReport, LayerReport, PositionReport, Replaced
 from gearscope.models.model import Model
 
 _PASS_TOKENS = 512
@@ -32,16 +36,27 @@ def measure_dictionaries(
     """The report, and the statistics of the features. Raises DictionaryError when the dictionaries do not fit."""
     ids = corpus.take(windows_for(corpus, tokens), None).ids.to(model.device)
     fitting = in_model(dictionaries, model, ids[0])
-    fidelity = measure_fidelity(fitting, _readings(model, fitting, ids))
+    sums, by_position = FidelitySums(fitting), PositionSums(fitting, ids.shape[1])
+    for part in _readings(model, fitting, ids):
+        by_position.add(part, sums.add(part))
+    fidelity = sums.result()
     few = ids[: max(1, len(ids) // _REPLACED_SHARE)]
-    plain = agreement(model, fitting, few.split(max(1, _PASS_TOKENS // ids.shape[1])))
-    random = agreement(model, shuffled(fitting), few.split(max(1, _PASS_TOKENS // ids.shape[1])))
+    runs = [
+        partial(replaced_logits, model, fitting),
+        partial(replaced_logits, model, shuffled(fitting)),
+        partial(constant_logits, model, fidelity.mean),
+    ]
+    plain, found, random, constant = compare(model, runs, few.split(max(1, _PASS_TOKENS // ids.shape[1])))
+    positions = spans(ids.shape[1])
     report = DictionaryReport(
         tokens=fidelity.n_tokens,
         layers=_layers(dictionaries, fidelity),
         replaced_tokens=plain.n_tokens,
-        replaced=_mean(plain),
-        replaced_shuffled=_mean(random),
+        replaced=_replaced(found),
+        replaced_shuffled=_replaced(random),
+        at_means=_replaced(constant),
+        plain_loss=plain.mean_loss,
+        positions=_positions(dictionaries, positions, by_position.result(positions), found),
     )
     return report, fidelity
 
@@ -52,23 +67,46 @@ def _readings(model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"]
         yield dict(zip(sites, acts.unbind(1), strict=True))
 
 
+def _reported(config: DictionaryConfig) -> tuple[str, ...]:
+    """The site in a dictionary's own layer; all that a crosscoder writes."""
+    return (config.writes[config.own_write or 0],) if len(config.reads) == 1 else config.writes
+
+
 def _layers(dictionaries: DictionarySet, fidelity: Fidelity) -> tuple[LayerReport, ...]:
-    rows = []
-    for config, features in zip(dictionaries.configs, fidelity.features, strict=True):
-        own = (config.writes[config.own_write or 0],)
-        rows += [
-            LayerReport(
-                reads="+".join(config.reads),
-                writes=site,
-                nmse=fidelity.nmse[site],
-                nmse_shuffled=fidelity.nmse_shuffled[site],
-                l0=features.l0,
-                dead=features.dead,
+    return tuple(
+        LayerReport(
+            reads="+".join(config.reads),
+            writes=site,
+            nmse=fidelity.nmse[site],
+            nmse_shuffled=fidelity.nmse_shuffled[site],
+            l0=features.l0,
+            dead=features.dead,
+        )
+        for config, features in zip(dictionaries.configs, fidelity.features, strict=True)
+        for site in _reported(config)
+    )
+
+
+def _positions(
+    dictionaries: DictionarySet, positions: Sequence[range], measured: Sequence[ByPosition], run: Agreement
+) -> tuple[PositionReport, ...]:
+    rows = [(number, site) for number, config in enumerate(dictionaries.configs) for site in _reported(config)]
+    reports = []
+    for span, one in zip(positions, measured, strict=True):
+        these = slice(span.start - 1, span.stop - 1)
+        reports.append(
+            PositionReport(
+                first=span.start,
+                last=span.stop - 1,
+                nmse=tuple(one.nmse[site] for _, site in rows),
+                l0=tuple(one.l0[number] for number, _ in rows),
+                top1=float(run.same[these].mean()) / run.n_windows,
+                kl=float(run.kl[these].mean()) / run.n_windows,
             )
-            for site in (own if len(config.reads) == 1 else config.writes)
-        ]
-    return tuple(rows)
+        )
+    return tuple(reports)
 
 
-def _mean(sums: Agreement) -> Replaced:
-    return Replaced(top1=sums.same / sums.n_tokens, kl=sums.kl / sums.n_tokens)
+def _replaced(run: Agreement) -> Replaced:
+    n = run.n_tokens
+    return Replaced(top1=float(run.same.sum()) / n, kl=float(run.kl.sum()) / n, loss=run.mean_loss)

@@ -3,10 +3,10 @@
 No error terms: what a dictionary misses is missing, and later layers read the result. Attention patterns and norms are
 live. The first position keeps its own values, as in training and in circuits. Each layer's codes come from what it
 reads in this very run; a crosscoder, which reads layers that come after one it writes, reads the plain run instead.
-Compared with the plain run at every other position: the likeliest next token, and KL.
+The control that knows nothing of the token holds the same sites at their means. Knows nothing about comparing runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -19,16 +19,6 @@ from gearscope.errors import DictionaryError
 from gearscope.ids import SiteId
 from gearscope.models.model import Model
 from gearscope.models.sites import Edit
-
-
-class Agreement(NamedTuple):
-    """Sums over tokens."""
-
-    n_tokens: int
-    same: int
-    """Tokens after which the likeliest next one is the same."""
-    kl: float
-    """Sum of KL(plain ‖ replaced), in nats."""
 
 
 def in_model(dictionaries: DictionarySet, model: Model, ids: Int[Tensor, " P"]) -> DictionarySet:
@@ -52,20 +42,6 @@ def in_model(dictionaries: DictionarySet, model: Model, ids: Int[Tensor, " P"]) 
     return dictionaries.with_gains([(block.mlp_norm.weight, block.mlp_norm.bias) for block in blocks])
 
 
-@torch.no_grad()
-def agreement(model: Model, dictionaries: DictionarySet, windows: Iterable[Tensor]) -> Agreement:
-    """Compare plain and replaced runs on batches of windows of ids [B, P]."""
-    n_tokens, same, kl = 0, 0, 0.0
-    for ids in windows:
-        plain = model.run(ids).logits[:, 1:].float()
-        replaced = replaced_logits(model, dictionaries, ids)[:, 1:].float()
-        n_tokens += plain.shape[0] * plain.shape[1]
-        same += int((plain.argmax(-1) == replaced.argmax(-1)).sum())
-        expected, found = plain.log_softmax(-1), replaced.log_softmax(-1)
-        kl += float((expected.exp() * (expected - found)).sum())
-    return Agreement(n_tokens, same, kl)
-
-
 def replaced_logits(
     model: Model, dictionaries: DictionarySet, ids: Int[Tensor, "B P"], *, differentiable: bool = False
 ) -> Float[Tensor, "B P V"]:
@@ -79,6 +55,15 @@ def replaced_logits(
         plain = model.read(ids, ahead)
         live.take_over({site: plain[site][:, 1:] for site in ahead})
     return model.run(ids, edits=live.edits(), differentiable=differentiable).logits
+
+
+def constant_logits(model: Model, means: Mapping[str, Tensor], ids: Int[Tensor, "B P"]) -> Float[Tensor, "B P V"]:
+    """The model's logits with each of these sites held at one vector [D], but for the first position."""
+    edits = [
+        Edit(site=SiteId.parse(site), value=_Constant(mean.to(model.device)), positions=range(1, ids.shape[1]))
+        for site, mean in means.items()
+    ]
+    return model.run(ids, edits=edits).logits
 
 
 def _reads_ahead(dictionary: Dictionary) -> bool:
@@ -145,3 +130,10 @@ class _Put(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.live.written[self.site].view_as(x).to(x)
+
+
+class _Constant(NamedTuple):
+    mean: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.mean.expand_as(x).to(x)

@@ -5,8 +5,11 @@
     dead          share of features that never fired                                          per layer
     top-1         how often the model's likeliest next token stays the same with all sites replaced at once
     KL            mean KL(plain ‖ replaced) of the next token, in nats
+    loss          mean -log probability of the token that comes next in the text, in nats
+    recovered     (loss at means - loss replaced) / (loss at means - plain loss): 1 is no harm, 0 is what constants do
 
-`shuffled` is the same measurement after the decoders were exchanged among the features of each dictionary.
+`shuffled` is the same measurement after the decoders were exchanged among the features of each dictionary. `at means`
+holds every written site at its mean instead.
 """
 
 from pydantic import Field
@@ -31,6 +34,21 @@ class Replaced(Config):
 
     top1: float = Field(ge=0, le=1)
     kl: float
+    loss: float | None = None
+    """None where it was not measured: in folders made before it was."""
+
+
+class PositionReport(Config):
+    """Tokens at some positions of their windows."""
+
+    first: int
+    last: int
+    nmse: tuple[float, ...]
+    """In the order of `layers`; the denominator is what there is to write at these positions (`positions.py`)."""
+    l0: tuple[float, ...]
+    """In the order of `layers`."""
+    top1: float = Field(ge=0, le=1)
+    kl: float
 
 
 class DictionaryReport(Config):
@@ -42,6 +60,28 @@ class DictionaryReport(Config):
     replaced_tokens: int
     replaced: Replaced
     replaced_shuffled: Replaced
+    at_means: Replaced | None = None
+    """Every written site held at its mean; None where it was not measured."""
+    plain_loss: float | None = None
+    """Of the model as it is, on the same tokens; None where it was not measured."""
+    positions: tuple[PositionReport, ...] = ()
+    """By position in the window; empty where it was not measured."""
+
+    @property
+    def recovered(self) -> float | None:
+        """Share of the loss that constants cost and dictionaries do not; None where constants cost nothing."""
+        return self._recovered(self.replaced)
+
+    @property
+    def recovered_shuffled(self) -> float | None:
+        """The same with decoders exchanged; negative where that is worse than constants."""
+        return self._recovered(self.replaced_shuffled)
+
+    def _recovered(self, run: Replaced) -> float | None:
+        if self.at_means is None or self.at_means.loss is None or self.plain_loss is None or run.loss is None:
+            return None
+        cost = self.at_means.loss - self.plain_loss
+        return (self.at_means.loss - run.loss) / cost if cost > 0 else None
 
     @property
     def worst(self) -> LayerReport:
@@ -55,32 +95,78 @@ class TruthRow(Config):
     phenomenon: str
     variable: str
     place: str
-    """`settled` (the word that decides it), `answer` (the word before the next answer), or one near them, as one half
-    of the documents preferred."""
+    """Where (`evaluation/places.py`), as one half of the documents preferred."""
     values: int
     of_values: int
     """Values that were asked for, of those that occurred."""
     auroc: float
     """The best single feature for each value."""
     neurons: float
-    probe: float
+    random: float
     shuffled: float
+    probe: float
+    """Linear discriminants of the residual stream."""
+    together: float | None
+    """Up to three features for each value; None where one does, or where the probe does not."""
     features: dict[str, str]
-    """Value -> the feature that tells it best."""
+    """Value -> the feature that tells it best; with a minus, by being silent."""
+
+
+class Unasked(Config):
+    """A truth variable that no feature can be asked to tell."""
+
+    phenomenon: str
+    variable: str
+    reason: str
 
 
 class TruthReport(Config):
     """Which of the world's variables single features tell."""
 
     documents: int
-    """Documents drawn for each phenomenon."""
+    """Documents drawn for each phenomenon, at most."""
     seed: int
     bar: float
     rows: tuple[TruthRow, ...]
+    unasked: tuple[Unasked, ...]
 
-    def recovered(self, column: str = "auroc") -> float:
-        """Share of the variables that reach the bar; of `neurons`, `probe` or `shuffled` with that column."""
-        return sum(getattr(row, column) >= self.bar for row in self.rows) / len(self.rows)
+    @property
+    def there(self) -> tuple[TruthRow, ...]:
+        """The variables that the probe reads, so that they are in the model as directions."""
+        return tuple(row for row in self.rows if row.probe >= self.bar)
+
+    def recovered(self, column: str = "auroc", *, of_all: bool = True) -> float:
+        """Share of the variables (or of those that are `there`) that reach the bar, by one of the columns of a row."""
+        rows = self.rows if of_all else self.there
+        return sum(getattr(row, column) >= self.bar for row in rows) / max(1, len(rows))
+
+    def outcome(self, row: TruthRow) -> str:
+        """`told` by one feature, `split` among up to three, `hidden` from these though it is there, or `not there`."""
+        if row.auroc >= self.bar:
+            return "told"
+        if row.probe < self.bar:
+            return "not there"
+        return "split" if (row.together or 0.0) >= self.bar else "hidden"
+
+
+class HopReport(Config):
+    """How much of a two-step circuit goes through its middle, in one model and basis."""
+
+    model: str
+    basis: str
+    prompts: int
+    """Held-out chains that the model answers rightly."""
+    features: float
+    """That stand for a state, on average."""
+    in_graph: float
+    """Of those, nodes of the circuit of a chain."""
+    through: float
+    through_random: float
+    direct: float
+    pairs: int
+    """Chains with another one to take the state from."""
+    moved: float
+    moved_random: float
 
 
 class LabelRow(Config):

@@ -5,13 +5,16 @@ the documents choose the place, and the best feature for each value; the other h
 values. The same is done for
 
     neurons     the MLPs' own neurons: what there is without a dictionary
-    probe       the direction between the mean of a value and the mean of the others in the residual stream, at the
-                best layer: how well it can be read at all, from all features together
+    random      as many directions, drawn at random, each firing about as often as a feature of the dictionary
     shuffled    the dictionary, with values exchanged among the documents: one half if nothing is wrong
+    probe       linear discriminants of the residual stream (`probe.py`): whether the value is there as a direction
+    together    sums of up to three features, where one does not do and the probe does: whether the value was split
+
+Decision 0018 says why variables are asked where they are, and what is kept out of the count.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,24 +22,32 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.evaluation.best import Plane, best, best_probe
-from gearscope.evaluation.places import WHERE, Places, drawn, places, shuffled, values_of
+from gearscope.evaluation.best import Found, Plane, best, sides, together
+from gearscope.evaluation.forms import forms_of
+from gearscope.evaluation.places import Drawn, Places, drawn, often, places, shuffled
+from gearscope.evaluation.probe import best_probe
 from gearscope.evaluation.replaced import in_model
-from gearscope.evaluation.report import TruthReport, TruthRow
+from gearscope.evaluation.report import TruthReport, TruthRow, Unasked
 from gearscope.ids import FeatureId
 from gearscope.models.model import Model
-from gearscope.organism.world.document import Document
+from gearscope.organism.truth.maps import InterchangeMap
+from gearscope.organism.world.document import Document, Value
 from gearscope.organism.world.phenomena import BASE
 from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
 
 RECOVERED = 0.95
-"""AUROC from which on a variable counts as recovered."""
+"""AUROC from which on a variable counts as recovered, and as being there."""
+TOGETHER = 3
+"""Features that are added where one does not tell."""
+_FOR_THRESHOLDS = 1000
+"""Tokens on which the thresholds of random features are found."""
 
 
 class _Read(NamedTuple):
     """What a model and dictionaries compute at some tokens of documents."""
 
     features: Plane
+    random: Plane
     neurons: Plane
     residual: tuple[Plane, ...]
     """Behind each layer."""
@@ -46,43 +57,71 @@ class _Read(NamedTuple):
 
 @torch.no_grad()
 def recover_truths(
-    model: Model, dictionaries: DictionarySet, *, documents: int = 2000, seed: int = 0, phenomena: Sequence[str] = ()
+    model: Model,
+    dictionaries: DictionarySet,
+    *,
+    documents: int = 2000,
+    seed: int = 0,
+    phenomena: Sequence[str] = (),
+    maps: Sequence[InterchangeMap] = (),
 ) -> TruthReport:
     """The report, over the phenomena of the organism's world (all of them by default).
 
-    The model's words must be the world's. Raises DictionaryError when the dictionaries do not fit the model.
+    `maps` are the model's interchange maps; where they say that a variable is carried, it is asked for too. The model's
+    words must be the world's. Raises DictionaryError when the dictionaries do not fit the model.
     """
-    rows = []
+    rows: list[TruthRow] = []
+    unasked: list[Unasked] = []
     for name in phenomena or tuple(module.PHENOMENON for module in BASE):
-        texts = drawn(name, documents, seed)
-        labelled = places(texts)
-        read = _read(model, dictionaries, texts, labelled)
-        for variable in sorted({variable for variable, _ in labelled}):
-            row = _row(name, variable, labelled, read)
-            if row is not None:
-                rows.append(row)
-    return TruthReport(documents=documents, seed=seed, bar=RECOVERED, rows=tuple(rows))
+        forms = forms_of(maps, name)
+        chosen = drawn(name, documents, seed, forms)
+        labelled = places(chosen.documents, forms)
+        read = _read(model, dictionaries, chosen.documents, labelled)
+        for made in _rows(name, chosen, labelled, read):
+            if isinstance(made, TruthRow):
+                rows.append(made)
+            else:
+                unasked.append(made)
+    return TruthReport(documents=documents, seed=seed, bar=RECOVERED, rows=tuple(rows), unasked=tuple(unasked))
 
 
-def _row(phenomenon: str, variable: str, labelled: Places, read: _Read) -> TruthRow | None:
-    at = {where: labelled[variable, where] for where in WHERE if (variable, where) in labelled}
-    values = values_of(at["settled"])
-    if len(values) < 2:
-        return None
-    found = best(at, values, read.features)
-    mixed = {where: shuffled(tokens) for where, tokens in at.items()}
+def _rows(phenomenon: str, chosen: Drawn, labelled: Places, read: _Read) -> Iterator[TruthRow | Unasked]:
+    for variable, frequent in chosen.values.items():
+        values = often(labelled[variable, "settled"], frequent)
+        if len(values) > 1:
+            yield _row(phenomenon, variable, values, labelled, read)
+        else:
+            only = len({token.value for token in labelled[variable, "settled"]}) == 1
+            reason = "it has one value only" if only else "too few documents can be drawn of any two values"
+            yield Unasked(phenomenon=phenomenon, variable=variable, reason=reason)
+
+
+def _row(phenomenon: str, variable: str, values: tuple[Value, ...], labelled: Places, read: _Read) -> TruthRow:
+    tokens = {where: known for (name, where), known in labelled.items() if name == variable}
+    at = sides(tokens, values)
+    found = best(at, read.features)
+    probe = best_probe(at, read.residual)
+    mixed = sides({where: shuffled(known) for where, known in tokens.items() if where in at}, values)
+    split = found.area < RECOVERED <= probe
     return TruthRow(
         phenomenon=phenomenon,
         variable=variable,
         place=found.where,
         values=len(values),
-        of_values=len({token.value for token in at["settled"]}),
+        of_values=len({token.value for token in labelled[variable, "settled"]}),
         auroc=found.area,
-        neurons=best(at, values, read.neurons).area,
-        probe=best_probe(at, values, read.residual).area,
-        shuffled=best(mixed, values, read.features).area,
-        features={str(value): str(read.names[column]) for value, column in zip(values, found.columns, strict=True)},
+        neurons=best(at, read.neurons).area,
+        random=best(at, read.random).area,
+        shuffled=best(mixed, read.features).area,
+        probe=probe,
+        together=together(at, found.where, read.features, most=TOGETHER) if split else None,
+        features=_named(values, found, read.names),
     )
+
+
+def _named(values: tuple[Value, ...], found: Found, names: tuple[FeatureId, ...]) -> dict[str, str]:
+    told = zip(values, found.columns, found.silent, strict=True)
+    return {str(value): f"{'-' if silent else ''}{names[column]}" for value, column, silent in told}
 
 
 def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], labelled: Places) -> _Read:
@@ -92,21 +131,36 @@ def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], 
     layers = range(model.n_layers)
     neurons, residual = ([f"blocks.{layer}.{site}" for layer in layers] for site in ("mlp_act", "resid_post"))
     acts = _acts(model, texts, wanted, list(dict.fromkeys([*reads, *neurons, *residual])))
-    codes, names = [], []
+    codes, random, names = [], [], []
+    generator = torch.Generator().manual_seed(0)
     for dictionary in fitting.dictionaries:
         x = torch.stack([acts[site] for site in dictionary.config.reads], 1)
         dense = dictionary.encode(x).dense(dictionary.config.n_features)
         fires = (dense != 0).any(0)
+        fires[0] = True  # so that a dictionary that never fires can be asked as well
         codes.append(dense[:, fires])
+        random.append(_at_random(x.flatten(1), codes[-1], generator))
         layer = dictionary.config.read_sites[0].layer or 0
         names += [FeatureId(layer, index) for index in fires.nonzero().flatten().tolist()]
     row = {token: number for number, token in enumerate(wanted)}
     return _Read(
         Plane(torch.cat(codes, 1), row),
+        Plane(torch.cat(random, 1), row),
         Plane(torch.cat([acts[site] for site in neurons], 1), row),
         tuple(Plane(acts[site], row) for site in residual),
         tuple(names),
     )
+
+
+def _at_random(
+    x: Float[Tensor, "P D"], codes: Float[Tensor, "P F"], generator: torch.Generator
+) -> Float[Tensor, "P F"]:
+    """As many features in random directions, each with the threshold that lets it fire about as often."""
+    scores = x @ torch.randn(x.shape[1], codes.shape[1], generator=generator)
+    some = slice(None, None, max(1, len(x) // _FOR_THRESHOLDS))
+    ordered = scores[some].sort(dim=0, descending=True).values
+    firing = (codes[some] != 0).sum(0).clamp(max=len(ordered) - 1)
+    return (scores - ordered.gather(0, firing[None])).clamp_min(0)
 
 
 def _ids(document: Document) -> Int[Tensor, " P"]:

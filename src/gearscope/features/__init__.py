@@ -9,7 +9,7 @@ numpy and sqlite3 alone: records of features, labels, lists, searches. On disk:
     ├── examples/00000.safetensors   where the features of a range of 65,536 fire: places in the corpus, activations
     ├── corpus.safetensors           the token ids, stored once, and how often each token stands there
     ├── text.sqlite                  the string of every token; the windows' text, indexed for words (FTS5)
-    ├── directions.safetensors       what each feature writes, of length 1 (float16); and its place on the map
+    ├── directions.safetensors       what each feature writes, of length 1, in 8 bits; and its place on the map
     └── notes.sqlite                 labels, scores, lists: the one file that changes (WAL), made with the first of them
 
 A feature's *number* is its row in `features.safetensors`: dictionaries stand one after another. A *place* is
@@ -21,9 +21,10 @@ Reading, without torch: `config.py` (settings, contents), `records.py` (what is 
 tokens, text of windows), `notes.py` (labels, scores), `store.py` (the `Library`), `similar.py` (labels like some
 words), `find.py` (searches), `lists.py` (lists of features), `describe.py` (a feature as text).
 
-Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py` and
-`spread.py` (what follows from weights; the map), `reading.py` (text to what fires), `firings.py`, `tally.py` (what is
-kept and counted of it), `parts.py` (that on disk), `merge.py` (parts to columns), `plan.py` and `cluster.py` (how the
-work is cut, and who does it), `shard.py` (one worker), `build.py` (the recipe); `contrast.py` (two texts compared),
-`prompt.py` (what fires on a prompt). Knows nothing about circuits.
+Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py`, `spread.py`
+and `from_weights.py` (what follows from weights; the map; both stored), `reading.py` (text to what fires),
+`firings.py` and `tally.py` (what is kept and counted of it), `parts.py` (that on disk), `merge.py` and `gather.py`
+(parts to columns), `plan.py` and `cluster.py` (how the work is cut, and who does it), `shard.py` (one worker),
+`build.py` (the recipe); `contrast.py` (two texts compared), `prompt.py` (what fires on a prompt). Knows nothing about
+circuits.
 """

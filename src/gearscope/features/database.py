@@ -87,5 +87,5 @@ def _checked(path: Path, where: str, schema: str) -> sqlite3.Connection:
     return connection
 
 
-def _schema(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str | None]]:
     return set(connection.execute("SELECT type, name, sql FROM sqlite_master"))

@@ -21,7 +21,7 @@ from gearscope.ids import FeatureId
 Sort = Literal["match", "density", "max_activation", "input_score", "output_score", "number"]
 Found = dict[int, float]
 """Scores by number."""
-_MOST_LABELS, _MOST_WINDOWS = 400, 20_000
+_MOST_LABELS, _MOST_WINDOWS = 300, 20_000
 _ROWS = 65_536
 
 
@@ -177,8 +177,9 @@ def by_direction(library: Library, direction: Float[np.ndarray, " D"]) -> Float[
         expected = f"a finite direction of {library.contents.d_model} numbers, not all 0, was expected"
         raise ConfigError(expected, found=f"{len(direction)} of length {length:g}")
     unit = (direction / length).astype(np.float32)
-    parts = [library.directions[i : i + _ROWS].astype(np.float32) @ unit for i in range(0, library.n_features, _ROWS)]
-    return np.concatenate(parts)
+    steps, rows = library.direction_steps, range(0, library.n_features, _ROWS)
+    parts = [steps[start : start + _ROWS].astype(np.float32) @ unit for start in rows]
+    return np.concatenate(parts) * library.direction_scale
 
 
 def _held(scores: Float[np.ndarray, " F"]) -> Found:

@@ -1,10 +1,14 @@
 """The columns of a library's files. No torch.
 
 F features, E examples of a file, A firings kept around them, V tokens of the vocabulary, W windows. -1 stands for no
-feature. Activations are float16, which is exact to 0.05 % and holds up to 65,504; larger ones are stored as that.
+feature. Activations are float16, which is exact to 0.05 % and holds up to 65,504; larger ones are stored as that. Those
+around an example are levels: of the feature's largest activation, so many 255ths.
 """
 
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
 
 from gearscope.features.arrays import Column
 from gearscope.features.config import LibraryConfig
@@ -25,22 +29,21 @@ def examples_file(number: int) -> Path:
     return Path("examples") / f"{number:05d}.safetensors"
 
 
-def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
     """One row per feature."""
-    F = n_features
+    F, token = n_features, token_type(n_vocabulary)
     return {
         "fired": Column("<u4", (F,)),
         "max_activation": Column("<f4", (F,)),
         "deciles": Column("<f2", (F, DECILES)),
         "histogram": Column("<u4", (F, BINS)),
-        "promoted": Column("<u4", (F, config.effects)),
+        "promoted": Column(token, (F, config.effects)),
         "promoted_by": Column("<f2", (F, config.effects)),
-        "suppressed": Column("<u4", (F, config.effects)),
+        "suppressed": Column(token, (F, config.effects)),
         "suppressed_by": Column("<f2", (F, config.effects)),
-        "triggers": Column("<u4", (F, config.triggers)),
+        "triggers": Column(token, (F, config.triggers)),
         "trigger_count": Column("<u4", (F, config.triggers)),
         "neighbours": Column("<i4", (F, config.neighbours)),
-        "cosine": Column("<f2", (F, config.neighbours)),
         "cofiring": Column("<i4", (F, config.cofiring)),
         "cofiring_count": Column("<u4", (F, config.cofiring)),
         "cofiring_fired": Column("<u4", (F,)),
@@ -50,13 +53,14 @@ def feature_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]
     }
 
 
-WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours", "cosine")
+WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours")
 """Columns that follow from weights alone."""
 
 
-def weight_columns(n_features: int, config: LibraryConfig) -> dict[str, Column]:
+def weight_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
     """Those of them, while a library is built."""
-    return {name: column for name, column in feature_columns(n_features, config).items() if name in WEIGHT_COLUMNS}
+    columns = feature_columns(n_features, n_vocabulary, config)
+    return {name: columns[name] for name in WEIGHT_COLUMNS}
 
 
 def example_columns(n_features: int) -> dict[str, Column]:
@@ -69,7 +73,7 @@ def example_columns(n_features: int) -> dict[str, Column]:
         "n_around": Column("|u1", (None,)),
         "around_begin": Column("<u4", (n_features + 1,)),
         "around_offset": Column("|i1", (None,)),
-        "around_activation": Column("<f2", (None,)),
+        "around_level": Column("|u1", (None,)),
     }
 
 
@@ -82,8 +86,24 @@ def corpus_columns(n_windows: int, context: int, n_vocabulary: int) -> dict[str,
 
 
 def direction_columns(n_features: int, d_model: int) -> dict[str, Column]:
-    """What features write, over all sites, of length 1; and their places on the map."""
-    return {"direction": Column("<f2", (n_features, d_model)), "on_map": Column("<f4", (n_features, 2))}
+    """What features write, over all sites, of length 1, in steps of `scale`; and their places on the map."""
+    return {
+        "direction": Column("|i1", (n_features, d_model)),
+        "scale": Column("<f2", (n_features,)),
+        "on_map": Column("<f4", (n_features, 2)),
+    }
+
+
+def in_steps(directions: Float[np.ndarray, "F D"]) -> tuple[np.ndarray, np.ndarray]:
+    """Directions in whole steps, 127 of them for the largest entry of each, and the size of a step."""
+    scale = (np.abs(directions).max(1) / 127).astype(np.float16)
+    steps = directions / np.where(scale > 0, scale, 1).astype(np.float32)[:, None]
+    return np.rint(steps).clip(-127, 127).astype(np.int8), scale
+
+
+def shape(column: Column) -> tuple[int, ...]:
+    """The shape of a column whose lengths are all known."""
+    return tuple(length or 0 for length in column.shape)
 
 
 def token_type(n_vocabulary: int) -> str:

@@ -162,8 +162,15 @@ def examples_of(tallied: Tallied, first: int, n_features: int, config: LibraryCo
         "n_around": found.n_around,
         "around_begin": np.append(0, np.cumsum(found.n_around))[begin],
         "around_offset": found.around_offset,
-        "around_activation": found.around_value.clip(max=LARGEST),
+        "around_level": _levels(tallied, found, first),
     }
+
+
+def _levels(tallied: Tallied, found: Firings, first: int) -> Integer[np.ndarray, " A"]:
+    """Activations around examples as 255ths of the feature's largest, rounded up: what fires is never 0."""
+    peak = np.zeros(len(tallied.with_next), np.float64)
+    np.maximum.at(peak, tallied.top.feature - first, tallied.top.value)
+    return np.ceil(255 * found.around_value / np.repeat(peak[found.feature - first], found.n_around)).astype(np.int64)
 
 
 def _spread(tallied: Tallied, config: LibraryConfig) -> tuple[Firings, Integer[np.ndarray, " K"]]:

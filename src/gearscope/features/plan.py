@@ -14,7 +14,8 @@ from gearscope.config import Config
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.features.config import Contents
 
-PLAN, PARTS, WEIGHTS = "plan.json", "parts", "weights.safetensors"
+PLAN, PARTS, WEIGHTS, FINISHED = "plan.json", "parts", "weights.safetensors", "library"
+"""What is in the folder of a build: FINISHED is the library that it becomes, the rest is scaffolding."""
 
 
 class WorkConfig(Config):

@@ -64,6 +64,13 @@ def blocks(
             progress(len(here) * (context - 1))
 
 
+def pairs_per_token(subject: Subject, windows: np.ndarray) -> float:
+    """Pairs of features that fire on one token, both ways round and with itself: the mean over the first pass."""
+    block, here = next(blocks(subject, windows, range(1)))
+    active = np.bincount(block.place).astype(np.float64)
+    return float((active**2).sum()) / (len(here) * (windows.shape[1] - 1))
+
+
 def _by_feature(codes: Sequence[Codes], n_features: int) -> Any:
     """The codes of some passes as one sparse matrix by columns, rows one pass after another."""
     before = np.cumsum([0, *(some.n_rows for some in codes)])

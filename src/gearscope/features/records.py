@@ -42,6 +42,7 @@ class Neighbour(NamedTuple):
 
     feature: FeatureId
     cosine: float
+    """To about 0.01."""
 
 
 class CoFiring(NamedTuple):
@@ -75,7 +76,8 @@ class Example(NamedTuple):
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
     activations: Float[np.ndarray, " P"]
-    """At every position; zero where it does not fire, or where that was not kept (`LibraryConfig.around`)."""
+    """At every position, to 1/255 of the feature's largest but for the example's own; zero where it does not fire, or
+    where that was not kept (`LibraryConfig.around`)."""
 
 
 class FeatureRecord(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from gearscope.features import layout
 from gearscope.features.arrays import read_arrays
 from gearscope.features.parts import ShardFolder
-from gearscope.features.plan import PARTS, WEIGHTS, Plan, read_plan
+from gearscope.features.plan import FINISHED, PARTS, WEIGHTS, Plan, read_plan
 from gearscope.features.reading import Subject, blocks
 from gearscope.features.tally import Tally
 from gearscope.threads import one_thread
@@ -28,20 +28,19 @@ class ShardWork:
         """Count one shard and write its parts; a new one begins when the counts have filled their memory."""
         plan = read_plan(self.folder)
         assert plan is not None
-        contents, subject, out = plan.contents, self.open(), ShardFolder(self.folder / PARTS, shard)
-        windows = read_arrays(
-            self.folder / layout.CORPUS,
-            layout.corpus_columns(contents.n_windows, contents.context, contents.n_vocabulary),
-        )["tokens"]
-        promoted = read_arrays(self.folder / WEIGHTS, layout.weight_columns(contents.n_features, contents.settings))
+        c, subject, out = plan.contents, self.open(), ShardFolder(self.folder / PARTS, shard)
+        corpus = layout.corpus_columns(c.n_windows, c.context, c.n_vocabulary)
+        weights = layout.weight_columns(c.n_features, c.n_vocabulary, c.settings)
+        windows = read_arrays(self.folder / FINISHED / layout.CORPUS, corpus)["tokens"]
+        promoted = read_arrays(self.folder / WEIGHTS, weights)["promoted"]
         out.begin()
         with one_thread():
-            tally = self._new(plan, windows, promoted["promoted"])
+            tally = self._new(plan, windows, promoted)
             for block, here in blocks(subject, windows, plan.stretch(shard), self.progress):
                 tally.add(block, here)
                 if tally.n_bytes > self.memory_megabytes * 500_000:
                     out.add(tally.finish())
-                    tally = self._new(plan, windows, promoted["promoted"])
+                    tally = self._new(plan, windows, promoted)
             out.add(tally.finish())
         out.finish()
 

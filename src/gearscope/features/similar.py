@@ -1,7 +1,7 @@
 """Labels that are like some words: TF-IDF over words and groups of three characters. No torch, no key, no network.
 
-    terms of a text   its words, and every three characters of them
-    weight            idf = log(1 + N / (1 + n)), n labels of N with the term; half of that for characters
+    terms of a text   its words, its words without their endings, and every three characters of them
+    weight            idf = log(1 + N / (1 + n)), n labels of N with the term; half for whole words and characters
     score             cosine of query and label, from 0 to 1
 
 Candidates come from the two full-text indexes by their rarest terms; each is then scored. The length of a label counts
@@ -19,9 +19,10 @@ from gearscope.features.database import as_artifact_error
 from gearscope.features.notes import Notes
 from gearscope.features.records import Label
 
-_CANDIDATES = 400
-_MOST_POSTINGS = 60_000
-"""Labels that a query may touch in one index; the commonest terms are left out beyond that."""
+_CANDIDATES = 150
+"""Of one index; each is then scored."""
+_MOST_POSTINGS = 10_000
+"""Labels that are ranked by one index; beyond that the commonest terms are left out, and then the ranking."""
 _GRAM = 3
 
 
@@ -38,11 +39,14 @@ def similar_labels(notes: Notes, words: str, most: int) -> list[LabelHit]:
     if not spelled:
         raise ConfigError("words to search labels for were expected", found=repr(words))
     with as_artifact_error(notes.path):
-        n_labels = notes.connection.execute("SELECT count(*) FROM label_words_docsize").fetchone()[0]
-        # one of them at least is asked for, so that a query of common words finds something
+        n_labels = notes.connection.execute("SELECT coalesce(max(id), 0) FROM label").fetchone()[0]
         weights = _weights(notes.connection, spelled, n_labels)
-        found = {*_candidates(notes.connection, "label_words", {t: w for t, w in weights.items() if t[0] == "w"})}
-        found |= {*_candidates(notes.connection, "label_grams", {t: w for t, w in weights.items() if t[0] == "g"})}
+        words_n = {word: weights["w", _stem(word)].n for word in spelled}
+        grams_n = {text: weight.n for (kind, text), weight in weights.items() if kind == "g"}
+        found = {
+            *_candidates(notes.connection, "label_words", words_n),
+            *_candidates(notes.connection, "label_grams", grams_n),
+        }
     scored = [LabelHit(label, _score(label.text, weights)) for label in notes.by_ids(sorted(found))]
     return sorted(scored, key=lambda hit: (-hit.score, hit.label.number, hit.label.id))[:most]
 
@@ -57,11 +61,19 @@ class _Weight(NamedTuple):
     """Labels with the term."""
 
 
+def _stem(word: str) -> str:
+    """A word without the commonest English endings: what Porter's stemmer, of the index, leaves of most words."""
+    for ending in ("ing", "es", "ed", "s", "e"):
+        if word.endswith(ending) and len(word) > len(ending) + 3:
+            return word.removesuffix(ending)
+    return word
+
+
 def _terms(words: Iterable[str]) -> set[tuple[str, str]]:
-    """("w", word) and ("g", three characters)."""
+    """("w", word without its ending), ("e", exact word) and ("g", three characters)."""
     found = set()
     for word in words:
-        found.add(("w", word))
+        found |= {("w", _stem(word)), ("e", word)}
         found |= {("g", word[i : i + _GRAM]) for i in range(len(word) - _GRAM + 1)}
     return found
 
@@ -75,28 +87,31 @@ def _weights(connection: sqlite3.Connection, words: Iterable[str], n_labels: int
 
 
 def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
-    if kind == "g":
-        row = connection.execute("SELECT doc FROM gram_frequency WHERE term = ?", (text,)).fetchone()
-        return row[0] if row else 0
-    # words are stored by their stem, which the index knows and we do not: the shortest form that it has will do
-    for stem in (text, text.removesuffix("s"), text.removesuffix("es"), text.removesuffix("ing")):
-        row = connection.execute("SELECT doc FROM word_frequency WHERE term = ?", (stem,)).fetchone()
-        if row:
-            return row[0]
-    return 0
+    table, term = "gram_frequency" if kind == "g" else "word_frequency", _stem(text) if kind == "e" else text
+    row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (term,)).fetchone()
+    return row[0] if row else 0
 
 
-def _candidates(connection: sqlite3.Connection, index: str, weights: dict[tuple[str, str], _Weight]) -> list[int]:
+def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, int]) -> list[int]:
+    """Labels with all of these terms, and labels with the rarest of them: as many terms as the index can bear."""
+    known = sorted((n, text) for text, n in n_labels.items() if n)
+    if not known:
+        return []
+    every = _matching(connection, index, " AND ".join(f'"{text}"' for _, text in known), known[0][0])
     chosen, touched = [], 0
-    for (_, text), weight in sorted(weights.items(), key=lambda item: item[1].n):
-        if weight.n and chosen and touched + weight.n > _MOST_POSTINGS:
+    for n, text in known:
+        if chosen and touched + n > _MOST_POSTINGS:
             break
         chosen.append(f'"{text}"')
-        touched += weight.n
-    if not chosen:
-        return []
-    query = f"SELECT rowid FROM {index} WHERE {index} MATCH ? ORDER BY rank LIMIT ?"
-    return [int(row[0]) for row in connection.execute(query, (" OR ".join(chosen), _CANDIDATES))]
+        touched += n
+    return [*every, *_matching(connection, index, " OR ".join(chosen), touched)]
+
+
+def _matching(connection: sqlite3.Connection, index: str, query: str, touched: int) -> list[int]:
+    """Labels that match, the best by the index's own measure where there are not too many to rank."""
+    order = "ORDER BY rank" if touched <= _MOST_POSTINGS else ""
+    found = connection.execute(f"SELECT rowid FROM {index} WHERE {index} MATCH ? {order} LIMIT ?", (query, _CANDIDATES))
+    return [int(row[0]) for row in found]
 
 
 def _score(text: str, weights: dict[tuple[str, str], _Weight]) -> float:

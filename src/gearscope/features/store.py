@@ -51,14 +51,17 @@ class Library:
         self._firsts = [0, *accumulate(shelf.n_features for shelf in contents.shelves)]
         self._by_layer = {shelf.layer: number for number, shelf in enumerate(contents.shelves)}
         settings, c = contents.settings, contents
-        self.columns = read_arrays(folder / layout.FEATURES, layout.feature_columns(self.n_features, settings))
+        self.columns = read_arrays(
+            folder / layout.FEATURES, layout.feature_columns(self.n_features, c.n_vocabulary, settings)
+        )
         corpus = read_arrays(folder / layout.CORPUS, layout.corpus_columns(c.n_windows, c.context, c.n_vocabulary))
         self.windows: Integer[np.ndarray, "W P"] = corpus["tokens"]
         """The token ids of the corpus."""
         self.token_counts: Integer[np.ndarray, " V"] = corpus["counts"]
         """How often each token stands behind the first position of a window."""
         directions = read_arrays(folder / layout.DIRECTIONS, layout.direction_columns(self.n_features, c.d_model))
-        self.directions: Float[np.ndarray, "F D"] = directions["direction"]
+        self.direction_steps: Integer[np.ndarray, "F D"] = directions["direction"]
+        self.direction_scale: Float[np.ndarray, " F"] = directions["scale"]
         self.on_map: Float[np.ndarray, "F 2"] = directions["on_map"]
         self.text = LibraryText(folder / layout.TEXT, c.n_vocabulary)
         self._examples: dict[int, dict[str, np.ndarray]] = {}
@@ -114,6 +117,10 @@ class Library:
         """The dictionary of a feature."""
         return self.contents.shelves[bisect_right(self._firsts, number) - 1]
 
+    def direction(self, number: int) -> Float[np.ndarray, " D"]:
+        """What a feature adds to the residual stream, of length 1 to about 1 %; 0 where it writes nothing."""
+        return self.direction_steps[number].astype(np.float32) * np.float32(self.direction_scale[number])
+
     # Notes
 
     @property
@@ -146,7 +153,7 @@ class Library:
             promoted=self._effects(row["promoted"], row["promoted_by"]),
             suppressed=self._effects(row["suppressed"], row["suppressed_by"]),
             triggers=self._triggers(row["triggers"], row["trigger_count"], fired),
-            neighbours=self._neighbours(row["neighbours"], row["cosine"]),
+            neighbours=self._neighbours(number, row["neighbours"]),
             cofiring=self._cofiring(int(row["cofiring_fired"]), row["cofiring"], row["cofiring_count"]),
             input_score=float(row["input_score"]),
             output_score=float(row["output_score"]),
@@ -170,7 +177,7 @@ class Library:
         if places.size and int(places.max()) >= self.windows.size:
             raise ArtifactError(f"examples inside the corpus were expected in {self.folder}", found=str(places.max()))
         values, deciles = stored["activation"][begin:end], stored["decile"][begin:end]
-        found = []
+        found, step = [], float(self.columns["max_activation"][number]) / 255
         for place, value, decile, n_around in zip(
             places.tolist(), values.tolist(), deciles.tolist(), counts.tolist(), strict=True
         ):
@@ -178,7 +185,7 @@ class Library:
             activations = np.zeros(self.contents.context, np.float32)
             positions = position + stored["around_offset"][at : at + n_around].astype(np.int64)
             inside = (positions >= 0) & (positions < self.contents.context)
-            activations[positions[inside]] = stored["around_activation"][at : at + n_around][inside]
+            activations[positions[inside]] = step * stored["around_level"][at : at + n_around][inside]
             activations[position] = value
             at += n_around
             ids = self.windows[window].tolist()
@@ -220,9 +227,11 @@ class Library:
             if token < len(occurs)
         )
 
-    def _neighbours(self, numbers: np.ndarray, cosines: np.ndarray) -> tuple[Neighbour, ...]:
-        pairs = zip(numbers.tolist(), cosines.tolist(), strict=True)
-        return tuple(Neighbour(self.feature(other), cosine) for other, cosine in pairs if other >= 0)
+    def _neighbours(self, number: int, numbers: np.ndarray) -> tuple[Neighbour, ...]:
+        near = numbers[numbers >= 0].tolist()
+        names = [self.feature(other) for other in near]
+        cosines = self.direction_steps[near].astype(np.float32) @ self.direction(number) * self.direction_scale[near]
+        return tuple(map(Neighbour, names, cosines.tolist()))
 
     def _cofiring(self, one: int, numbers: np.ndarray, counts: np.ndarray) -> tuple[CoFiring, ...]:
         fired, found = self.columns["cofiring_fired"], []

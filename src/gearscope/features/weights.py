@@ -33,13 +33,6 @@ class Extremes(NamedTuple):
     suppressed_by: Float[Tensor, "F M"]
 
 
-class Near(NamedTuple):
-    """The nearest directions of each, the nearest first; −1 where there are fewer."""
-
-    features: Int[Tensor, "F M"]
-    cosine: Float[Tensor, "F M"]
-
-
 class Output:
     """The way from the residual stream to the logits, at a norm of scale 1."""
 
@@ -83,21 +76,17 @@ def directions(written: Float[Tensor, "K D"]) -> Float[Tensor, "K D"]:
     return torch.nn.functional.normalize(written, dim=1)
 
 
-def neighbours(all_directions: Float[Tensor, "F D"], first: int, stop: int, most: int) -> Near:
-    """The nearest of all features for those from `first` to `stop`, itself left out."""
+def neighbours(all_directions: Float[Tensor, "F D"], first: int, stop: int, most: int) -> Int[Tensor, "J M"]:
+    """The nearest of all features for those from `first` to `stop`, itself left out; −1 where there are fewer."""
     F = len(all_directions)
-    near = Near(
-        torch.full((stop - first, most), -1, device=all_directions.device),
-        torch.zeros(stop - first, most, device=all_directions.device),
-    )
+    near = torch.full((stop - first, most), -1, device=all_directions.device)
     step = max(1, _TILE_ENTRIES // F)
     for start in range(first, stop, step):
         end = min(start + step, stop)
         cosine = all_directions[start:end] @ all_directions.T
         cosine[torch.arange(end - start), torch.arange(start, end)] = -torch.inf
-        best = cosine.topk(min(most, F - 1), dim=1)
-        near.features[start - first : end - first, : best.indices.shape[1]] = best.indices
-        near.cosine[start - first : end - first, : best.values.shape[1]] = best.values.float()
+        best = cosine.topk(min(most, F - 1), dim=1).indices
+        near[start - first : end - first, : best.shape[1]] = best
     return near
 
 

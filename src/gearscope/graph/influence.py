@@ -56,6 +56,17 @@ def influence_with(nodes: Nodes, adjacency: csr_array, mass: Float[np.ndarray, "
     return _flow(nodes, adjacency, mass, np.abs)
 
 
+def influence_past(
+    nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], group: Int[np.ndarray, " K"]
+) -> Float[np.ndarray, " N"]:
+    """Influence of every node along the paths that enter none of a group's nodes; the rest of it goes through them."""
+    outside = np.ones(len(nodes))
+    outside[group] = 0
+    data = adjacency.data * np.repeat(outside, np.diff(adjacency.indptr))
+    past = csr_array((data, adjacency.indices, adjacency.indptr), adjacency.shape)
+    return influence_with(nodes, past, row_mass(adjacency, rest_abs))
+
+
 def signed_influence(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
     """The same with signs: paths with an odd number of negative edges count negative. Raises GraphError on cycles."""
     return _flow(nodes, adjacency, row_mass(adjacency, rest_abs), np.positive)

@@ -15,7 +15,7 @@ import torch
 from torch.optim import AdamW
 from transformers import MistralForCausalLM
 
-from gearscope.artifact import write_text
+from gearscope.artifact import alone_in, write_text
 from gearscope.config import fingerprint
 from gearscope.errors import ArtifactError, ModelError
 from gearscope.organism.checkpoint import (
@@ -72,7 +72,7 @@ def train(run: Run, out: Path, *, progress: Report | None = None, resume: bool =
     run_folder = running(out)
     check_way_is_free(out, run_folder, resume=resume)
     made = made_by(run)
-    with one_thread():
+    with one_thread(), alone_in(run_folder):
         model = learn(run, run_folder, made, progress=progress, resume=resume)
         table = measure_all(model, run.behaviours, limit=run.limit)
         write_text(run_folder / "accuracy.json", table_json(table, run.config.bars))

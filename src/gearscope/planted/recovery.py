@@ -1,10 +1,13 @@
 """Everything that is scored of a dictionary set on held-out tokens of a planted world.
 
     scores = score(truth, dictionaries, tokens=65_536)
+    scores = score(truth, dictionaries, drawn=held_out)        blocks that are there already, for many sets
 
 Each dictionary is scored against the truths at the sites that it reads (`Truth.of`). Tokens come in blocks; the dense
 codes of one block are the most that exists at a time.
 """
+
+from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float, Int
@@ -27,14 +30,19 @@ FOUND_AT = (0.7, 0.9)
 
 
 @torch.no_grad()
-def score(truth: Truth, dictionaries: DictionarySet, *, tokens: int) -> Scores:
-    """The scores. Raises ConfigError when a dictionary reads or writes a site that the world has not."""
+def score(
+    truth: Truth, dictionaries: DictionarySet, *, tokens: int = 0, drawn: Iterable[Block] | None = None
+) -> Scores:
+    """The scores, from so many held-out tokens or from blocks that are `drawn` already.
+
+    Raises ConfigError when a dictionary reads or writes a site that the world has not.
+    """
     ones = [_One(truth, dictionary) for dictionary in dictionaries.dictionaries]
     fidelity = FidelitySums(dictionaries)
     hops = HopSums(truth, dictionaries) if len(truth.hops.first) else None
-    for block in blocks(truth, HELD_OUT, tokens):
+    for block in blocks(truth, HELD_OUT, tokens) if drawn is None else drawn:
         acts = readings(truth, block)
-        codes = fidelity.add(acts)
+        codes = fidelity.add(acts).codes
         for one, found in zip(ones, codes, strict=True):
             one.add(found, block.codes)
         if hops is not None:

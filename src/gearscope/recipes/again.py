@@ -1,15 +1,18 @@
 """A folder of dictionaries measured again, on held-out text of any corpus or against the truth of the organism."""
 
+from pathlib import Path
+
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.errors import ConfigError
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport, TruthReport
 from gearscope.evaluation.truths import recover_truths
 from gearscope.models.model import Model
+from gearscope.organism.truth.store import INTERCHANGE, read_maps
 from gearscope.recipes.config import WORLD
 from gearscope.recipes.corpora import check_world, open_corpus
 from gearscope.recipes.train import PLAIN, Opening, open_known
-from gearscope.workbench import ORGANISM, DictionaryBasis, check_own, open_basis
+from gearscope.workbench import ORGANISM, DictionaryBasis, check_own, model_source, open_basis
 
 
 def measure_again(
@@ -28,7 +31,9 @@ def truths_again(folder: str, model: str | None, *, documents: int, opening: Ope
     """Which truth variables its features tell. Raises ModelError for a model of other words than the organism's."""
     opened, dictionaries = _open(folder, model, opening)
     check_world(opened)
-    return recover_truths(opened, dictionaries, documents=documents)
+    source = Path(model_source(model))
+    maps = read_maps(source) if (source / INTERCHANGE).is_file() else ()
+    return recover_truths(opened, dictionaries, documents=documents, maps=maps)
 
 
 def _open(folder: str, model: str | None, opening: Opening) -> tuple[Model, DictionarySet]:

@@ -1,11 +1,11 @@
 """One recipe over a grid of settings, and the frontier that its runs make.
 
     points = grid_of({"k": (8, 16, 32), "kind": ("transcoder", "clt")})       6 points, each a dict of settings
-    rows = train_grid(recipe, points, Path("frontier"))
+    rows = train_grid(recipe, points, Path("frontier"))                       live, or on stored `activations`
 
     frontier/k=8,kind=clt/       one folder of dictionaries a point; its run goes on after a kill
     frontier/frontier.csv        a row a point: settings, then figures on held-out text
-    frontier/frontier.png        active features against error and KL, where matplotlib is there
+    frontier/frontier.svg        active features against error and KL, where matplotlib is there
 
 A point that is finished is not trained again. All points are checked before the first is trained.
 """
@@ -24,10 +24,15 @@ from gearscope.dictionaries.training.train import Report
 from gearscope.errors import ArtifactError, ConfigError
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.recipes.config import Recipe
+from gearscope.recipes.picture import draw
 from gearscope.recipes.train import PLAIN, Opening, train_recipe
 
-CSV, PNG = "frontier.csv", "frontier.png"
-FIGURES = ("l0", "nmse", "worst_nmse", "nmse_shuffled", "dead", "top1", "kl", "top1_shuffled", "kl_shuffled")
+CSV, SVG = "frontier.csv", "frontier.svg"
+FIGURES = (
+    *("l0", "nmse", "worst_nmse", "nmse_shuffled", "dead"),
+    *("top1", "kl", "recovered", "top1_shuffled", "kl_shuffled", "recovered_shuffled"),
+)
+"""`recovered` is None where constants cost the model nothing."""
 Point = dict[str, Any]
 Row = dict[str, Any]
 """Settings of a point, and `FIGURES`."""
@@ -44,7 +49,13 @@ def grid_of(axes: Mapping[str, Sequence[Any]]) -> list[Point]:
 
 
 def train_grid(
-    recipe: Recipe, points: Sequence[Point], out: Path, *, opening: Opening = PLAIN, begin: Begin | None = None
+    recipe: Recipe,
+    points: Sequence[Point],
+    out: Path,
+    *,
+    opening: Opening = PLAIN,
+    activations: Path | None = None,
+    begin: Begin | None = None,
 ) -> list[Row]:
     """Train what is not trained yet and return a row per point; the table and the picture are written after each.
 
@@ -57,10 +68,10 @@ def train_grid(
         progress = None if begin is None else begin(number + 1, len(points), point)
         if not folder.exists():
             resume = (out / f"{folder.name}.run" / CHECKPOINT).is_file()
-            train_recipe(chosen, folder, opening=opening, progress=progress, resume=resume)
+            train_recipe(chosen, folder, opening=opening, activations=activations, progress=progress, resume=resume)
         rows.append(point | figures_of(report_of(folder, chosen)))
         write_text(out / CSV, table_of(rows))
-        draw(rows, out / PNG)
+        draw(rows, out / SVG, settings=list(point))
     return rows
 
 
@@ -79,18 +90,20 @@ def report_of(folder: Path, recipe: Recipe) -> DictionaryReport:
     return DictionaryReport.model_validate(config["measured"], strict=False)
 
 
-def figures_of(report: DictionaryReport) -> dict[str, float]:
+def figures_of(report: DictionaryReport) -> dict[str, float | None]:
     """The figures of one point; means over layers where nothing else is said."""
     layers, n = report.layers, len(report.layers)
     means = {
         name: sum(getattr(layer, name) for layer in layers) / n for name in ("l0", "nmse", "nmse_shuffled", "dead")
     }
-    figures = means | {
+    figures: dict[str, float | None] = means | {
         "worst_nmse": report.worst.nmse,
         "top1": report.replaced.top1,
         "kl": report.replaced.kl,
+        "recovered": report.recovered,
         "top1_shuffled": report.replaced_shuffled.top1,
         "kl_shuffled": report.replaced_shuffled.kl,
+        "recovered_shuffled": report.recovered_shuffled,
     }
     return {name: figures[name] for name in FIGURES}
 
@@ -102,31 +115,3 @@ def table_of(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def draw(rows: Sequence[Row], path: Path) -> bool:
-    """The frontier as a picture: a line per combination of the settings other than k. Returns whether it was drawn."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("nmse", "kl"), strict=True):
-        for label, line in _lines(rows).items():
-            axes.plot([row["l0"] for row in line], [row[name] for row in line], marker="o", label=label)
-        axes.set(xscale="log", yscale="log", xlabel="active features per token", ylabel=_LABELS[name])
-        axes.grid(alpha=0.3, which="both")
-    figure.axes[0].legend(fontsize="small")
-    figure.savefig(path, dpi=150)
-    return True
-
-
-_LABELS = {"nmse": "NMSE, mean over layers", "kl": "KL with all replaced, nats"}
-
-
-def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    lines: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["l0"]):
-        other = [f"{name}={row[name]}" for name in row if name not in (*FIGURES, "k")]
-        lines.setdefault(", ".join(other) or "k", []).append(row)
-    return lines

@@ -2,6 +2,7 @@
 
     done = train_recipe(recipe, Path("out"))                    the folder `out`; the run stays in `out.run`
     done = train_recipe(recipe, Path("out"), resume=True)       goes on after a kill
+    done = train_recipe(recipe, Path("out"), start=Path("in"))  goes on from finished dictionaries
     torchrun --nproc-per-node 4 --no-python gearscope train ...     four processes share the features; one writes
     done = train_recipe(recipe, Path("out"), activations=Path("acts"))     reads what `harvest.py` has stored
 
@@ -22,12 +23,15 @@ from gearscope.activations.cache import CachedStream
 from gearscope.activations.harvest import in_batches, passes
 from gearscope.activations.stream import ActivationStream
 from gearscope.corpus.windows import Corpus, windows_for
+from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import with_statistics
-from gearscope.dictionaries.store import write_dictionaries
+from gearscope.dictionaries.store import read_dictionaries, write_dictionaries
 from gearscope.dictionaries.training.config import Layout, layout_of
+from gearscope.dictionaries.training.refit import refit
 from gearscope.dictionaries.training.shards import started
-from gearscope.dictionaries.training.train import Report, Source, train
-from gearscope.errors import ArtifactError, ConfigError
+from gearscope.dictionaries.training.start import put_back, those_trained
+from gearscope.dictionaries.training.train import Report, Source, readings_of, train
+from gearscope.errors import ArtifactError, ConfigError, DictionaryError
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
@@ -64,20 +68,25 @@ def train_recipe(
     *,
     opening: Opening = PLAIN,
     activations: Path | None = None,
+    start: Path | None = None,
     progress: Report | None = None,
     resume: bool = False,
 ) -> Trained:
-    """Train, measure and write; on stored `activations`, or live.
+    """Train, measure and write; on stored `activations`, or live; from finished dictionaries at `start`, or from none.
 
     Raises every GearscopeError that opening, reading, training and writing can raise.
     """
     if out.exists():
         raise ArtifactError(f"a new folder was expected at {out}", found="one that exists", hint="choose another --out")
+    if recipe.goes_on_from is not None and start is None:
+        hint = f"gearscope train {recipe.goes_on_from} --out FIRST, then this one with --start FIRST"
+        raise ConfigError(f"dictionaries of {recipe.goes_on_from} to go on from were expected", found="none", hint=hint)
     name, corpus_name = recipe.model or ORGANISM, corpus_of(recipe)
     shards = started()  # before the model is opened: it says which GPU is this process's own
     model = open_known(recipe.model, opening)
     train_on, held_out = open_sides(corpus_name, model, recipe.reading.context, recipe.training.batch_tokens)
     layout = layout_of(recipe.training, model.n_layers)
+    begun = None if start is None else _opened_start(start, model)
     source, kept = _source(recipe, model, (train_on, held_out), layout, activations)
     with one_thread(), torch.inference_mode():
         dictionaries = train(
@@ -90,7 +99,10 @@ def train_recipe(
             progress=progress if shards.rank == 0 else None,
             resume=resume,
             shards=shards,
+            start=None if begun is None else those_trained(begun, layout),
         )
+        if begun is not None:
+            dictionaries = put_back(dictionaries, begun)
         if recipe.tuning.tune_tokens:
             dictionaries = tune(
                 model,
@@ -100,6 +112,8 @@ def train_recipe(
                 tokens_before=recipe.training.steps * recipe.training.batch_tokens,
                 progress=progress if shards.rank == 0 else None,
             )
+        if recipe.tuning.settle_tokens:
+            dictionaries = _settled(dictionaries, recipe, layout, source)
         if recipe.stored_as == "float16":
             halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
             dictionaries = replace(dictionaries, dictionaries=halves)
@@ -111,9 +125,28 @@ def train_recipe(
     inputs = {"model": model.fingerprint, "corpus": train_on.fingerprint}
     if model.revision is not None:
         inputs["revision"] = model.revision
+    if begun is not None:
+        inputs["start"] = begun.fingerprint()
     if shards.rank == 0:
         write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
     return Trained(out, report)
+
+
+def _settled(dictionaries: DictionarySet, recipe: Recipe, layout: Layout, source: Source) -> DictionarySet:
+    """Decoders of what was trained, refitted for the thresholds that tuning ended with."""
+    tokens, pull = recipe.tuning.settle_tokens, recipe.tuning.settle_pull
+    trained = those_trained(dictionaries, layout)
+    return put_back(refit(trained, readings_of(tokens, recipe.training, layout, source), pull), dictionaries)
+
+
+def _opened_start(folder: Path, model: Model) -> DictionarySet:
+    """Finished dictionaries to go on from, of the model's width. Raises DictionaryError and what reading raises."""
+    start = read_dictionaries(folder)
+    if start.d_model != model.d_model:
+        raise DictionaryError(
+            f"dictionaries for width {model.d_model} were expected at {folder}", found=f"width {start.d_model}"
+        )
+    return start
 
 
 def _source(

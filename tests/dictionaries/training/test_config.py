@@ -18,6 +18,8 @@ from gearscope.errors import ConfigError
         ({"prefixes": (8, 99), "n_features": 98}, "at most 98"),
         ({"preact_weight": 0.1}, "belongs to jumprelu"),
         ({"tokens": "many"}, "tokens: "),
+        ({"prune_below": 0}, "prune_below of 1 or more"),
+        ({"prune_below": (3, 0)}, "prune_below of 1 or more"),
         ({"no_such": 1}, "no_such: "),
     ],
 )

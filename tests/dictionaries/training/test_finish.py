@@ -52,6 +52,27 @@ def test_a_threshold_is_zero_where_there_are_too_few_features():
     assert not threshold.any()
 
 
+def test_the_strongest_of_every_token_stay_that():
+    """A threshold in their place would leave some tokens without features and give others far too many."""
+    config = TrainingConfig(kind="transcoder", n_features=F, k=4, selection="top_k")
+    layout = layout_of(config, 1)
+    generator = torch.Generator().manual_seed(3)
+    sizes = torch.logspace(-1, 1, P)[:, None, None]
+    acts = torch.randn(P, 2, D, generator=generator) * sizes
+    scaling = scaling_of(acts)
+    weights = first_weights(layout, scaling.written(acts), generator)
+    thresholds = thresholds_of(weights, scaling, [], config)
+    (stored,) = finished(weights, scaling, layout, thresholds, k=config.k, model="m").dictionaries
+    assert (stored.config.activation, stored.config.k, stored.threshold) == ("topk_relu", 4, None)
+    (coder,) = weights.coders
+    pre = scaling.read(acts)[:, 0] @ coder.W_enc.T + coder.b_enc
+    kept = torch.zeros_like(pre).scatter(1, pre.topk(4).indices, pre.topk(4).values.relu())
+    assert torch.allclose(stored.encode(acts[:, :1]).dense(F), kept, atol=1e-4)
+    per_token = (kept > 0).sum(1)
+    assert per_token.max() == 4
+    assert per_token.double().mean() > 3.5
+
+
 @pytest.mark.parametrize("selection", ["relu", "jumprelu", "gated"])
 def test_own_thresholds_and_gates_are_stored_exactly(selection):
     config = TrainingConfig(kind="crosscoder", n_features=F, k=2, selection=selection)

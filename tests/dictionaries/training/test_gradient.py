@@ -80,19 +80,26 @@ def dense_loss(weights: Weights, x, y, config: TrainingConfig, dead, weight: flo
                 out[:, coder.writes.start] = out[:, coder.writes.start] + read @ skip.T
         return (out - y).square().sum() / (len(x) * D), out
 
-    own = [coder.W_dec for coder in weights.coders]
+    decoders = [coder.W_dec for coder in weights.coders]
+    own = [torch.cat([W[:, :D], torch.zeros_like(W[:, D:])], 1) for W in decoders]
     sizes = sorted({*config.prefixes, F})
-    terms = [squared(lambda code, m=m: code[0] * (torch.arange(F) < m), own) for m in sizes]
-    loss, out = (1 - config.share_alone) * sum(term for term, _ in terms) / len(sizes), terms[-1][1]
-    if config.share_alone:
-        first = [torch.cat([W[:, :D], torch.zeros_like(W[:, D:])], 1) for W in own]
-        loss = loss + config.share_alone * squared(lambda code: code[0], first)[0]
+    prefixes = [lambda code, m=m: code[0] * (torch.arange(F) < m) for m in sizes]
+    terms = [squared(prefix, decoders) for prefix in prefixes]
+    out, share = terms[-1][1], config.own_share or 0.0
+    loss = (1 - share) * sum(term for term, _ in terms) / len(sizes)
+    if share:
+        loss = loss + share * sum(squared(prefix, own)[0] for prefix in prefixes) / len(sizes)
+    if config.own_first:
+        alone = [squared(prefix, own)[1] - weights.b_dec for prefix in prefixes]
+        rest = [whole - o + o.detach() - y for (_, whole), o in zip(terms, alone, strict=True)]
+        centred = [o - y - (o - y).mean(0) for o in alone]
+        loss = sum(left.square().sum() for left in rest + centred) / (len(x) * D * len(sizes))
     for code in codes:
         if code[2] is not None:
             aim = float((code[0] > 0).sum()) / len(x) / config.k - 1 if config.aims_at_k else 1.0
             loss = loss + weight * aim * code[2].sum() / len(x)
     if config.selection == "gated":
-        loss = loss + squared(lambda code: code[1], [W.detach() for W in own], biased=False)[0]
+        loss = loss + squared(lambda code: code[1], [W.detach() for W in decoders], biased=False)[0]
     for coder, read, silent in zip(weights.coders, reads, dead, strict=True):
         if config.preact_weight and silent.any():
             pre = (read @ coder.W_enc.T + coder.b_enc)[:, silent]
@@ -142,8 +149,9 @@ def test_gradients_are_those_of_dense_autograd(kind, selection, n_dead):
 
 @pytest.mark.parametrize("selection", ["batch_top_k", "jumprelu"])
 @pytest.mark.parametrize("prefixes", [(), (8, 20)])
-def test_a_share_asked_of_the_layers_own_features(selection, prefixes):
-    check(*begun("clt", selection, own_share=0.6, prefixes=prefixes), 2)
+@pytest.mark.parametrize("share", [0.0, 0.6, None])
+def test_what_is_asked_of_the_layers_own_features(selection, prefixes, share):
+    check(*begun("clt", selection, own_share=share, prefixes=prefixes), 2)
 
 
 @pytest.mark.parametrize("selection", ["batch_top_k", "relu", "jumprelu", "gated"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gearscope.dictionaries.training.prune import pruned
-from gearscope.errors import DictionaryError
+from gearscope.errors import ConfigError, DictionaryError
 from tests.oracles.planted_dictionaries import Plan, plant_set
 
 L, D, P = 3, 6, 600
@@ -33,6 +33,18 @@ def test_features_are_counted_over_all_parts(plan):
         expected = before.reconstruct(x) - torch.einsum("pf,fsd->psd", codes[:, ~keep], before.W_dec[~keep])
         assert torch.allclose(after.reconstruct(x), expected)
     assert sum(c.n_features for c in made.configs) < sum(c.n_features for c in dictionaries.configs)
+
+
+def test_each_dictionary_can_have_a_number_of_its_own():
+    dictionaries, _ = plant_set(Plan(), L, D)
+    made = pruned(dictionaries, [activations()], (1, P // 2, 1))
+    one = pruned(dictionaries, [activations()], P // 2)
+    every = pruned(dictionaries, [activations()], 1)
+    sizes = [[c.n_features for c in found.configs] for found in (made, every, one)]
+    assert sizes[0] == [sizes[1][0], sizes[2][1], sizes[1][2]]
+    assert sizes[1][1] > sizes[2][1]
+    with pytest.raises(ConfigError, match="prune_below as one number or 3 was expected"):
+        pruned(dictionaries, [activations()], (1, 2))
 
 
 def test_a_dictionary_without_features_is_none():

@@ -1,5 +1,6 @@
-"""A revived feature writes what was missing on one token, and is silent on inputs unlike it."""
+"""A revived feature writes what was missing on one token, and is silent on inputs that are unlike it or lack that."""
 
+import pytest
 import torch
 
 from gearscope.dictionaries.training.config import TrainingConfig, layout_of
@@ -10,15 +11,17 @@ from gearscope.dictionaries.training.weights import first_weights
 D, F, P = 8, 12, 30
 
 
-def begun():
-    config = TrainingConfig(kind="clt", n_features=F, k=2)
+def begun(kind: str = "clt"):
+    config = TrainingConfig(kind=kind, n_features=F, k=2)
     generator = torch.Generator().manual_seed(2)
-    weights = first_weights(layout_of(config, 2), torch.randn(P, 4, D, generator=generator), generator)
+    layout = layout_of(config, 2)
+    weights = first_weights(layout, torch.randn(P, len(layout.sites), D, generator=generator), generator)
     optimizer = make_optimizer(config, weights.named().values())
     for tensor in weights.named().values():
         tensor.grad = torch.randn(tensor.shape, generator=generator)
     optimizer.step()
-    return weights, optimizer, torch.randn(P, 4, D, generator=generator), torch.randn(P, 2, D, generator=generator)
+    x = torch.randn(P, len(layout.sites), D, generator=generator)
+    return weights, optimizer, x, torch.randn(P, 2, D, generator=generator)
 
 
 def test_only_dead_features_change_and_each_stands_for_one_token():
@@ -41,6 +44,24 @@ def test_only_dead_features_change_and_each_stands_for_one_token():
         assert not optimizer.state[changed.W_dec]["exp_avg"][feature].any()
         assert not optimizer.state[changed.W_enc]["exp_avg_sq"][feature].any()
     assert optimizer.state[changed.W_enc]["exp_avg"][~dead[0]].any()
+
+
+@pytest.mark.parametrize("kind", ["sae", "crosscoder"])
+def test_where_the_same_is_read_and_written_a_feature_reads_what_it_writes(kind):
+    """It fires where at least the share 0.3 of what was missing is in the input, whatever else is there."""
+    weights, optimizer, x, left = begun(kind)
+    x[:, :, 0] += 100  # what all tokens have in common
+    left[:, :, 0] = 0
+    dead = [torch.ones(F, dtype=torch.bool)] * len(weights.coders)
+    revive(weights, optimizer, x, left, dead, torch.Generator().manual_seed(0))
+    for coder in weights.coders:
+        missing = left[:, coder.writes.start : coder.writes.stop].flatten(1)
+        read = x[:, list(coder.reads)].flatten(1)
+        cosine = coder.W_dec @ torch.nn.functional.normalize(missing, dim=1).T
+        assert torch.allclose(cosine.amax(1), torch.ones(F), atol=1e-5)
+        size = missing.norm(dim=1)[cosine.argmax(1)]
+        expected = (read @ coder.W_dec.T - 0.3 * size) / 0.7
+        assert torch.allclose(read @ coder.W_enc.T + coder.b_enc, expected, atol=1e-3)
 
 
 def test_tokens_without_error_are_not_drawn():

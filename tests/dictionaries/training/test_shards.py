@@ -55,7 +55,12 @@ def test_two_processes_equal_one(tmp_path, changes):
     main(tmp_path / "one", config, None)
     together(tmp_path / "two", config)
     one, losses = figures(tmp_path / "one", 0)
+    step = load_file(tmp_path / "one" / "step.0.safetensors")
     for rank in (0, 1):
+        other = load_file(tmp_path / "two" / f"step.{rank}.safetensors")
+        assert other.keys() == step.keys()
+        for name, tensor in step.items():  # one step: loss, codes and gradients, to rounding
+            assert torch.allclose(other[name], tensor, rtol=0, atol=1e-6 * float(tensor.abs().max())), name
         two, others = figures(tmp_path / "two", rank)
         assert others == pytest.approx(losses, rel=1e-5, abs=1e-6 * losses[0])
         assert one.keys() == two.keys()

@@ -10,9 +10,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from gearscope.dictionaries.training.codes import codes_of
 from gearscope.dictionaries.training.config import TrainingConfig, layout_of
-from gearscope.dictionaries.training.shards import started
+from gearscope.dictionaries.training.gradient import take_gradient
+from gearscope.dictionaries.training.shards import Shards, started
 from gearscope.dictionaries.training.train import train
+from gearscope.dictionaries.training.weights import begin_selection, first_weights, scaling_of
 from tests.oracles.planted_activations import FixedSource, planted
 
 
@@ -20,8 +23,33 @@ class StopError(Exception):
     pass
 
 
+def one_step(folder: Path, config: TrainingConfig, shards: Shards) -> None:
+    """Codes, loss and gradients of one batch, all features of them, as `step.RANK.safetensors`."""
+    layout = layout_of(config, 2 if config.kind == "clt" else 1)
+    acts = planted(256, sites=len(layout.sites))
+    scaling = scaling_of(acts)
+    x, y = scaling.read(acts), scaling.written(acts)[:, list(layout.targets)]
+    weights = first_weights(layout, scaling.written(acts), torch.Generator().manual_seed(0))
+    begin_selection(weights, config, x)
+    weights = weights.block(*shards.block(config.n_features)) if shards.count > 1 else weights
+    step, F = config.steps - 1, len(weights.coders[0].b_enc)
+    dead = [torch.zeros(F, dtype=torch.bool)] * len(weights.coders)
+    found = {"loss": take_gradient(weights, x, y, config, [None] * len(weights.coders), dead, step, None, shards).loss}
+    for number, coder in enumerate(weights.coders):
+        codes, _ = codes_of(coder, x, config, config.k, None, shards)
+        dense = torch.zeros(F, len(x))
+        dense[codes.pattern.columns, codes.pattern.rows] = codes.values
+        found[f"codes.{number}"] = shards.whole(dense)
+    divided = {id(tensor) for tensor in weights.divided()}
+    for name, tensor in weights.named().items():
+        assert tensor.grad is not None
+        found[f"gradient.{name}"] = shards.whole(tensor.grad) if id(tensor) in divided else tensor.grad
+    save_file({name: tensor.contiguous() for name, tensor in found.items()}, folder / f"step.{shards.rank}.safetensors")
+
+
 def main(folder: Path, config: TrainingConfig, stop_at: int | None) -> None:
     shards, losses = started(), []
+    one_step(folder, config, shards)
 
     def note(at) -> None:
         losses.append(at.loss)
@@ -32,7 +60,7 @@ def main(folder: Path, config: TrainingConfig, stop_at: int | None) -> None:
     acts = planted(3000, sites=len(layout.sites))
     held_out = [planted(500, sites=len(layout.sites))]
     try:
-        resume = (folder / "run").exists()
+        resume = any((folder / "run").glob("checkpoint*"))
         made = train(
             config, layout, FixedSource(acts), held_out, folder / "run", progress=note, resume=resume, shards=shards
         )

@@ -40,6 +40,8 @@ class Coded(NamedTuple):
 
     def fired(self) -> Int[Tensor, " F"]:
         """Tokens on which each feature is active."""
+        if self.values is self.pre:  # only what is positive is kept
+            return self.pattern.counts
         return counted(self.pattern, self.values > 0)
 
 

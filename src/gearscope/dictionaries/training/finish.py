@@ -1,8 +1,8 @@
 """From trained weights to dictionaries that act on raw activations, with one threshold per dictionary.
 
-Where training keeps the k strongest features per token (or k x tokens of a batch), a threshold takes that place here,
-so that each token stands for itself: the value above which, over held-out tokens, k features per token lie (Bussmann
-et al. 2024, section 3: batch top-k at inference). relu and jumprelu stay what they are. A gate becomes a threshold,
+Where training keeps k x tokens of a batch, a threshold takes that place here, so that each token stands for itself: the
+value above which, over held-out tokens, k features per token lie (Bussmann et al. 2024, section 3: batch top-k at
+inference). The k strongest of each token stay that, and relu and jumprelu what they are. A gate becomes a threshold,
 exactly (Rajamanoharan et al. 2024a): with pre = e^r x W_enc + b_mag, π > 0 where pre > b_mag − e^r b_enc. What
 `weights.py` subtracts and multiplies is folded in:
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.config import DictionaryConfig
 from gearscope.dictionaries.dictionary import Dictionary
-from gearscope.dictionaries.training.config import STRONGEST, Layout, TrainingConfig
+from gearscope.dictionaries.training.config import Layout, TrainingConfig
 from gearscope.dictionaries.training.strongest import batch_top_k
 from gearscope.dictionaries.training.weights import Coder, Scaling, Weights
 
@@ -33,11 +33,11 @@ _SEARCHED = 2
 def thresholds_of(
     weights: Weights, scaling: Scaling, held_out: Iterable[Float[Tensor, "P M D"]], config: TrainingConfig
 ) -> tuple[Tensor | None, ...]:
-    """The thresholds of each dictionary's features, [F]; None where being positive is all that is asked.
+    """The thresholds of each dictionary's features, [F]; None where there are none.
 
-    Where a fixed number is kept: the value with k features per token above it, over all held-out tokens.
+    Of batch top-k: the value with k features per token above it, over all held-out tokens.
     """
-    if config.selection not in STRONGEST:
+    if config.selection != "batch_top_k":
         return tuple(_own_threshold(coder) for coder in weights.coders)
     found: list[list[Tensor]] = [[] for _ in weights.coders]
     k = config.k
@@ -68,9 +68,18 @@ def _cut(values: Float[Tensor, " K"], n_above: int) -> float:
 
 
 def finished(
-    weights: Weights, scaling: Scaling, layout: Layout, thresholds: Iterable[Tensor | None], *, model: str
+    weights: Weights,
+    scaling: Scaling,
+    layout: Layout,
+    thresholds: Iterable[Tensor | None],
+    *,
+    k: int | None = None,
+    model: str,
 ) -> DictionarySet:
-    """The dictionaries. Raises DictionaryError when weights are not finite."""
+    """The dictionaries; `k` features are active on every token, None for as many as thresholds say.
+
+    Raises DictionaryError when weights are not finite.
+    """
     owner = {target: number for number, coder in enumerate(weights.coders) for target in coder.writes}
     made = []
     for number, (coder, threshold) in enumerate(zip(weights.coders, thresholds, strict=True)):
@@ -78,12 +87,17 @@ def finished(
         for place, target in enumerate(coder.writes):
             if owner[target] != number:
                 b_dec[place] = 0  # a site's bias is written once, by the last dictionary that writes there
-        made.append(_folded(coder, scaling, layout, b_dec, threshold))
+        made.append(_folded(coder, scaling, layout, b_dec, threshold, k))
     return DictionarySet(dictionaries=tuple(made), model=model)
 
 
 def _folded(
-    coder: Coder, scaling: Scaling, layout: Layout, b_dec: Float[Tensor, "S D"], threshold: Tensor | None
+    coder: Coder,
+    scaling: Scaling,
+    layout: Layout,
+    b_dec: Float[Tensor, "S D"],
+    threshold: Tensor | None,
+    k: int | None,
 ) -> Dictionary:
     written = [layout.targets[target] for target in coder.writes]
     F, D = coder.W_enc.shape[0], b_dec.shape[1]
@@ -105,7 +119,8 @@ def _folded(
         writes=tuple(layout.sites[site] for site in written),
         n_features=F,
         d_model=D,
-        activation="relu" if threshold is None else "jumprelu",
+        activation="topk_relu" if k is not None else "relu" if threshold is None else "jumprelu",
+        k=k,
     )
     return Dictionary(
         config=config,

@@ -7,7 +7,8 @@ where S_c are the kept values of dictionary c (`codes.py`); without prefixes (`p
 penalty's weight at this step, times (active / k − 1) where it aims at k, the bracket held constant. A gated dictionary
 adds (1 / P D) Σ_t ‖ŷ(relu π)_t − y_t‖² with decoders and biases held constant. Gradients: with g = ∂L/∂ŷ,
 ∂W_dec = Sᵀ g, ∂S = (g W_decᵀ)[kept], ∂W_enc = ∂preᵀ x, ∂b_enc = Σ ∂pre, ∂b = Σ g. All are sparse products
-(`sparse.py`); they are left in `.grad`. `own.py` takes a share of the squared error, `jacobian.py` adds a loss of
+(`sparse.py`); they are left in `.grad`. `own.py` trains the own features of
+a cross-layer transcoder alone, `jacobian.py` adds a loss of
 slopes, `silent.py` losses for dead features, which are not counted in L. Knows nothing about optimisers.
 """
 
@@ -24,6 +25,7 @@ from gearscope.dictionaries.training.jacobian import match_jacobians
 from gearscope.dictionaries.training.own import Own, own_alone
 from gearscope.dictionaries.training.prefixes import (
     Share,
+    by_group,
     gradient_of_decoder,
     gradient_of_values,
     groups_here,
@@ -80,22 +82,18 @@ def take_gradient(
     shares = [shares_of(codes.pattern, groups) for codes in coded]
     base = _without_features(weights, coded, y)
     lefts = _left_by_prefix(weights, coded, shares, base, shards)
-    own = own_alone(weights, coded, base, config.share_alone, shards)
+    own = own_alone(weights, coded, shares, base, config, shards)
     gate, gate_loss = _gate_gradient(weights, coded, base, config, shards)
     del base
-    n = len(lefts)
-    share = (1 - config.share_alone) / (n * P * D)
+    share = (1 - (config.own_share or 0.0)) / (len(lefts) * P * D)
     loss = sum(left.square().sum() for left in lefts) * share
-    of_group: list[Tensor] = []
-    for left in reversed(lefts):  # a group's features are in its own prefix and in all later ones
-        here = left * (-2 * share)
-        of_group.append(here.add_(of_group[-1]) if of_group else here)
-    weights.b_dec.grad = of_group[-1].sum(0)
+    of_group = by_group(lefts, -2 * share)
+    weights.b_dec.grad = of_group[0].sum(0)
     if own is not None:
-        weights.b_dec.grad += own.g.sum(0)
+        weights.b_dec.grad += own.g[0].sum(0)
         loss = loss + own.loss
     for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
-        of_groups = tuple(_slice(part, coder, own) for part in reversed(of_group))
+        of_groups = tuple(_slice(part, coder, own, number) for number, part in enumerate(of_group))
         weight = _penalty_weight(codes, config, step, shards)
         penalty, slope = penalties(coder, codes, config)
         loss = loss + weight / P * shards.sum(penalty)
@@ -174,8 +172,10 @@ def _penalty_weight(codes: Coded, config: TrainingConfig, step: int, shards: Sha
     return weight * (shards.total(float((codes.values > 0).sum())) / len(codes.x) / config.k - 1)
 
 
-def _slice(g: Float[Tensor, "P S D"], coder: Coder, own: Own | None = None) -> Float[Tensor, "P W"]:
+def _slice(g: Float[Tensor, "P S D"], coder: Coder, own: Own | None = None, group: int = 0) -> Float[Tensor, "P W"]:
     part = g[:, coder.writes.start : coder.writes.stop].flatten(1).contiguous()
     if own is not None:  # flattening one site is a view of g
-        part = torch.cat([part[:, : g.shape[2]] + own.g[:, coder.writes.start], part[:, g.shape[2] :]], 1)
+        D = g.shape[2]
+        here = own.g[group][:, coder.writes.start]
+        part = torch.cat([here if own.is_all else part[:, :D] + here, part[:, D:]], 1)
     return part

@@ -5,6 +5,7 @@ it leaves over, minus what its last group writes; so all prefixes cost one decod
 selected once, from all of them. With one group everything here is the whole. Knows nothing about losses.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,18 @@ def written(coder: Coder, codes: Coded, share: Share) -> Float[Tensor, "P W"]:
     return decode(share.pattern, codes.values[share.entries], coder.W_dec[share.features])
 
 
+def by_group(lefts: Sequence[Float[Tensor, "P S D"]], factor: float) -> tuple[Float[Tensor, "P S D"], ...]:
+    """The gradient of what each group writes, `factor` times what the prefixes leave over.
+
+    A group's features are in its own prefix and in all later ones.
+    """
+    found: list[Tensor] = []
+    for left in reversed(lefts):
+        here = left * factor
+        found.append(here.add_(found[-1]) if found else here)
+    return tuple(reversed(found))
+
+
 def gradient_of_decoder(
     codes: Coded, shares: tuple[Share, ...], g: tuple[Float[Tensor, "P W"], ...]
 ) -> Float[Tensor, "F W"]:
@@ -66,6 +79,8 @@ def gradient_of_values(
     coder: Coder, codes: Coded, shares: tuple[Share, ...], g: tuple[Float[Tensor, "P W"], ...]
 ) -> Float[Tensor, " K"]:
     """Of the code's values, likewise."""
+    if len(shares) == 1:
+        return value_gradient(shares[0].pattern, g[0], coder.W_dec)
     out = torch.zeros_like(codes.values)
     for share, of_group in zip(shares, g, strict=True):
         out[share.entries] = value_gradient(share.pattern, of_group, coder.W_dec[share.features])

@@ -4,7 +4,7 @@ Counted on tokens behind the last step, with the stored thresholds; so dictionar
 numbers of features. The others stay as they are. Knows nothing about models.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,18 +12,26 @@ import torch
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.fidelity import Readings
-from gearscope.errors import DictionaryError
+from gearscope.errors import ConfigError, DictionaryError
 
 
 @torch.no_grad()
-def pruned(dictionaries: DictionarySet, parts: Iterable[Readings], least: int) -> DictionarySet:
-    """Those features that fire on at least so many of the tokens. Raises DictionaryError when one has none left."""
+def pruned(dictionaries: DictionarySet, parts: Iterable[Readings], least: int | Sequence[int]) -> DictionarySet:
+    """Those features that fire on at least so many of the tokens; one number for all dictionaries, or one for each.
+
+    Raises DictionaryError when one has none left, and ConfigError when there are not as many numbers as dictionaries.
+    """
+    leasts = [least] * len(dictionaries.dictionaries) if isinstance(least, int) else list(least)
+    if len(leasts) != len(dictionaries.dictionaries):
+        expected = f"prune_below as one number or {len(dictionaries.dictionaries)} was expected, one per dictionary"
+        raise ConfigError(expected, found=str(leasts))
     counts = [torch.zeros(c.n_features, dtype=torch.int64) for c in dictionaries.configs]
     for part in parts:
         for dictionary, count in zip(dictionaries.dictionaries, counts, strict=True):
             codes = dictionary.encode(torch.stack([part[site] for site in dictionary.config.reads], dim=1))
             count += torch.bincount(codes.columns.cpu(), minlength=len(count))
-    made = tuple(_kept(d, count >= least) for d, count in zip(dictionaries.dictionaries, counts, strict=True))
+    with_counts = zip(dictionaries.dictionaries, counts, leasts, strict=True)
+    made = tuple(_kept(d, count >= at_least) for d, count, at_least in with_counts)
     return replace(dictionaries, dictionaries=made)
 
 

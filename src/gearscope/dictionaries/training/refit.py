@@ -3,7 +3,7 @@
 For each site that is written, with S the codes of all dictionaries that write there and a column of ones, and W the
 decoders and bias that training ended with (W₀),
 
-    min_W ‖S W − y‖² + λ ‖W − W₀‖²        λ = 1e-4 · the mean square of a feature, summed over tokens
+    min_W ‖S W − y‖² + λ ‖W − W₀‖²        λ = pull · the mean square of a feature, summed over tokens
 
 which takes out what the last steps of training, and thresholds in the place of the batch's k largest, leave over.
 Features that hardly fire keep what training gave them. Rows of the decoder no longer have norm 1. Tokens come in parts;
@@ -21,11 +21,12 @@ from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
 from gearscope.dictionaries.selection import Codes
 
-_RIDGE = 1e-4
+PULL = 1e-4
+"""Where W₀ is what training ended with."""
 
 
 @torch.no_grad()
-def refit(dictionaries: DictionarySet, parts: Iterable[Readings]) -> DictionarySet:
+def refit(dictionaries: DictionarySet, parts: Iterable[Readings], pull: float = PULL) -> DictionarySet:
     """The same encoders with refitted decoders and biases."""
     fits = {site: _Fit(dictionaries, site) for config in dictionaries.configs for site in config.writes}
     # What fewer dictionaries write to needs no sums of its own: the last layer of a cross-layer transcoder has all.
@@ -42,7 +43,7 @@ def refit(dictionaries: DictionarySet, parts: Iterable[Readings]) -> DictionaryS
     decoders = [dictionary.W_dec.clone() for dictionary in dictionaries.dictionaries]
     biases = [dictionary.b_dec.clone() for dictionary in dictionaries.dictionaries]
     for fit in fits.values():
-        fit.put(fit.within(fit.holder(fits.values())), decoders, biases)
+        fit.put(fit.within(fit.holder(fits.values())), decoders, biases, pull)
     made = [
         replace(dictionary, W_dec=W_dec, b_dec=b_dec)
         for dictionary, W_dec, b_dec in zip(dictionaries.dictionaries, decoders, biases, strict=True)
@@ -104,13 +105,13 @@ class _Fit:
         at = torch.stack([torch.cat(columns), torch.cat(rows)])
         return torch.sparse_coo_tensor(at, torch.cat(values), (self.size, n_rows), check_invariants=False)
 
-    def put(self, gram: Tensor, decoders: list[Tensor], biases: list[Tensor]) -> None:
+    def put(self, gram: Tensor, decoders: list[Tensor], biases: list[Tensor], pull: float) -> None:
         """Solve, and put the rows where they belong; the whole bias goes to the last dictionary that writes here."""
         old = [self.set[number].W_dec[:, self._place(number)] for number in self.writers]
         bias = sum(self.set[number].b_dec[self._place(number)] for number in self.writers)
         first = torch.cat([*old, torch.as_tensor(bias)[None]]).double()
         gram = gram.double()
-        ridge = _RIDGE * gram.diagonal()[:-1].mean()
+        ridge = pull * gram.diagonal()[:-1].mean()
         gram.diagonal().add_(ridge)
         solved = torch.linalg.solve(gram, self.right.double() + ridge * first).to(self.right)
         rows = solved[:-1].split([len(part) for part in old])

@@ -6,9 +6,11 @@ missing in all that the dictionary writes,
     W_dec = r / ‖r‖      W_enc = x / ‖x‖² · ‖r‖ / (1 − c)      b_enc = − ‖r‖ · c / (1 − c)
 
 so the feature writes exactly what is missing on this token, ‖r‖ strong, and is silent on inputs of that size at a
-cosine below c. A threshold begins at a quarter of ‖r‖, a gate lets that pass as it is. Both moments of Adam are reset
-in these rows. On the bundled model this halved the share of dead features, which the second loss of `silent.py` did not
-change (`docs/LOG.md`).
+cosine below c. Where the same sites are read and written (SAEs, crosscoders), r stands in the place of x: the feature
+then fires wherever that much of r is in what it reads, and not on tokens alike in everything. A threshold begins at a
+quarter of ‖r‖, a gate lets that pass as it is. Both moments of Adam are reset in these rows. On the bundled model this
+halved the share of dead features, which the second loss of `silent.py` did not change; on planted features r in the
+place of x left 2 % dead where x left 20 % (`docs/LOG.md`).
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,8 @@ from gearscope.dictionaries.training.shards import ALONE, Shards
 from gearscope.dictionaries.training.weights import Weights
 
 _COSINE = 0.7
+_COSINE_TIED = 0.3
+"""c where r stands in the place of x."""
 
 
 @torch.no_grad()
@@ -46,12 +50,15 @@ def revive(
             continue
         tokens = torch.multinomial(error.cpu(), every, generator=generator).to(x.device)
         tokens = tokens[before : before + len(features)]
-        read, rest = x[tokens][:, list(coder.reads)].flatten(1), missing[tokens]
+        rest = missing[tokens]
+        tied = coder.reads == tuple(weights.targets[target] for target in coder.writes)
+        read = rest if tied else x[tokens][:, list(coder.reads)].flatten(1)
         size = rest.norm(dim=1)
         coder.W_dec[features] = rest / size[:, None]
         length = read.square().sum(1).clamp(min=1e-12)
-        coder.W_enc[features] = read * (size / length / (1 - _COSINE))[:, None]
-        coder.b_enc[features] = -size * _COSINE / (1 - _COSINE)
+        c = _COSINE_TIED if tied else _COSINE
+        coder.W_enc[features] = read * (size / length / (1 - c))[:, None]
+        coder.b_enc[features] = -size * c / (1 - c)
         if coder.threshold is not None:
             coder.threshold[features] = size / 4
         if coder.r_mag is not None and coder.b_mag is not None:

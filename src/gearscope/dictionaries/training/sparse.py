@@ -22,7 +22,7 @@ from gearscope.dictionaries.training.pattern import Pattern
 @has_kernel
 def pattern_of(rows: Int[Tensor, " K"], columns: Int[Tensor, " K"], n_rows: int, n_features: int) -> Pattern:
     """The pattern of entries that are sorted by token."""
-    order = columns.argsort(stable=True)
+    order = _narrow(columns, n_features).argsort(stable=True)
     counts = torch.bincount(columns, minlength=n_features)
     per_row = torch.bincount(rows, minlength=n_rows)
     return Pattern(
@@ -30,10 +30,18 @@ def pattern_of(rows: Int[Tensor, " K"], columns: Int[Tensor, " K"], n_rows: int,
         columns=columns,
         offsets=per_row.cumsum(0) - per_row,
         order=order,
-        rows_by_feature=rows[order],
+        rows_by_feature=rows.index_select(0, order),
         starts=counts.cumsum(0) - counts,
         counts=counts,
     )
+
+
+def _narrow(columns: Int[Tensor, " K"], n_features: int) -> Int[Tensor, " K"]:
+    """The same numbers in fewer bytes: sorting passes over each byte."""
+    for dtype in (torch.int16, torch.int32):
+        if n_features <= torch.iinfo(dtype).max:
+            return columns.to(dtype)
+    return columns
 
 
 @has_kernel
@@ -46,12 +54,18 @@ def decode(pattern: Pattern, values: Float[Tensor, " K"], W: Float[Tensor, "F W"
 
 @has_kernel
 def value_gradient(pattern: Pattern, g: Float[Tensor, "P W"], W: Float[Tensor, "F W"]) -> Float[Tensor, " K"]:
-    """The gradient of the kept values, for a gradient `g` of what they write."""
+    """The gradient of the kept values, for a gradient `g` of what they write.
+
+    Entries are the products of a row of g and a row of W. They are read in the order of the longer one.
+    """
     if not len(pattern.rows):
         return g.new_zeros(0)
-    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
-        g, W, pattern.columns, pattern.offsets, pattern.rows, 0
-    )
+    products = torch.ops.aten._embedding_bag_per_sample_weights_backward
+    if len(g) >= len(W):
+        return products(g, W, pattern.columns, pattern.offsets, pattern.rows, 0)
+    columns = pattern.columns.index_select(0, pattern.order)
+    by_feature = products(W, g, pattern.rows_by_feature, pattern.starts, columns, 0)
+    return torch.empty_like(by_feature).index_copy_(0, pattern.order, by_feature)
 
 
 @has_kernel
@@ -60,7 +74,7 @@ def transposed(pattern: Pattern, values: Float[Tensor, " K"], x: Float[Tensor, "
     if not len(values):
         return x.new_zeros(len(pattern.starts), x.shape[1])
     return torch.nn.functional.embedding_bag(
-        pattern.rows_by_feature, x, pattern.starts, mode="sum", per_sample_weights=values[pattern.order]
+        pattern.rows_by_feature, x, pattern.starts, mode="sum", per_sample_weights=values.index_select(0, pattern.order)
     )
 
 

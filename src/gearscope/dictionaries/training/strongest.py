@@ -131,8 +131,8 @@ def batch_top_k(
     every = shards.all_values(values)
     if len(every) > needed:
         cut = float(every.kthvalue(len(every) - needed + 1).values)
-        kept = values >= cut
-        rows, columns, values = rows[kept], columns[kept], values[kept]
+        kept = (values >= cut).nonzero()[:, 0]
+        rows, columns, values = (part.index_select(0, kept) for part in (rows, columns, values))
     return Kept(rows, columns, values, cut), _SLACK * cut
 
 
@@ -158,9 +158,13 @@ def above_level(
     for start in range(0, P, _ROWS):
         some = x[start : start + _ROWS]
         grouped = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]).view(len(some), size, n_groups)
-        row, group = (grouped.amax(1) > level).nonzero(as_tuple=True)
+        at = (grouped.amax(1) > level).flatten().nonzero()[:, 0]
+        row = at // n_groups
+        group = at - row * n_groups
         candidates = grouped[row, :, group]
-        which, member = (candidates > level).nonzero(as_tuple=True)
-        found.append((row[which] + start, member * n_groups + group[which], candidates[which, member]))
+        hit = (candidates > level).flatten().nonzero()[:, 0]
+        which = hit // size
+        columns = (hit - which * size) * n_groups + group.index_select(0, which)
+        found.append((row.index_select(0, which) + start, columns, candidates.flatten().index_select(0, hit)))
     rows, columns, values = zip(*found, strict=True)
     return torch.cat(rows), torch.cat(columns), torch.cat(values)

@@ -2,6 +2,7 @@
 
     train(config, layout, source, held_out, folder)                    from the start
     train(config, layout, source, held_out, folder, resume=True)       goes on after a kill, bit for bit on a CPU
+    train(config, layout, source, held_out, folder, start=finished)    from finished dictionaries
 
 While it runs, the checkpoint and the log are in `folder`, which stays. On CPUs one thread computes: sums then run in
 one order, and the same settings give the same weights. Knows nothing about models.
@@ -9,6 +10,7 @@ one order, and the same settings give the same weights. Knows nothing about mode
 
 import shutil
 from collections.abc import Callable, Generator, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -16,9 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gearscope.artifact import alone_in
 from gearscope.config import fingerprint
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.fidelity import Readings
+from gearscope.dictionaries.training.begin import FITTED, fit_loudness
 from gearscope.dictionaries.training.checkpoint import (
     CHECKPOINT,
     State,
@@ -37,6 +41,7 @@ from gearscope.dictionaries.training.schedule import learning_rate, make_optimiz
 from gearscope.dictionaries.training.sharded import FOLDER as SHARDED
 from gearscope.dictionaries.training.sharded import load_sharded, save_sharded
 from gearscope.dictionaries.training.shards import ALONE, Shards
+from gearscope.dictionaries.training.start import check_start, go_on_from
 from gearscope.dictionaries.training.weights import (
     Scaling,
     Weights,
@@ -49,6 +54,8 @@ from gearscope.errors import ArtifactError, DictionaryError
 from gearscope.threads import one_thread
 
 LOG_EVERY = 20
+_CLIP_EPSILON = 1e-6
+"""What torch adds to a norm before it divides by it."""
 _AFTER_THE_RUN = {"checkpoint_every", "refit_tokens", "prune_tokens", "prune_below"}
 """Settings that no step depends on: a run can be resumed with other ones."""
 
@@ -107,18 +114,22 @@ def train(
     progress: Report | None = None,
     resume: bool = False,
     shards: Shards = ALONE,
+    start: DictionarySet | None = None,
 ) -> DictionarySet:
     """Train and return the dictionaries; whole ones in every process, where several share the features.
 
-    Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none), and
-    DictionaryError when the loss becomes NaN or infinite; the last checkpoint is then still whole.
+    Raises ArtifactError when an unfinished run is in the way (or, with `resume`, when there is none) or one is at work
+    in `folder`, ConfigError and DictionaryError when `start` does not fit, and DictionaryError when the loss becomes
+    NaN or infinite; the last checkpoint is then still whole.
     """
     if not resume and any((folder / name).exists() for name in (CHECKPOINT, SHARDED)):
         hint = "go on with --resume, or remove it"
         raise ArtifactError(f"no unfinished run was expected at {folder}", found="one", hint=hint)
     run = config.model_dump(mode="json", exclude=_AFTER_THE_RUN) | {"activations": source.fingerprint}
-    with one_thread():
-        state = _begin(config, layout, source, shards)
+    if start is not None:
+        run["start"] = start.fingerprint()
+    with one_thread(), alone_in(folder) if shards.rank == 0 else nullcontext():
+        state = _begin(config, layout, source, shards, start)
         if resume:
             source.go_to(_load(folder, state, shards, run=run))
         log, late = read_log(folder, up_to=state.steps_done), _Late(layout, shards)
@@ -136,10 +147,11 @@ def train(
                     write_log(folder, log)
         weights = state.weights.whole(shards)
         thresholds = thresholds_of(weights, state.scaling, held_out, config)
-        made = finished(weights, state.scaling, layout, thresholds, model=model)
+        every_token = config.k if config.selection == "top_k" else None
+        made = finished(weights, state.scaling, layout, thresholds, k=every_token, model=model)
         if config.prune_tokens:
-            made = pruned(made, _readings(config.prune_tokens, config, layout, source), config.prune_below)
-        return refit(made, _readings(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
+            made = pruned(made, readings_of(config.prune_tokens, config, layout, source), config.prune_below)
+        return refit(made, readings_of(config.refit_tokens, config, layout, source)) if config.refit_tokens else made
 
 
 def _load(folder: Path, state: State, shards: Shards, *, run: dict[str, Any]) -> str:
@@ -157,25 +169,36 @@ def _save(folder: Path, state: State, shards: Shards, *, place: str, run: dict[s
     shutil.rmtree(folder / SHARDED, ignore_errors=True)
 
 
-def _readings(n_tokens: int, config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
-    """So many of the tokens that come after the last step."""
+def readings_of(n_tokens: int, config: TrainingConfig, layout: Layout, source: Source) -> Generator[Readings]:
+    """So many of the tokens that come next: after the last step, those behind it."""
     for _ in range(-(-n_tokens // config.batch_tokens)):
         acts = source.take(config.batch_tokens)[:, : len(layout.sites)]
         yield dict(zip(layout.sites, acts.unbind(1), strict=True))
 
 
-def _begin(config: TrainingConfig, layout: Layout, source: Source, shards: Shards) -> State:
+def _begin(
+    config: TrainingConfig, layout: Layout, source: Source, shards: Shards, start: DictionarySet | None = None
+) -> State:
     sample = source.sample()[:, : len(layout.sites)]
     scaling = scaling_of(sample)
     weights = first_weights(layout, scaling.written(sample), torch.Generator().manual_seed(config.seed))
+    taken = [config.n_features] * len(weights.coders)
+    if start is not None:
+        check_start(start, config, layout)
+        taken = go_on_from(start, weights, scaling)
     begin_selection(weights, config, scaling.read(sample))
+    if start is None:
+        some = sample[:FITTED]
+        fit_loudness(weights, config, scaling.read(some), scaling.written(some)[:, list(layout.targets)])
+    first, end = shards.block(config.n_features)
     if shards.count > 1:
-        weights = weights.block(*shards.block(config.n_features))
+        weights = weights.block(first, end)
+    numbers = torch.arange(first, end, device=sample.device)
     return State(
         weights=weights,
         optimizer=make_optimizer(config, weights.named().values()),
         scaling=scaling,
-        silent=[coder.b_enc.new_zeros(len(coder.b_enc), dtype=torch.int64) for coder in weights.coders],
+        silent=[(numbers >= count) * (config.dead_after + 1) for count in taken],  # what is new can begin at once
         bounds=(None,) * len(weights.coders),
         steps_done=0,
     )
@@ -222,7 +245,9 @@ def _clip(weights: Weights, largest: float, shards: Shards) -> None:
     """Scale all gradients so that their norm, over all processes, is at most this."""
     tensors = list(weights.named().values())
     if shards.count == 1:
-        torch.nn.utils.clip_grad_norm_(tensors, largest)
+        norm = torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None])
+        if norm.is_cuda or norm + _CLIP_EPSILON > largest:  # a GPU would be waited for
+            torch.nn.utils.clip_grads_with_norm_(tensors, largest, norm)
         return
     divided = {id(tensor) for tensor in weights.divided()}
     squares = [tensor.grad.square().sum() for tensor in tensors if id(tensor) in divided and tensor.grad is not None]
