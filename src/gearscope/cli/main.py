@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.intervene as intervene_commands
+import gearscope.cli.label as label_commands
 import gearscope.cli.library as library_commands
 import gearscope.cli.organism as organism_commands
 import gearscope.cli.page as page_commands
@@ -37,6 +38,7 @@ app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
 app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(dictionary_commands.dictionary)
+app.command("label")(label_commands.label)
 app.command("diff")(diff_commands.diff)
 app.command("planted")(planted_commands.planted)
 app.command("features")(library_commands.features)

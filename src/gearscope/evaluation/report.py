@@ -167,3 +167,30 @@ class HopReport(Config):
     """Chains with another one to take the state from."""
     moved: float
     moved_random: float
+
+
+class LabelRow(Config):
+    """Features that tell a question about one phenomenon."""
+
+    phenomenon: str
+    features: int
+    right: dict[str, float]
+    """Set of rules -> share that names what its feature tells."""
+
+
+class LabelReport(Config):
+    """Label accuracy against the truth of the world."""
+
+    documents: int
+    """Documents drawn for each phenomenon."""
+    seed: int
+    live: int
+    """Features that fire in these texts."""
+    told: int
+    """Those that tell a question: what the shares are of."""
+    right: dict[str, float | None]
+    rows: tuple[LabelRow, ...]
+    questions: dict[int, str]
+    """Feature number -> the question that it tells best."""
+    named: dict[str, tuple[int, ...]]
+    """Set of rules -> features whose rule is right."""
