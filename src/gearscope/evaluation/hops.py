@@ -227,5 +227,5 @@ def _grouped(graph: AttributionGraph, group: Int[np.ndarray, " K"], depth: int) 
     return replace(graph, supernodes=(Supernode(_GROUP, own),))
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[int | float]) -> float:
     return sum(values) / max(1, len(values))

@@ -103,20 +103,8 @@ def train_recipe(
         )
         if begun is not None:
             dictionaries = put_back(dictionaries, begun)
-        if recipe.tuning.tune_tokens:
-            dictionaries = tune(
-                model,
-                dictionaries,
-                (train_on, held_out),
-                recipe.tuning,
-                tokens_before=recipe.training.steps * recipe.training.batch_tokens,
-                progress=progress if shards.rank == 0 else None,
-            )
-        if recipe.tuning.settle_tokens:
-            dictionaries = _settled(dictionaries, recipe, layout, source)
-        if recipe.stored_as == "float16":
-            halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
-            dictionaries = replace(dictionaries, dictionaries=halves)
+        tell = progress if shards.rank == 0 else None
+        dictionaries = _behind_training(dictionaries, recipe, model, (train_on, held_out), layout, source, tell)
         report, fidelity = measure_dictionaries(model, dictionaries, held_out, tokens=recipe.training.held_out_tokens)
     made = {
         "training": recipe.model_dump(mode="json", exclude={"about"}),
@@ -130,6 +118,27 @@ def train_recipe(
     if shards.rank == 0:
         write_dictionaries(out, with_statistics(dictionaries, fidelity), inputs=inputs, made=made)
     return Trained(out, report)
+
+
+def _behind_training(
+    dictionaries: DictionarySet,
+    recipe: Recipe,
+    model: Model,
+    corpora: tuple[Corpus, Corpus],
+    layout: Layout,
+    source: Source,
+    progress: Report | None,
+) -> DictionarySet:
+    """Tuned in the model, settled, and rounded, as the recipe has it."""
+    if recipe.tuning.tune_tokens:
+        done = recipe.training.steps * recipe.training.batch_tokens
+        dictionaries = tune(model, dictionaries, corpora, recipe.tuning, tokens_before=done, progress=progress)
+    if recipe.tuning.settle_tokens:
+        dictionaries = _settled(dictionaries, recipe, layout, source)
+    if recipe.stored_as == "float16":
+        halves = tuple(dictionary.in_half() for dictionary in dictionaries.dictionaries)
+        dictionaries = replace(dictionaries, dictionaries=halves)
+    return dictionaries
 
 
 def _settled(dictionaries: DictionarySet, recipe: Recipe, layout: Layout, source: Source) -> DictionarySet:

@@ -1,4 +1,4 @@
-"""Dictionaries begin as loud as fits best, and select what they selected before."""
+"""Dictionaries that write what they read begin as loud as fits best, and select what they selected before."""
 
 import pytest
 import torch
@@ -42,19 +42,9 @@ def test_no_other_loudness_fits_better(kind, selection):
         assert torch.equal(new.pattern.columns, old.pattern.columns)
 
 
-@pytest.mark.parametrize("kind", ["transcoder", "clt"])
-def test_transcoders_begin_quiet(kind):
-    config, weights, x, y = begun(kind, "top_k")
-    fit_loudness(weights, config, x, y)
-    for coder in weights.coders:
-        coded, _ = codes_of(coder, x, config, config.k, None)
-        written = decode(coded.pattern, coded.values, coder.W_dec)
-        wanted = (y - weights.b_dec)[:, coder.writes.start]
-        assert float(written.norm() / wanted.norm()) == pytest.approx(0.3, rel=1e-4)
-
-
-def test_under_a_penalty_nothing_is_scaled():
-    config, weights, x, y = begun("sae", "relu")
+@pytest.mark.parametrize(("kind", "selection"), [("transcoder", "top_k"), ("clt", "batch_top_k"), ("sae", "relu")])
+def test_others_are_left_alone(kind, selection):
+    config, weights, x, y = begun(kind, selection)
     before = [coder.W_enc.clone() for coder in weights.coders]
     fit_loudness(weights, config, x, y)
     assert all(torch.equal(coder.W_enc, old) for coder, old in zip(weights.coders, before, strict=True))

@@ -1,13 +1,13 @@
-"""How loud a dictionary begins: its encoder is scaled by one number, before the first step.
+"""How loud a dictionary that writes what it reads begins: encoders scaled by least squares, before the first step.
 
 Tied rows of norm 1 select well and write too much: each of the k strongest features writes its own projection, and
-these overlap. With ŷ what is written on a sample, and y − b what is wanted,
+these overlap. One number per dictionary, the α for which α ŷ is closest to y − b on a sample,
 
-    α = Σ ⟨ŷ, y − b⟩ / Σ ‖ŷ‖²             least squares, where a dictionary writes what it reads
-    α = 0.3 · √(Σ ‖y − b‖² / Σ ‖ŷ‖²)      elsewhere: what its first rows write has nothing to do with y, so little of it
-    W_enc ← α W_enc
+    α = Σ ⟨ŷ, y − b⟩ / Σ ‖ŷ‖²         W_enc ← α W_enc
 
-Selection does not change, because all pre-activations are multiplied alike. Knows nothing about steps.
+mends that. Selection does not change, because all pre-activations are multiplied alike. A dictionary that writes
+something else than it reads (a transcoder) is left alone: what its first rows write has nothing to do with y. Knows
+nothing about steps.
 """
 
 import torch
@@ -22,8 +22,6 @@ from gearscope.dictionaries.training.weights import Weights
 
 FITTED = 4096
 """Tokens on which α is measured."""
-_QUIET = 0.3
-"""Size of what a transcoder writes at first, beside what it should write."""
 
 
 @torch.no_grad()
@@ -35,12 +33,10 @@ def fit_loudness(
         return
     y = y - weights.b_dec
     for coder in weights.coders:
+        if coder.reads != tuple(weights.targets[target] for target in coder.writes):
+            continue
         coded, _ = codes_of(coder, x, config, k_at(config, 0), None)
-        sites = len(coder.reads)  # a cross-layer transcoder writes its own layer only, at first
-        wanted = y[:, coder.writes.start : coder.writes.start + sites].flatten(1)
-        written = decode(coded.pattern, coded.values, coder.W_dec)[:, : wanted.shape[1]]
-        size = written.square().sum().clamp(min=1e-12)
-        if coder.reads == tuple(weights.targets[target] for target in coder.writes):
-            coder.W_enc *= ((written * wanted).sum() / size).clamp(min=1e-3)
-        else:
-            coder.W_enc *= _QUIET * (wanted.square().sum() / size).sqrt().clamp(min=1e-3)
+        written = decode(coded.pattern, coded.values, coder.W_dec)
+        wanted = y[:, coder.writes.start : coder.writes.stop].flatten(1)
+        overlap, size = (written * wanted).sum(), written.square().sum()
+        coder.W_enc *= torch.where(overlap > 0, overlap / size, 1.0)
