@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from gearscope.errors import PromptError, TargetError
 from gearscope.models.model import Model, wrap
+from gearscope.models.tokens import in_text
 from tests.oracles.tiny_models import VOCABULARY, tiny
 
 WORDS = ("<s>", "</s>", "<unk>", "<pad>", "one", "two", "three", "four", "five", "six", "seven")
@@ -147,3 +148,14 @@ def test_generation_ends_with_the_end_token() -> None:
     ender = words(**{**ALL, "eos_token": WORDS[plain[3]]})
     written = [step.token for step in wrap(hf, ender).generate([0, 4], 12)]
     assert written == plain[: plain.index(plain[3]) + 1]
+
+
+def test_tokens_as_they_stand_in_text() -> None:
+    marks = {"<s>": 0, "what": 1, "is": 2, "?": 3, "\n": 4}
+    core = Tokenizer(models.WordLevel(marks, unk_token="?"))
+    core.decoder = decoders.Sequence([decoders.WordPiece(prefix="##", cleanup=True)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, bos_token="<s>")
+    names = [*marks]
+    assert in_text(tokenizer, names) == ["<s>", " what", " is", "?", " \n"]
+    assert in_text(None, names) == names
+    assert in_text(tokenizer, names[3:]) == names[3:]  # no word to stand behind

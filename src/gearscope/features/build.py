@@ -107,7 +107,7 @@ def build_library(
                 tell=tell,
             )
             passages = (subject.model.text(window.tolist()) for window in windows)
-            write_text(finished / layout.TEXT, list(subject.model.token_names()), passages)
+            write_text(finished / layout.TEXT, subject.model.tokens_in_text(), passages)
             contents = plan.contents.model_copy(update={"cofiring_tokens": max(1, looked_at)})
             write_manifest_of(finished, contents, inputs)
             finished.rename(out)

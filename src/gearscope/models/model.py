@@ -133,6 +133,10 @@ class Model:
         """A readable string for every token; without a tokenizer, its number."""
         return self._names
 
+    def tokens_in_text(self) -> list[str]:
+        """The string of every token as it stands behind a word, with the space before it."""
+        return text_tokens.in_text(self.tokenizer, self._names)
+
     def token_id(self, text: str) -> int:
         """The one token named by `text`, with or without the space that begins a word. Raises TargetError."""
         return text_tokens.token_id(self.tokenizer, self._names, text)

@@ -64,6 +64,27 @@ class TokenNames(Sequence[str]):
         return f" {text}" if starts_word else text
 
 
+def in_text(tokenizer: Any | None, names: Sequence[str]) -> list[str]:
+    """The string of every token as it stands behind a word: where words are tokens, spaces appear only there."""
+    if tokenizer is None:
+        return list(names)
+    special = special_ids(tokenizer)
+    word = next((token for token, name in enumerate(names) if name.isalpha() and token not in special), None)
+    if word is None:
+        return list(names)
+
+    def decode(ids: list[int]) -> str:
+        return tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    start = decode([word])
+    found = []
+    for token, name in enumerate(names):
+        text = decode([word, token])
+        as_read = text.startswith(start) and text[len(start) :].strip() == name.strip() and token not in special
+        found.append(text[len(start) :] if as_read else name)
+    return found
+
+
 def special_ids(tokenizer: Any) -> set[int]:
     """Ids of tokens that are not text. The unknown token is not one of them, unless it also begins or ends texts."""
     roles = {tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id}
