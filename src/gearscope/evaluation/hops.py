@@ -86,8 +86,13 @@ class _Traced(NamedTuple):
     direct: float
 
 
-_Swap = tuple[AttributionGraph, Int[np.ndarray, " K"], _Traced, Int[np.ndarray, " K"]]
-"""A circuit and nodes of it, another chain and nodes of its circuit."""
+class _Swap(NamedTuple):
+    """A circuit and nodes of it, another chain and nodes of its circuit."""
+
+    graph: AttributionGraph
+    ours: Int[np.ndarray, " K"]
+    other: _Traced
+    theirs: Int[np.ndarray, " J"]
 
 
 def measure_hops(bench: Workbench, *, prompts: int = 60, seed: int = 0) -> HopReport:
@@ -109,8 +114,8 @@ def measure_hops(bench: Workbench, *, prompts: int = 60, seed: int = 0) -> HopRe
         through_random=_mean([one.through_random for one in traced]),
         direct=_mean([one.direct for one in traced]),
         pairs=len(pairs),
-        moved=_moved(bench, [(one.graph, one.state, other, other.state) for one, other in pairs]),
-        moved_random=_moved(bench, [(one.graph, one.random, other, other.random) for one, other in pairs]),
+        moved=_moved(bench, [_Swap(one.graph, one.state, other, other.state) for one, other in pairs]),
+        moved_random=_moved(bench, [_Swap(one.graph, one.random, other, other.random) for one, other in pairs]),
     )
 
 
