@@ -42,20 +42,6 @@ Corpus = Annotated[
     ),
 ]
 FeatureName = Annotated[str, typer.Argument(help="A feature, LAYER/INDEX.")]
-Dictionary = Annotated[
-    str,
-    typer.Option(
-        "--dictionary", help="A folder of dictionaries in any known format, hub:OWNER/NAME, plt, clt, or neurons."
-    ),
-]
-Corpus = Annotated[
-    str | None,
-    typer.Option(
-        "--corpus",
-        help="Text to read: a .txt, .md, .jsonl or .parquet file, a folder of them, hub:OWNER/NAME[:CONFIG] "
-        "(streamed), or `organism` for the bundled model's world.",
-    ),
-]
 
 
 @app.command()
