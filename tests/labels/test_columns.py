@@ -19,7 +19,7 @@ def columns():
 
 def named(column, token):
     """The values of a column at a token."""
-    found = column.at[..., token]
+    found = column.at[token]
     return {column.values[one] for one in np.atleast_1d(found) if one >= 0}
 
 
@@ -41,7 +41,7 @@ def test_the_token_its_neighbours_and_the_next(columns):
 def test_words_among_the_last_few_each_once(columns):
     for token, text, position in each():
         assert named(columns["recent"], token) == set(text[max(0, position - 7) : position + 1])
-        at = columns["recent"].at[:, token]
+        at = columns["recent"].at[token]
         assert len(set(at[at >= 0])) == (at >= 0).sum()
         pairs = [f"{a} {b}" for a, b in pairwise(text[: position + 1])]
         assert named(columns["recent_pair"], token) == set(pairs[-10:])
@@ -60,14 +60,31 @@ def test_numbers_in_sight(columns):
             assert named(columns["sum.tens"], token) == set()
 
 
-def test_holds_knows_values_that_do_not_occur(columns):
-    assert not columns["token"].holds(["nowhere"]).any()
-    assert (columns["token"].holds(["36", "nowhere"]) == (WINDOWS.ravel() == 3)).all()
+def test_having_knows_values_that_do_not_occur(columns):
+    assert len(columns["token"].having(["nowhere"])) == 0
+    assert columns["token"].having(["36", "nowhere"]).tolist() == np.flatnonzero(WINDOWS == 3).tolist()
+
+
+@pytest.mark.parametrize("name", ["token", "recent", "line"])
+@pytest.mark.parametrize("rows", [np.arange(0, WINDOWS.size, 37), np.arange(WINDOWS.size)])
+def test_having_among_some_tokens_is_the_same_by_lookup_and_by_posting(columns, name, rows):
+    wanted = ["36", "of"]
+    expected = [row for row in rows.tolist() if named(columns[name], row) & set(wanted)]
+    assert columns[name].having(wanted, rows).tolist() == expected
+
+
+def test_the_line_its_beginning_and_the_place_in_it(columns):
+    for token, text, position in each():
+        start = max((k + 1 for k in range(position) if text[k] in ("\n", "<s>")), default=0)
+        assert named(columns["line"], token) == set(text[max(start, position - 23) : position + 1])
+        assert named(columns["place"], token) == {position - start}
+        opening = {" ".join(text[start : start + 2])} if position > start else set()
+        assert named(columns["opening"], token) == opening
 
 
 def test_every_column_can_be_made(columns):
     for name in (*INPUT, *OUTPUT):
-        assert columns[name].at.shape[-1] == WINDOWS.size
+        assert len(columns[name].at) == WINDOWS.size
     with pytest.raises(KeyError):
         columns["tokens"]
 

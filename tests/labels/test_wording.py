@@ -22,6 +22,11 @@ from gearscope.labels.wording import in_words, obscure
         ('both.ones in ["6 9"]', "the last two numbers end in 6 and 9"),
         ("sum.units in [15]", "the ones of the last two numbers sum to 15"),
         ('token in ["\\n"]', '"⏎"'),
+        ('token in ["the"] and line in ["soil"]', '"the", with "soil" in its line so far'),
+        (
+            'opening in ["calc :"] and place in [4, 5, 6]',
+            'with "calc :" at the beginning of its line, with 4 to 6 tokens of its line before it',
+        ),
         ('token in ["a", "b", "c", "d", "e", "f", "g", "h"]', '"a", "b", "c", "d", "e", "f" and 2 more'),
     ],
 )

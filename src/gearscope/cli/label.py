@@ -1,6 +1,7 @@
 """`label`: what the features of a library mean, by rules or by a language model; labels of a person; label accuracy."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from gearscope.cli import options
 from gearscope.cli.progress import status_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
-from gearscope.evaluation.report import LabelReport
+from gearscope.evaluation.report import Accuracy
 from gearscope.labels.config import RuleConfig
 from gearscope.labels.report import RuleReport, Summary
 from gearscope.recipes.config import parse_settings
@@ -77,8 +78,8 @@ def label(
 def rule_lines(report: RuleReport) -> str:
     """The rules' figures, beside their baselines."""
     lines = [
-        f"{report.labelled:,} labels; rules chosen on two windows of three of {report.tokens:,} tokens, scored on the "
-        f"third",
+        f"{report.labelled:,} labels for where a feature has {report.level:.0%} of its largest activation or more; "
+        f"rules chosen on two windows of three of {report.tokens:,} tokens, scored on the third",
         _summary("features", report.rules),
         f"exchanged rules: F1 {_share(report.shuffled_f1)}",
     ]
@@ -90,8 +91,9 @@ def rule_lines(report: RuleReport) -> str:
 def _summary(name: str, found: Summary) -> str:
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.kinds.items())
     return (
-        f"{name}: F1 {_share(found.f1)} (median {_share(found.median_f1)}), .8 or more in {_share(found.above)} of "
-        f"{found.live:,} that fire; precision {_share(found.precision)}, recall {_share(found.recall)}; {kinds}"
+        f"{name}: F1 {_share(found.f1)} (median {_share(found.median_f1)}; {_share(found.f1_any)} for every firing, "
+        f"however weak), .8 or more in {_share(found.above)} of {found.live:,} that fire; precision "
+        f"{_share(found.precision)}, recall {_share(found.recall)}; {kinds}"
     )
 
 
@@ -99,17 +101,28 @@ def _share(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.1%}"
 
 
-def accuracy_table(report: LabelReport) -> str:
-    """Label accuracy by phenomenon."""
+def accuracy_table(found: Accuracy) -> str:
+    """Label accuracy by phenomenon, and that of directions drawn at random."""
+    report, chance = found.features, found.random
     names = list(report.right)
-    lines = [f"{'phenomenon':<13} {'features':>9}" + "".join(f"{name:>12}" for name in names)]
-    for row in report.rows:
-        shares = "".join(f"{row.right[name]:12.1%}" for name in names)
-        lines.append(f"{row.phenomenon:<13} {row.features:9,}{shares}")
-    shares = "".join(f"{_share(report.right[name]):>12}" for name in names)
-    lines.append(f"{'all':<13} {report.told:9,}{shares}")
+    lines = [f"{'phenomenon':<13} {'features':>9}" + "".join(f"{name:>13}" for name in names)]
+    lines += [_row(row.phenomenon, row.features, [row.right[name] for name in names]) for row in report.rows]
+    lines.append(_row("all", report.told, [report.right[name] for name in names]))
+    lines.append(_row("mostly so", report.mostly, [report.right_mostly[name] for name in names]))
+    lines.append(_row("random", chance.told, [chance.right["rules"]]))
+    lines.append(_row("mostly so", chance.mostly, [chance.right_mostly["rules"]]))
     lines.append(
-        f"{report.live - report.told:,} other features fire and tell no question; {report.documents} documents of each "
-        f"phenomenon, and all sums of two numbers below 100"
+        f"{report.told:,} of {report.live:,} features that fire tell a question ({_of(report.told, report.live)}), "
+        f"and {chance.told:,} of {chance.live:,} directions drawn at random ({_of(chance.told, chance.live)}); mostly "
+        f"so: half of their firings or more ({_of(report.mostly, report.live)}, {_of(chance.mostly, chance.live)}). "
+        f"{report.documents} documents of each phenomenon, and all sums of two numbers below 100"
     )
     return "\n".join(lines)
+
+
+def _row(name: str, count: int, shares: Sequence[float | None]) -> str:
+    return f"{name:<13} {count:9,}" + "".join(f"{_share(share):>13}" for share in shares)
+
+
+def _of(some: int, all_: int) -> str:
+    return _share(some / all_ if all_ else None)

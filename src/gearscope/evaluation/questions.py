@@ -7,7 +7,7 @@ exams over documents (`exams`) stands the plane of all sums: for 0 <= a, b < 100
 digits and interval, of a, b and a + b, from sums along the plane (`plane_questions`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,6 +100,12 @@ class PlaneQuestion(NamedTuple):
         found = PLANE[self.variable]
         return (found >= self.low) & (found <= self.high)
 
+    def holds(self, values: Mapping[str, Value | None]) -> bool:
+        """Whether it is so where variables have these values; no where a number that it needs is not known."""
+        a, b = (values.get(name) if name in _NEEDS.get(self.variable, "ab") else 0 for name in "ab")
+        known = isinstance(a, int) and isinstance(b, int) and 0 <= a < SIDE and 0 <= b < SIDE
+        return known and self.low <= int(PLANE[self.variable][SIDE * a + b]) <= self.high
+
     def __str__(self) -> str:
         return f"{self.variable} {self.low}" if self.low == self.high else f"{self.variable} {self.low} to {self.high}"
 
@@ -110,6 +116,8 @@ PLANE: dict[str, np.ndarray] = {
     "ones of both": _A % 10 * 10 + _B % 10, "ones summed": _A % 10 + _B % 10,
 }  # fmt: skip
 """Variable -> its value for each prompt."""
+_NEEDS = {"a": "a", "b": "b", "ones of a": "a", "ones of b": "b"}
+"""The numbers that decide a variable, where it is not both."""
 _IN_ORDER = ("a", "b", "sum")
 """Variables of which intervals are asked."""
 

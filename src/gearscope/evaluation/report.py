@@ -174,7 +174,7 @@ class LabelRow(Config):
 
     phenomenon: str
     features: int
-    right: dict[str, float]
+    right: dict[str, float | None]
     """Set of rules -> share that names what its feature tells."""
 
 
@@ -189,8 +189,20 @@ class LabelReport(Config):
     told: int
     """Those that tell a question: what the shares are of."""
     right: dict[str, float | None]
+    mostly: int
+    """Of those, features half of whose firings or more lie where the answer to their question is yes."""
+    right_mostly: dict[str, float | None]
+    """The shares over these alone."""
     rows: tuple[LabelRow, ...]
     questions: dict[int, str]
     """Feature number -> the question that it tells best."""
     named: dict[str, tuple[int, ...]]
     """Set of rules -> features whose rule is right."""
+
+
+class Accuracy(Config):
+    """Label accuracy of a library, beside directions drawn at random."""
+
+    features: LabelReport
+    random: LabelReport
+    """Directions that fire as often as features, labelled by the same rules on the same text."""

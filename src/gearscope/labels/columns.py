@@ -6,11 +6,14 @@
     last.value  last.ones  last.tens  first.…     the last number among the token and the 9 before it; the one before
     sum.value   sum.ones   sum.tens   sum.units   of the two; `units` is the sum of their ones digits, 0 to 18
     both.ones                                     their ones digits, the first one's first
-    recent  earlier                               any word among the token and the 7 or 15 before it
+    recent                                        any word among the token and the 7 before it
     recent_pair                                   any pair of neighbours among the last 10
+    line                                          any word of the line so far, among the last 24
+    opening  place                                the first two words of the line; tokens of the line before this one
 
 A column has at most one value at a token, or several (`recent` and below). Values have names, as they stand in rules:
-strings, or whole numbers. Nothing reaches over the beginning of a window. Knows nothing about features.
+strings, or whole numbers. A line ends with a token that holds a line break, or a special one. Nothing reaches over the
+beginning of a window. Knows nothing about features.
 """
 
 import re
@@ -20,22 +23,25 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
 Value = str | int
 
 BACK = 4
 """Tokens before the token that are asked for one by one."""
 NUMBERS_WITHIN = 10
-AMONG = {"recent": 8, "earlier": 16}
-PAIRS_AMONG = 10
+RECENT, PAIRS_AMONG, LINE_AMONG = 8, 10, 24
+"""Tokens among which words are looked for."""
+FURTHEST = 24
+"""Places in a line from which on they are not told apart."""
 _LETTERS = 3
+_SPECIAL = re.compile(r"<[|/]?[\w ]+[|]?>")
 _NONE = -1
 
 
 @dataclass(frozen=True)
 class Column:
-    """Values over tokens: `at` holds indices into `values`, -1 for none; [T], or [several, T]."""
+    """Values over tokens: `at` holds indices into `values`, -1 for none; [T], or [T, several]."""
 
     values: tuple[Value, ...]
     at: Integer[np.ndarray, "..."]
@@ -55,12 +61,36 @@ class Column:
         """Tokens with each value, first positions left out by the `at` of those being -1."""
         return counts(self.at, len(self.values))
 
-    def holds(self, values: Sequence[Value]) -> np.ndarray:
-        """Where one of these values is, as booleans [T]; values that do not occur are nowhere."""
-        wanted = np.zeros(len(self.values) + 1, bool)
-        wanted[[self.index[value] for value in values if value in self.index]] = True
-        found = wanted[self.at]
-        return found.any(0) if self.several else found
+    def having(
+        self, values: Sequence[Value], rows: Integer[np.ndarray, " J"] | None = None
+    ) -> Integer[np.ndarray, " L"]:
+        """The tokens with one of these values, among some in order (None for all); a value may occur nowhere."""
+        return self.narrowed(np.array([self.index[value] for value in values if value in self.index], np.int64), rows)
+
+    def narrowed(
+        self, numbers: Integer[np.ndarray, " N"], rows: Integer[np.ndarray, " J"] | None
+    ) -> Integer[np.ndarray, " L"]:
+        """The same for values by their numbers."""
+        each = self.at.shape[1] if self.several else 1
+        if rows is not None and each * len(rows) < int(self.totals[numbers].sum()):
+            wanted = np.zeros(len(self.values) + 1, bool)
+            wanted[numbers] = True
+            held = wanted[self.at[rows]]
+            return rows[held.any(1) if self.several else held]
+        begin, posting = self._postings
+        marked = np.zeros(len(self.at), bool)
+        for number in numbers.tolist():
+            marked[posting[begin[number] : begin[number + 1]]] = True
+        return np.flatnonzero(marked) if rows is None else rows[marked[rows]]
+
+    @cached_property
+    def _postings(self) -> tuple[Integer[np.ndarray, " N1"], Integer[np.ndarray, " P"]]:
+        """The tokens of each value: value v has posting[begin[v] : begin[v + 1]]."""
+        flat = self.at.ravel()
+        order = np.argsort(flat, kind="stable")
+        order = order[np.searchsorted(flat[order], 0) :]
+        each = self.at.shape[1] if self.several else 1
+        return np.append(0, np.cumsum(self.totals)), (order // each).astype(np.int32)
 
 
 def counts(at: Integer[np.ndarray, "..."], n_values: int) -> Integer[np.ndarray, " N"]:
@@ -74,6 +104,8 @@ class Words(NamedTuple):
     tables: dict[str, tuple[tuple[Value, ...], Integer[np.ndarray, " V"]]]
     numbers: Integer[np.ndarray, " V"]
     """The number that a token is, -1 for none."""
+    ends: Bool[np.ndarray, " V"]
+    """Whether a token ends a line."""
 
 
 def words(vocabulary: Sequence[str]) -> Words:
@@ -89,7 +121,8 @@ def words(vocabulary: Sequence[str]) -> Words:
         "ones": [number % 10 if number >= 0 else None for number in numbers.tolist()],
         "tens": [number // 10 if number >= 0 else None for number in numbers.tolist()],
     }
-    return Words({name: _table(column) for name, column in lists.items()}, numbers)
+    ends = np.array(["\n" in text or _SPECIAL.fullmatch(text) is not None for text in vocabulary], bool)
+    return Words({name: _table(column) for name, column in lists.items()}, numbers, ends)
 
 
 def word_class(text: str) -> str:
@@ -138,15 +171,20 @@ class Columns:
         if base in self._words.tables:
             values, table = self._words.tables[base]
             return Column(values, self._shifted(table[self._windows], int(offset or 0)).ravel())
-        if name in AMONG:
-            values, table = self._words.tables["token"]
-            return Column(values, _among(table[self._windows], AMONG[name]))
         if name == "pair":
             values, at = self._pairs
             return Column(values, at.ravel())
         if name == "recent_pair":
             values, at = self._pairs
             return Column(values, _among(at, PAIRS_AMONG))
+        if name in ("recent", "line"):
+            values, table = self._words.tables["token"]
+            of_line = (LINE_AMONG, self._place) if name == "line" else (RECENT,)
+            return Column(values, _among(table[self._windows], *of_line))
+        if name == "opening":
+            return self._opening()
+        if name == "place":
+            return Column(tuple(range(FURTHEST + 1)), np.minimum(self._place, FURTHEST).astype(np.int32).ravel())
         if name in NUMBER_COLUMNS:
             return self._number(name)
         raise KeyError(name)
@@ -172,6 +210,21 @@ class Columns:
         first = int(len(known) > 0 and known[0] == _NONE)
         names = tuple(f"{values[one // len(values)]} {values[one % len(values)]}" for one in known[first:].tolist())
         return names, at.reshape(here.shape).astype(np.int32) - first
+
+    @cached_property
+    def _place(self) -> Integer[np.ndarray, "W P"]:
+        """How many tokens of the line stand before each."""
+        at = np.arange(self._windows.shape[1])
+        begins = np.zeros(self._windows.shape, np.int64)
+        begins[:, 1:] = np.where(self._words.ends[self._windows[:, :-1]], at[1:], 0)
+        return at - np.maximum.accumulate(begins, axis=1)
+
+    def _opening(self) -> Column:
+        """The first two words of the line, from the second on."""
+        values, at = self._pairs
+        second = np.arange(at.shape[1]) - self._place + 1
+        found = np.take_along_axis(at, np.minimum(second, at.shape[1] - 1), axis=1)
+        return Column(values, np.where(self._place > 0, found, _NONE).astype(np.int32).ravel())
 
     @cached_property
     def _last_two(self) -> tuple[Integer[np.ndarray, " T"], Integer[np.ndarray, " T"]]:
@@ -201,13 +254,17 @@ class Columns:
         return Column(tuple(known[start:].tolist()), at.ravel().astype(np.int32) - start)
 
 
-def _among(at: Integer[np.ndarray, "W P"], most: int) -> Integer[np.ndarray, "M T"]:
-    """The values at a token and at those before it, each once."""
+def _among(
+    at: Integer[np.ndarray, "W P"], most: int, before: Integer[np.ndarray, "W P"] | None = None
+) -> Integer[np.ndarray, "T M"]:
+    """The values at a token and at those before it (at most so many before, if given), each once."""
     found = np.full((most, *at.shape), _NONE, np.int32)
     for back in range(min(most, at.shape[1])):
         found[back, :, back:] = at[:, : at.shape[1] - back]
+        if before is not None:
+            found[back][before < back] = _NONE
         found[back][(found[back] == found[:back]).any(0)] = _NONE
-    return found.reshape(most, -1)
+    return np.ascontiguousarray(found.reshape(most, -1).T)
 
 
 NUMBER_COLUMNS = (
@@ -218,7 +275,7 @@ _AT_TOKEN = ("token", "class", "prefix", "suffix", "ones", "tens")
 INPUT = (
     *_AT_TOKEN,
     *(f"{name}@-{back}" for back in range(1, BACK + 1) for name in ("token", "class")),
-    *("pair", *NUMBER_COLUMNS, *AMONG, "recent_pair"),
+    *("pair", *NUMBER_COLUMNS, "opening", "place", "recent", "recent_pair", "line"),
 )
 """Columns of what stands at a token and before it."""
 OUTPUT = tuple(f"{name}{NEXT}" for name in _AT_TOKEN)

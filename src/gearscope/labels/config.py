@@ -18,7 +18,7 @@ class SearchConfig(Config):
     """What a clause costs of F1, for each bit of the number of its values, and one."""
     firings_per_value: float = Field(default=1.0, ge=0)
     """Firings that a value must bring before it counts: lists of what was seen twice are chance."""
-    gain: float = Field(default=0.01, ge=0)
+    gain: float = Field(default=0.015, ge=0)
     """What another clause or term must add, its cost paid."""
     enough: float = Field(default=0.98, gt=0, le=1)
     """Recall from which on no further term is looked for."""
@@ -30,7 +30,7 @@ class SearchConfig(Config):
     broadest: float = Field(default=20.0, ge=1)
     broad: int = Field(default=2000, ge=1)
     """A beginning is given up where it names more tokens than so many for each firing, and more than so many."""
-    counted: int = Field(default=4000, ge=1)
+    counted: int = Field(default=2000, ge=1)
     """Of more tokens on which a feature does not fire, about so many stand for all until a rule is chosen."""
     least_hits: int = Field(default=2, ge=1)
     """Firings on a value, for it to be named."""
@@ -41,8 +41,12 @@ class SearchConfig(Config):
 class RuleConfig(Config):
     """How rules are made for a library."""
 
-    tokens: int = Field(default=131_072, ge=1)
+    tokens: int = Field(default=524_288, ge=1)
     """Tokens of the library's corpus on which firings are looked at."""
+    level: float = Field(default=0.5, ge=0, lt=1)
+    """A rule is about where a feature is at least so strong, as a share of its largest activation in the library."""
+    weak_every: int = Field(default=8, ge=1)
+    """One held-out window in so many is looked at for every firing, however weak, too."""
     held_out_every: int = Field(default=3, ge=2)
     """One window in so many chooses nothing, and gives the scores."""
     floor: float = Field(default=0.3, ge=0, le=1)

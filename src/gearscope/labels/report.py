@@ -18,6 +18,8 @@ class Summary(Config):
     recall: float | None
     above: float | None
     """Share of the live features with F1 of .8 or more."""
+    f1_any: float | None
+    """The mean for every firing, however weak, on some of the windows."""
 
 
 class RuleReport(Config):
@@ -25,6 +27,8 @@ class RuleReport(Config):
 
     tokens: int
     """Of the slice."""
+    level: float
+    """Firing counts from this share of a feature's largest activation on."""
     labelled: int
     rules: Summary
     shuffled_f1: float | None

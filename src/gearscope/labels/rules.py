@@ -14,7 +14,7 @@ import re
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Integer
 
 from gearscope.errors import ConfigError
 from gearscope.labels.columns import KNOWN, Columns, Value, is_output
@@ -43,12 +43,12 @@ class Term(NamedTuple):
     def __str__(self) -> str:
         return " and ".join(map(str, self.clauses))
 
-    def holds(self, columns: Columns) -> Bool[np.ndarray, " T"]:
-        """Where it does."""
-        found = np.ones(columns.n_tokens, bool)
+    def among(self, columns: Columns, rows: Integer[np.ndarray, " J"] | None = None) -> Integer[np.ndarray, " L"]:
+        """The tokens that it names, among some in order (None for all)."""
         for clause in self.clauses:
-            found &= columns[clause.column].holds(clause.values)
-        return found
+            rows = columns[clause.column].having(clause.values, rows)
+        assert rows is not None, "a term has a clause"
+        return rows
 
 
 class Rule(NamedTuple):
@@ -59,11 +59,11 @@ class Rule(NamedTuple):
     def __str__(self) -> str:
         return " or ".join(map(str, self.terms))
 
-    def holds(self, columns: Columns) -> Bool[np.ndarray, " T"]:
-        """The tokens that it names, of all tokens of the windows."""
+    def holds(self, columns: Columns, rows: Integer[np.ndarray, " J"] | None = None) -> Bool[np.ndarray, " T"]:
+        """The tokens that it names, as booleans over all tokens of the windows; of some in order alone, if asked."""
         found = np.zeros(columns.n_tokens, bool)
         for term in self.terms:
-            found |= term.holds(columns)
+            found[term.among(columns, rows)] = True
         return found
 
     @property

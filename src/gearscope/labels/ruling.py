@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Integer
+from jaxtyping import Integer
 
 from gearscope.labels.columns import INPUT, OUTPUT, Columns, Words
 from gearscope.labels.config import RuleConfig
@@ -45,7 +45,7 @@ class Ruler:
         token = np.arange(windows.size)
         window, behind_first = token // windows.shape[1], token % windows.shape[1] > 0
         held_out = window % config.held_out_every == config.held_out_every - 1
-        self.held_out: Bool[np.ndarray, " T"] = behind_first & held_out
+        self._held_out = np.flatnonzero(behind_first & held_out)
         self._may = behind_first & ~held_out
         self._rank = window // config.held_out_every
         self._searches: dict[int, Search] = {}
@@ -60,11 +60,17 @@ class Ruler:
             return Ruled("obscure", None, found.f1, None)
         return Ruled(found.rule.asks, found.rule, found.f1, score)
 
-    def score(self, rule: Rule, fires: Integer[np.ndarray, " K"]) -> TokenScore:
-        """What any rule is worth for a feature that fires on these tokens, where nothing was chosen."""
+    def score(
+        self, rule: Rule, fires: Integer[np.ndarray, " K"], rows: Integer[np.ndarray, " J"] | None = None
+    ) -> TokenScore:
+        """What any rule is worth for a feature that fires on these tokens, where nothing was chosen.
+
+        `rows` are some of the tokens, in order; without them all of the held-out windows.
+        """
+        rows = self._held_out if rows is None else rows
         fired = np.zeros(self.columns.n_tokens, bool)
         fired[fires] = True
-        return token_score(rule.holds(self.columns), fired, self.held_out)
+        return token_score(rule.holds(self.columns, rows)[rows], fired[rows])
 
     def _best(self, fires: Integer[np.ndarray, " K"]) -> Found | None:
         search = self._search(len(fires))

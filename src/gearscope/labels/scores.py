@@ -38,7 +38,6 @@ class TokenScore(NamedTuple):
         return (self.hits / self.fired + 1 - (self.named - self.hits) / rest) / 2
 
 
-def token_score(named: Bool[np.ndarray, " T"], fires: Bool[np.ndarray, " T"], of: Bool[np.ndarray, " T"]) -> TokenScore:
-    """Over the tokens `of`."""
-    named, fires = named & of, fires & of
-    return TokenScore(int((named & fires).sum()), int(named.sum()), int(fires.sum()), int(of.sum()))
+def token_score(named: Bool[np.ndarray, " T"], fires: Bool[np.ndarray, " T"]) -> TokenScore:
+    """Over these tokens."""
+    return TokenScore(int((named & fires).sum()), int(named.sum()), int(fires.sum()), len(fires))

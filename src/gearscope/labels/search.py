@@ -71,13 +71,14 @@ class Search:
         taken = np.zeros(self._columns.n_tokens, bool)
         sofar, cost, score = Sofar(0, 0, n_fired), 0.0, 0.0
         while len(terms) < self._config.terms and sofar.hits < self._config.enough * n_fired:
-            part = self._term(stacks, fired & ~taken, self._may & ~taken, sofar)
-            if part is None or part.score - cost < score + self._config.gain:
+            grown = self._term(stacks, fired & ~taken, self._may & ~taken, sofar)
+            if grown is None or grown[0].score - cost < score + self._config.gain:
                 break
+            part, named = grown
             terms.append(Term(tuple(_clause(stacks, asked) for asked in part.asked)))
             sofar = Sofar(sofar.hits + int(part.hits), sofar.named + int(part.named), n_fired)
             score, cost = part.score - cost, cost + part.cost
-            taken |= terms[-1].holds(self._columns)
+            taken[named] = True
         return Found(Rule(tuple(terms)), _f1(sofar, 0, 0), score) if terms else None
 
     def _stack(self, side: tuple[str, ...]) -> Stack:
@@ -85,11 +86,11 @@ class Search:
             self._known[side] = Stack(self._columns, side, self._may, self._config)
         return self._known[side]
 
-    def _term(self, stacks: Sequence[Stack], fired: np.ndarray, free: np.ndarray, sofar: Sofar) -> _Part | None:
-        """The best conjunction that names free tokens, beside the terms before."""
+    def _term(self, stacks: Sequence[Stack], fired: np.ndarray, free: np.ndarray, sofar: Sofar) -> _Grown | None:
+        """The best conjunction that names free tokens, beside the terms before, and the tokens that it names."""
         whole = None if sofar.named == 0 else np.flatnonzero(free)
         beam: list[_Grown] = [(_Part((), int(fired.sum()), int(free.sum()), 0.0, 0.0), whole)]
-        best: _Part | None = None
+        best: _Grown | None = None
         for _ in range(self._config.clauses):
             grown: dict[tuple[float, float], _Grown] = {}
             for part, rows in beam:
@@ -100,10 +101,10 @@ class Search:
             kept = {id(part): (part, rows) for part, rows in (*by_score, *by_promise)}
             counted = [self._counted(stacks, part, rows, fired, sofar) for part, rows in kept.values()]
             first = max(counted, key=lambda each: each[0].score, default=None)
-            if first is None or (best is not None and first[0].score < best.score + self._config.gain):
+            if first is None or (best is not None and first[0].score < best[0].score + self._config.gain):
                 break
-            best = first[0]
-            beam = [(part, rows) for part, rows in counted if self._is_worth(part, sofar, best)]
+            best = first
+            beam = [(part, rows) for part, rows in counted if self._is_worth(part, sofar, best[0])]
         return best
 
     def _counted(
@@ -128,11 +129,10 @@ def _grow(
     stacks: Sequence[Stack], part: _Part, rows: np.ndarray | None, fired: np.ndarray, sofar: Sofar
 ) -> Sequence[_Part]:
     """The part with one more clause: the best sets of every column that it has not asked."""
-    hot = np.flatnonzero(fired) if rows is None else rows[fired[rows]]
     used = {(asked.stack, asked.column) for asked in part.asked}
     found = []
     for number, stack in enumerate(stacks):
-        for one in stack.best_sets(rows, hot, sofar, part.cost):
+        for one in stack.best_sets(rows, fired, sofar, part.cost):
             whole = rows is not None and one.named >= len(rows)
             if not whole and (number, one.column) not in used:
                 found.append(_with(part, number, one))

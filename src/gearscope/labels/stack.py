@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Integer
 
-from gearscope.labels.columns import Column, Columns, counts
+from gearscope.labels.columns import Columns, counts
 from gearscope.labels.config import SearchConfig
 
 
@@ -57,7 +57,7 @@ class Stack:
     ) -> None:
         self.names, self._config = tuple(names), config
         self.columns = [columns[name] for name in names]
-        self._all = np.flatnonzero(may)
+        self._may, everything = may, np.flatnonzero(may)
         one = [number for number, column in enumerate(self.columns) if not column.several]
         self._several = [number for number, column in enumerate(self.columns) if column.several]
         sizes = [len(self.columns[number].values) for number in one]
@@ -70,21 +70,21 @@ class Stack:
         self._side_by_side = np.stack(shifted, 1).astype(np.int32) if one else np.zeros((columns.n_tokens, 0), np.int32)
         self._starts = np.zeros(len(self.columns), np.int64)
         self._starts[one] = self._first[:-1]
-        self._totals = counts(self._side_by_side[self._all], int(self._first[-1]))
+        self._totals = counts(self._side_by_side[everything], int(self._first[-1]))
         self._totals_of = {
-            number: counts(self.columns[number].at[..., self._all], len(self.columns[number].values))
+            number: counts(self.columns[number].at[everything], len(self.columns[number].values))
             for number in self._several
         }
-        self._postings: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def best_sets(
-        self, rows: Integer[np.ndarray, " J"] | None, hot: Integer[np.ndarray, " K"], sofar: Sofar, cost: float
+        self, rows: Integer[np.ndarray, " J"] | None, fired: Bool[np.ndarray, " T"], sofar: Sofar, cost: float
     ) -> Iterator[ValueSet]:
         """The best sets of each column by F1 and by the measure that prefers recall, on these tokens (None for all).
 
-        `hot` are those of them on which the feature fires; `cost` is that of the clauses so far.
+        The feature fires where `fired` says; `cost` is that of the clauses so far.
         """
-        cold, weight = None if rows is None else self._cold(rows, hot), 1.0
+        hot = np.flatnonzero(fired) if rows is None else rows[fired[rows]]
+        cold, weight = None if rows is None else self._cold(rows, fired), 1.0
         if rows is not None and cold is not None and len(cold):
             weight = (len(rows) - len(hot)) / len(cold)
         parts = [self._one(cold, weight, hot), *(self._more(number, cold, weight, hot) for number in self._several)]
@@ -110,19 +110,16 @@ class Stack:
     def narrowed(
         self, column: int, values: Integer[np.ndarray, " N"], rows: Integer[np.ndarray, " J"] | None
     ) -> Integer[np.ndarray, " L"]:
-        """The tokens among these that have one of some values."""
-        asked = self.columns[column]
-        if rows is None:
-            return self._with(column, values)
-        wanted = np.zeros(len(asked.values) + 1, bool)
-        wanted[values] = True
-        held = wanted[asked.at[..., rows]]
-        return rows[held.any(0) if asked.several else held]
+        """The tokens among these (None for all that may choose) that have one of some values."""
+        if rows is not None:
+            return self.columns[column].narrowed(values, rows)
+        found = self.columns[column].narrowed(values, None)
+        return found[self._may[found]]
 
-    def _cold(self, rows: np.ndarray, hot: np.ndarray) -> np.ndarray:
+    def _cold(self, rows: np.ndarray, fired: np.ndarray) -> np.ndarray:
         """Tokens on which the feature does not fire, every so manieth where there are many."""
-        quiet = rows[~np.isin(rows, hot, assume_unique=True)] if len(hot) else rows
-        return quiet[:: max(1, len(quiet) // self._config.counted)]
+        some = rows[:: max(1, len(rows) // self._config.counted)]
+        return some[~fired[some]]
 
     def _one(self, cold: np.ndarray | None, weight: float, hot: np.ndarray) -> _Ordered:
         """Of all columns with one value a token."""
@@ -142,7 +139,7 @@ class Stack:
     def _more(self, number: int, cold: np.ndarray | None, weight: float, hot: np.ndarray) -> _Ordered:
         """Of a column with several values a token."""
         column = self.columns[number]
-        inside, n_values = column.at[..., hot], len(column.values)
+        inside, n_values = column.at[hot], len(column.values)
         hit = counts(inside, n_values)
         value = np.flatnonzero(hit >= self._config.least_hits)
         if not len(value):
@@ -151,31 +148,11 @@ class Stack:
         if cold is None:
             total = self._totals_of[number][value]
         else:
-            total = hit + weight * counts(column.at[..., cold], n_values)[value]
+            total = hit + weight * counts(column.at[cold], n_values)[value]
         order = np.argsort(-hit / (total + 1), kind="stable")[: self._config.values]
         value, total = value[order], total[order]
         n = len(value)
         rank = np.full(n_values + 1, n, np.int32)
         rank[value] = np.arange(n)
-        hits = np.cumsum(np.bincount(rank[inside].min(0), minlength=n + 1)[:n])
+        hits = np.cumsum(np.bincount(rank[inside].min(1), minlength=n + 1)[:n])
         return _Ordered(np.full(n, number), value, hits, np.cumsum(total))
-
-    def _with(self, number: int, values: np.ndarray) -> np.ndarray:
-        """The tokens that have one of these values, of all that may choose."""
-        column = self.columns[number]
-        if number not in self._postings:
-            self._postings[number] = _posting(column, self._all)
-        begin, posting = self._postings[number]
-        marked = np.zeros(column.at.shape[-1], bool)
-        for value in values.tolist():
-            marked[posting[begin[value] : begin[value + 1]]] = True
-        return np.flatnonzero(marked)
-
-
-def _posting(column: Column, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The tokens of each value: value v has posting[begin[v] : begin[v + 1]]."""
-    at = column.at[..., rows]
-    flat = at.ravel()
-    order = np.argsort(flat, kind="stable")
-    order = order[np.searchsorted(flat[order], 0) :]
-    return np.append(0, np.cumsum(counts(at, len(column.values)))), rows[order % len(rows)]

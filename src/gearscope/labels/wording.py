@@ -8,11 +8,12 @@ last.ones in [6] or sum.ones in [5]         ->   the last number ends in 6; or t
 import re
 from collections.abc import Sequence
 
-from gearscope.labels.columns import AMONG, PAIRS_AMONG, Value
+from gearscope.labels.columns import PAIRS_AMONG, RECENT, Value
 from gearscope.labels.rules import Clause, Rule, Term
 
 _SHOWN = 6
 """Values of a list that are written out."""
+_AROUND = ("recent", "recent_pair", "line", "opening", "place")
 _CLASSES = {
     "number": "a number",
     "mark": "a mark",
@@ -51,17 +52,15 @@ def _term(term: Term) -> str:
 def _order(clause: Clause) -> tuple[int, str]:
     """The token first, then its neighbours, what is near, what comes next."""
     name = clause.column
-    here = "@" not in name and "." not in name and name not in (*AMONG, "recent_pair")
+    here = "@" not in name and "." not in name and name not in _AROUND
     return (0 if here else 2 if name.endswith("@+1") else 1, name)
 
 
 def _clause(clause: Clause) -> str:
     name, values = clause
     base, _, offset = name.partition("@")
-    if name in AMONG:
-        return f"with {_any(values)} among the last {AMONG[name]}"
-    if name == "recent_pair":
-        return f"with {_any(values)} among the last {PAIRS_AMONG}"
+    if name in _AROUND:
+        return _around(name, values)
     if "." in name:
         return _numbers(*name.split("."), values)
     said = _what(base, values)
@@ -71,6 +70,18 @@ def _clause(clause: Clause) -> str:
     if steps > 0:
         return f"next comes {said}"
     return f"after {said}" if steps == -1 else f"{-steps} after {said}"
+
+
+def _around(name: str, values: Sequence[Value]) -> str:
+    if name == "place":
+        return f"with {_list(_runs(values))} tokens of its line before it"
+    said = {
+        "recent": f"among the last {RECENT}",
+        "recent_pair": f"among the last {PAIRS_AMONG}",
+        "line": "in its line so far",
+        "opening": "at the beginning of its line",
+    }
+    return f"with {_any(values)} {said[name]}"
 
 
 def _what(base: str, values: Sequence[Value]) -> str:
