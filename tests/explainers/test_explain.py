@@ -1,15 +1,7 @@
 """Whole runs on a small library whose features fire on one word each, over real HTTP."""
 
-import json
-
-import pytest
-
 from gearscope.explainers.explain import explain_features
-from gearscope.features.describe import as_json, describe
-from gearscope.features.records import NewLabel
 from gearscope.ids import FeatureId
-from tests.explainers.brains import constant
-from tests.explainers.conftest import SMALL
 from tests.oracles.stub_models import INPUT_TOKENS, OUTPUT_TOKENS
 
 WORDS_OF = {"0/0": "cat", "0/4": "on", "0/9": "tall"}

@@ -1,4 +1,4 @@
-"""A server on this machine that speaks Anthropic's and OpenAI's protocols, answers by a script, and misbehaves on order.
+"""A server on this machine that speaks Anthropic's and OpenAI's protocols, answers by a script, and misbehaves.
 
     with StubModels(brain) as stub:
         stub.url                       # http://127.0.0.1:PORT, and PORT/v1 for OpenAI's protocol

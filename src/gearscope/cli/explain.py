@@ -78,9 +78,7 @@ def explain(
     price_out: Annotated[
         float | None, typer.Option("--price-out", min=0, help="Dollars for a million tokens that are written.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count calls, tokens and cost, and send nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls, tokens and cost, and send nothing.")] = False,
     yes_send_text: Annotated[
         bool,
         typer.Option("--yes-send-text", help="Text of the corpus may go to the server; nothing is sent without it."),
@@ -166,10 +164,14 @@ def report_lines(report: ExplainReport) -> str:
         f"{calls.output_tokens:,} written, {_dollars(calls.dollars)}",
     ]
     if calls.usage_unknown:
-        lines.append(f"{calls.usage_unknown:,} calls did not say what they took: the most that they can cost is counted")
+        lines.append(
+            f"{calls.usage_unknown:,} calls did not say what they took: the most that they can cost is counted"
+        )
     lines += [f"failed {count:,}, not scored: {calls.said.get(kind, kind)}" for kind, count in calls.failures.items()]
     if calls.not_asked:
-        lines.append(f"the budget is spent: {calls.not_asked:,} questions were not asked; a further run goes on from here")
+        lines.append(
+            f"the budget is spent: {calls.not_asked:,} questions were not asked; a further run goes on from here"
+        )
     if report.without_evidence:
         lines.append(f"nothing to show of {_some(report.without_evidence)}")
     return "\n".join(lines)
@@ -178,9 +180,10 @@ def report_lines(report: ExplainReport) -> str:
 def dry_lines(report: DryReport) -> str:
     """What a run would take, for a terminal."""
     lines = [
-        f"nothing was sent; {report.explainer} for {report.features:,} features would ask {report.model} at {report.host}",
-        f"{report.calls:,} calls ({report.from_cache:,} more are in the cache), about {report.input_tokens:,} tokens sent "
-        f"and {report.output_tokens:,} written, without what the model thinks",
+        f"nothing was sent; {report.explainer} for {report.features:,} features would ask {report.model} at "
+        f"{report.host}",
+        f"{report.calls:,} calls ({report.from_cache:,} more are in the cache), about {report.input_tokens:,} tokens "
+        f"sent and {report.output_tokens:,} written, without what the model thinks",
     ]
     if report.dollars is not None and report.most_dollars is not None:
         lines.append(f"about ${report.dollars:.4f}, at most ${report.most_dollars:.4f} where each call needs one try")

@@ -20,13 +20,14 @@ Reader = Callable[[int, str], Passage]
 """What a feature does on a text. Raises PromptError for one that the model cannot read."""
 _LONGEST_TEXT = 400
 _TASK = (
-    "You may test your description on texts of your own, a few times. Write texts that should make the feature fire if "
-    "you are right, and texts that look alike and should not; you are told where it fires on them. Use words of the "
-    "kind that the examples use: others may be unknown to the model. Say `done` when a further test would change nothing."
+    "You may test your description on texts of your own, a few times. Write texts that should make the feature fire "
+    "if you are right, and texts that look alike and should not; you are told where it fires on them. Use words of "
+    "the kind that the examples use: others may be unknown to the model. Say `done` when a further test would change "
+    "nothing."
 )
 _FORM = (
-    'Answer with JSON alone: {"label": "your phrase", "done": false, "should_fire": ["text", …], "should_not": ["text", '
-    '…]}, with at most %d texts of each kind.'
+    'Answer with JSON alone: {"label": "your phrase", "done": false, "should_fire": ["text", …], "should_not": '
+    '["text", …]}, with at most %d texts of each kind.'
 )
 
 

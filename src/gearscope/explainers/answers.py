@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from gearscope.explainers.protocol import A, Answer, CallFailed, Message, Usage
+from gearscope.explainers.protocol import A, Answer, CallFailedError, Message, Usage
 
 LONGEST_LABEL = 200
 _LONGEST_REPLY = 1_000_000
 
 
 def read_answer(text: str, schema: type[A], usage: Usage | None = None) -> A:
-    """The answer in a text, which may stand in a code fence or behind words. Raises CallFailed (malformed)."""
+    """The answer in a text, which may stand in a code fence or behind words. Raises CallFailedError (malformed)."""
     for part in (text, _braced(text)):
         try:
             return schema.model_validate_json(part[:_LONGEST_REPLY])
         except (ValidationError, RecursionError):
             continue
-    raise CallFailed("malformed", f"JSON of {schema.__name__} was expected", tries=2, usage=usage, billed=True)
+    raise CallFailedError("malformed", f"JSON of {schema.__name__} was expected", tries=2, usage=usage, billed=True)
 
 
 def _braced(text: str) -> str:

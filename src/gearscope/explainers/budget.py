@@ -16,7 +16,7 @@ ADDED_TOKENS = 800
 _MILLION = 1_000_000
 
 
-class BudgetSpent(Exception):
+class BudgetSpentError(Exception):
     """The next call could pass the cap."""
 
 
@@ -48,11 +48,11 @@ class Meter:
         return (usage.input * self.prices.input + usage.output * self.prices.output) / _MILLION
 
     def set_aside(self, most: Usage) -> float:
-        """Keep the greatest price of a call. Raises BudgetSpent when it would pass the cap."""
+        """Keep the greatest price of a call. Raises BudgetSpentError when it would pass the cap."""
         price = self.price(most)
         with self._lock:
             if self.cap is not None and self._spent.dollars + self._aside + price > self.cap:
-                raise BudgetSpent
+                raise BudgetSpentError
             self._aside += price
         return price
 
@@ -63,7 +63,9 @@ class Meter:
             was = self._spent
             if usage is not None:
                 price = self.price(usage)
-                self._spent = Spent(was.input + usage.input, was.output + usage.output, was.dollars + price, was.unknown)
+                self._spent = Spent(
+                    was.input + usage.input, was.output + usage.output, was.dollars + price, was.unknown
+                )
             elif billed:
                 self._spent = was._replace(dollars=was.dollars + aside, unknown=was.unknown + 1)
 

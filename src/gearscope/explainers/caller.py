@@ -14,10 +14,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from gearscope.errors import ModelError
 from gearscope.explainers.answers import size_of
-from gearscope.explainers.budget import ADDED_TOKENS, BudgetSpent, Meter
+from gearscope.explainers.budget import ADDED_TOKENS, BudgetSpentError, Meter
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.pool import run_all
-from gearscope.explainers.protocol import Answer, Ask, CallFailed, Client, Usage
+from gearscope.explainers.protocol import Answer, Ask, CallFailedError, Client, Usage
 from gearscope.explainers.replies import Replies, Reply
 from gearscope.explainers.retry import Pace
 
@@ -104,11 +104,11 @@ class Caller:
             return Outcome(known.answer, known.usage, cached=True)
         try:
             answer, usage = self._tried(ask)
-        except BudgetSpent:
+        except BudgetSpentError:
             with self._lock:
                 self._not_asked += 1
             return Outcome(None, failure=NOT_ASKED)
-        except CallFailed as failed:
+        except CallFailedError as failed:
             self._count(failed)
             return Outcome(None, failed.usage, failure=failed.kind)
         self._replies.write(ask, Reply(answer, usage))
@@ -118,13 +118,13 @@ class Caller:
         return Outcome(answer, usage)
 
     def _tried(self, ask: Ask) -> tuple[Answer, Usage | None]:
-        """Ask until there is an answer, or no sense in asking again. Raises CallFailed, BudgetSpent."""
+        """Ask until there is an answer, or no sense in asking again. Raises CallFailedError, BudgetSpentError."""
         attempt = 0
         while True:
             self._pace.wait()
             try:
                 return self._sent(ask)
-            except CallFailed as failed:
+            except CallFailedError as failed:
                 attempt += 1
                 wait = self._pace.wait_before(attempt - 1, failed.after)
                 if attempt >= min(failed.tries, self._config.attempts) or wait is None:
@@ -145,15 +145,15 @@ class Caller:
             answer, usage = self._client.complete(ask.messages, ask.schema)
             wrong = ask.check(answer)
             if wrong is not None:
-                raise CallFailed("malformed", wrong, tries=2, usage=usage, billed=True)
+                raise CallFailedError("malformed", wrong, tries=2, usage=usage, billed=True)
             return answer, usage
-        except CallFailed as failed:
+        except CallFailedError as failed:
             usage, billed = failed.usage, failed.billed
             raise
         finally:
             self.meter.settle(aside, usage, billed=billed)
 
-    def _count(self, failed: CallFailed) -> None:
+    def _count(self, failed: CallFailedError) -> None:
         with self._lock:
             self._failures[failed.kind] += 1
             self._told.setdefault(failed.kind, str(failed))
@@ -161,4 +161,6 @@ class Caller:
             ended = self._in_a_row >= self._config.give_up
         if ended:
             hint = "what was answered before is kept; run the same command to go on"
-            raise ModelError("a model that answers was expected", found=f"{self._in_a_row} failures in a row, {failed}", hint=hint)
+            raise ModelError(
+                "a model that answers was expected", found=f"{self._in_a_row} failures in a row, {failed}", hint=hint
+            )

@@ -1,9 +1,9 @@
 """What is known of a feature: examples to show, others to score with, stretches on which it does not fire. numpy alone.
 
 Examples of the library are parted by window: every second one is shown to explainers, the others are kept for scores,
-less those whose text was shown. Where a feature does *not* fire is known of a slice of the corpus, on which all firings
-were counted: half of its windows are for explainers, half for scores. Hard stretches look alike: a token stands there on
-which the feature often fires, or a feature fires that fires together with it or writes alike.
+less those whose text was shown. Where a feature does *not* fire is known of a slice of the corpus, on which all
+firings were counted: half of its windows are for explainers, half for scores. Hard stretches look alike: a token
+stands there on which the feature often fires, or a feature fires that fires together with it or writes alike.
 """
 
 from collections import Counter
@@ -97,7 +97,7 @@ def evidence(library: Library, number: int, config: EvidenceConfig) -> Evidence:
 def quiet(
     library: Library, part: Slice, number: int, *, half: int, drawn: int, hard: int, seed: int, scores: bool
 ) -> Quiet:
-    """Stretches of `2 half + 1` tokens or fewer without a firing, each text once; `scores` says which half of the slice."""
+    """Stretches of up to `2 half + 1` tokens without a firing, each text once; `scores`: from which half of it."""
     rng = np.random.default_rng([seed, number, int(scores)])
     fires = np.zeros(part.windows.size, bool)
     fires[part.firings.tokens(number)] = True

@@ -1,7 +1,8 @@
 """Where calls go, which key goes with them, and whether the user agreed that text does. No torch.
 
-A key is read from the environment, and given only to the host that it was named for: another --base-url gets none unless
---key-from names its variable. Addresses of this machine are asked about like others: behind them may be a tunnel.
+A key is read from the environment, and given only to the host that it was named for: another --base-url gets none
+unless --key-from names its variable. Addresses of this machine are asked about like others: behind them may be a
+tunnel.
 """
 
 import ipaddress
@@ -86,7 +87,9 @@ def key_for(provider: Provider, host: Host, variable: str | None) -> Key:
     value = os.environ.get(name, "").strip()
     if not value:
         hint = f"put your key into it; nothing of it is stored: export {name}=…"
-        raise ConfigError(f"a key for {host.name} was expected in the environment variable {name}", found="none", hint=hint)
+        raise ConfigError(
+            f"a key for {host.name} was expected in the environment variable {name}", found="none", hint=hint
+        )
     if host.url.startswith("http:") and not host.is_here:
         raise ConfigError(f"https was expected for {host.name}, which is sent a key", found="http")
     return Key(value, name)

@@ -1,6 +1,6 @@
 """Stretches of text with activations, as they stand in prompts: data, whatever is written in them. numpy alone.
 
-    [[Dallas]] is in the state of            tokens on which a feature fires stand in double brackets
+Tokens on which a feature fires stand in double brackets: `[[Dallas]] is in the state of`.
 """
 
 import json
@@ -56,5 +56,3 @@ def _bracketed(token: str) -> str:
         return f"[[{token}]]"
     begin = token.index(bare)
     return f"{token[:begin]}[[{bare}]]{token[begin + len(bare) :]}"
-
-

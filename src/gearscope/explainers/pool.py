@@ -29,6 +29,7 @@ def run_all(jobs: Sequence[Callable[[], T]], *, workers: int, stopped: threading
             try:
                 done.put((number, job(), None))
             except BaseException as error:
+                stopped.set()
                 done.put((number, None, error))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(jobs)))]

@@ -2,8 +2,9 @@
 
     answer, usage = client.complete([Message("system", ...), Message("user", ...)], LabelAnswer)
 
-Whoever answers (an API, a model in this process, a test) is a `Client`. A call that gave nothing raises `CallFailed`,
-with what it cost; a client raises ConfigError where no call can ever succeed (a key or a model that the host refuses).
+Whoever answers (an API, a model in this process, a test) is a `Client`. A call that gave nothing raises
+`CallFailedError`, with what it cost; a client raises ConfigError where no call can ever succeed (a key or a model that
+the host refuses).
 """
 
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class Vectors(Answer):
 A = TypeVar("A", bound=Answer)
 
 
-class CallFailed(Exception):
+class CallFailedError(Exception):
     """No answer. The text names no key."""
 
     def __init__(
@@ -80,5 +81,5 @@ class Client(Protocol):
     """Who answers. Many threads may call one."""
 
     def complete(self, messages: Sequence[Message], schema: type[A]) -> tuple[A, Usage | None]:
-        """Ask once. Raises CallFailed, ConfigError."""
+        """Ask once. Raises CallFailedError, ConfigError."""
         ...

@@ -40,7 +40,7 @@ class Pace:
         self._lock, self._not_before = threading.Lock(), 0.0
 
     def wait_before(self, attempt: int, after: float | None) -> float | None:
-        """Seconds before the try behind this one (the first is 0); None where the host asks for more than is allowed."""
+        """Seconds before the next try (this one is number `attempt`, from 0); None where more is asked than allowed."""
         if after is None:
             return min(self._config.longest_wait, self._config.first_wait * 2**attempt)
         return after if after <= self._config.longest_wait else None

@@ -35,5 +35,12 @@ class Run(NamedTuple):
         assert self.part is not None
         half = half_width(self.library, self.config.evidence)
         return quiet(
-            self.library, self.part, found.number, half=half, drawn=drawn, hard=hard, seed=self.config.seed, scores=scores
+            self.library,
+            self.part,
+            found.number,
+            half=half,
+            drawn=drawn,
+            hard=hard,
+            seed=self.config.seed,
+            scores=scores,
         )

@@ -64,7 +64,7 @@ def _asking(run: Run, name: ScorerName) -> Asking:
 
 
 def _others(run: Run, labels: Mapping[int, str]) -> dict[int, tuple[str, str]]:
-    """For each feature another one and its label, which says something else: the next of the run, or one of the library."""
+    """For each feature another one whose label says something else: the next of the run, or one of the library."""
     order, found = list(labels), {}
     for at, number in enumerate(order):
         turned = [*order[at + 1 :], *order[:at]]

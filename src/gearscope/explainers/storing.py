@@ -1,4 +1,4 @@
-"""Labels and scores of language models in a library's notes: another of the same maker goes, all others stay. No torch."""
+"""Labels and scores in a library's notes: another label of the same maker goes, all others stay. No torch."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

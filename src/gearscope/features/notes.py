@@ -46,7 +46,7 @@ _BEST_FIRST = """
 feature, method = 'human' DESC, CASE WHEN method = 'human' THEN id END DESC, score IS NULL,
 CASE WHEN scored_by IN ('detection', 'fuzzing', 'embedding') THEN 2 * score - 1 ELSE score END DESC, id DESC
 """
-"""A person's newest label; then by score, of which those that chance brings to a half count from there; then the newest."""
+"""A person's newest label; then by score, counted from a half where chance alone reaches it; then the newest."""
 _INDEXES = ("label_words", "label_grams")
 _AT_ONCE = 500
 

@@ -1,13 +1,14 @@
 """Anthropic's Messages API, by its SDK. No torch."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from gearscope.explainers.answers import in_words, read_answer
-from gearscope.explainers.clients.sdks import body_of, calls, opened, sdk, usage_of
+from gearscope.explainers.answers import in_words
+from gearscope.explainers.clients.sdks import answer_in, called, opened, sdk, usage_of
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.hosts import Host, Key
-from gearscope.explainers.protocol import A, CallFailed, Message, Usage
+from gearscope.explainers.protocol import A, CallFailedError, Message, Usage
 
 
 class AnthropicClient:
@@ -19,19 +20,19 @@ class AnthropicClient:
         self._client = opened(self._sdk, "Anthropic", host, key, config.timeout)
 
     def complete(self, messages: Sequence[Message], schema: type[A]) -> tuple[A, Usage | None]:
-        """Ask once. Raises CallFailed, ConfigError."""
-        with calls(self._sdk, self._host, self._key):
-            response = self._client.messages.with_raw_response.create(**self._request(messages, schema))
-        body = body_of(response, self._key)
+        """Ask once. Raises CallFailedError, ConfigError."""
+        request = self._request(messages, schema)
+        send = partial(self._client.messages.with_raw_response.create, **request)
+        body = called(self._sdk, self._host, self._key, send)
         usage = usage_of(body, "input_tokens", "output_tokens")
         if body.get("stop_reason") == "refusal":
-            raise CallFailed("refused", usage=usage, billed=True)
+            raise CallFailedError("refused", usage=usage, billed=True)
         if body.get("stop_reason") in ("max_tokens", "model_context_window_exceeded"):
-            raise CallFailed("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
+            raise CallFailedError("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
         content = body.get("content")
         parts = content if isinstance(content, list) else []
         texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-        return read_answer("".join(text for text in texts if isinstance(text, str)), schema, usage), usage
+        return answer_in("".join(text for text in texts if isinstance(text, str)), schema, usage, self._key), usage
 
     def _request(self, messages: Sequence[Message], schema: type[A]) -> dict[str, Any]:
         by_schema = self._config.structured == "schema"

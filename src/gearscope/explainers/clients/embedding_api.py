@@ -6,14 +6,15 @@ those of any other call.
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from gearscope.explainers.clients.sdks import body_of, calls, opened, sdk
+from gearscope.explainers.clients.sdks import called, opened, sdk
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.hosts import Host, Key
-from gearscope.explainers.protocol import A, CallFailed, Message, Usage
+from gearscope.explainers.protocol import A, CallFailedError, Message, Usage
 
 
 class EmbeddingClient:
@@ -25,13 +26,11 @@ class EmbeddingClient:
         self._client = opened(self._sdk, "OpenAI", host, key, config.timeout)
 
     def complete(self, messages: Sequence[Message], schema: type[A]) -> tuple[A, Usage | None]:
-        """The vectors of the texts, in their order. Raises CallFailed, ConfigError."""
+        """The vectors of the texts, in their order. Raises CallFailedError, ConfigError."""
         texts = json.loads(messages[0].content)
-        with calls(self._sdk, self._host, self._key):
-            response = self._client.embeddings.with_raw_response.create(
-                model=self._model, input=texts, encoding_format="float"
-            )
-        body = body_of(response, self._key)
+        create = self._client.embeddings.with_raw_response.create
+        send = partial(create, model=self._model, input=texts, encoding_format="float")
+        body = called(self._sdk, self._host, self._key, send)
         told = body.get("usage")
         count = told.get("prompt_tokens") if isinstance(told, dict) else None
         usage = Usage(count, 0) if isinstance(count, int) and count >= 0 else None
@@ -39,5 +38,5 @@ class EmbeddingClient:
             rows = sorted(cast(list[dict[str, Any]], body["data"]), key=lambda row: row["index"])
             answer = schema.model_validate_json(json.dumps({"vectors": [row["embedding"] for row in rows]}))
         except (ValidationError, KeyError, TypeError, ValueError):
-            raise CallFailed("malformed", "embeddings were expected", tries=2, usage=usage, billed=True) from None
+            raise CallFailedError("malformed", "embeddings were expected", tries=2, usage=usage, billed=True) from None
         return answer, usage

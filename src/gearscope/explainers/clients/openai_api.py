@@ -1,13 +1,14 @@
 """Any server that speaks OpenAI's chat completions, by OpenAI's SDK. No torch."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from gearscope.explainers.answers import in_words, read_answer
-from gearscope.explainers.clients.sdks import body_of, calls, opened, sdk, usage_of
+from gearscope.explainers.answers import in_words
+from gearscope.explainers.clients.sdks import answer_in, called, opened, sdk, usage_of
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.hosts import Host, Key
-from gearscope.explainers.protocol import A, CallFailed, Message, Usage
+from gearscope.explainers.protocol import A, CallFailedError, Message, Usage
 
 _OWN = (".openai.com", ".openai.azure.com")
 """Hosts whose newer models count thoughts and text together, under another name than the rest of the world's."""
@@ -22,20 +23,19 @@ class OpenAIClient:
         self._client = opened(self._sdk, "OpenAI", host, key, config.timeout)
 
     def complete(self, messages: Sequence[Message], schema: type[A]) -> tuple[A, Usage | None]:
-        """Ask once. Raises CallFailed, ConfigError."""
-        with calls(self._sdk, self._host, self._key):
-            response = self._client.chat.completions.with_raw_response.create(**self._request(messages, schema))
-        body = body_of(response, self._key)
+        """Ask once. Raises CallFailedError, ConfigError."""
+        request = self._request(messages, schema)
+        send = partial(self._client.chat.completions.with_raw_response.create, **request)
+        body = called(self._sdk, self._host, self._key, send)
         usage = usage_of(body, "prompt_tokens", "completion_tokens")
         choice = _first(body.get("choices"))
         message = choice.get("message")
         message = message if isinstance(message, dict) else {}
         if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-            raise CallFailed("refused", usage=usage, billed=True)
+            raise CallFailedError("refused", usage=usage, billed=True)
         if choice.get("finish_reason") == "length":
-            raise CallFailed("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
-        content = message.get("content")
-        return read_answer(content if isinstance(content, str) else "", schema, usage), usage
+            raise CallFailedError("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
+        return answer_in(message.get("content"), schema, usage, self._key), usage
 
     def _request(self, messages: Sequence[Message], schema: type[A]) -> dict[str, Any]:
         form, turns = self._config.structured, [message._asdict() for message in messages]

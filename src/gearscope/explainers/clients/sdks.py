@@ -6,14 +6,13 @@ waiting for all), follow no redirect (text would go where nobody agreed to), and
 
 import importlib
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from gearscope.errors import ConfigError
-from gearscope.explainers.answers import clean_label
+from gearscope.explainers.answers import clean_label, read_answer
 from gearscope.explainers.hosts import Host, Key
-from gearscope.explainers.protocol import CallFailed, Usage
+from gearscope.explainers.protocol import A, CallFailedError, Usage
 from gearscope.explainers.retry import seconds_asked
 
 _AS_LONG_AS_ALLOWED = 99
@@ -38,36 +37,47 @@ def opened(package: Any, client: str, host: Host, key: Key, timeout: float, **mo
     )
 
 
-@contextmanager
-def calls(package: Any, host: Host, key: Key) -> Generator[None]:
-    """Turn what an SDK raises into CallFailed, or ConfigError where no call can succeed; the key is in neither."""
+def called(package: Any, host: Host, key: Key, send: Callable[[], Any]) -> dict[str, Any]:
+    """The JSON object that a host replies. Raises CallFailedError, or ConfigError where no call can succeed.
+
+    Nothing is raised while the SDK's error is at hand: it holds the request with the key, and would be its context.
+    """
     try:
-        yield
+        response = send()
     except package.APIStatusError as error:
-        failed = error
+        failure = _failure(error.status_code, error.response.headers, _told(error.body, key), host, key)
     except package.APITimeoutError:
-        raise CallFailed("timed out", host.name, tries=_AS_LONG_AS_ALLOWED, billed=True) from None
+        failure = CallFailedError("timed out", host.name, tries=_AS_LONG_AS_ALLOWED, billed=True)
     except package.APIConnectionError as error:
         what = clean_label(key.hidden_in(str(error.__cause__ or error)))
-        raise CallFailed("no connection", f"{host.name}: {what}", tries=_AS_LONG_AS_ALLOWED) from None
+        sent = type(error.__cause__).__name__ != "ConnectError"
+        failure = CallFailedError("no connection", f"{host.name}: {what}", tries=_AS_LONG_AS_ALLOWED, billed=sent)
     else:
-        return
-    # outside of the handler, so that the SDK's error (which holds the request, key included) is no context of ours
-    _raise(failed.status_code, failed.response.headers, _told(failed.body, key), host, key)
+        return _body(response)
+    raise failure
 
 
-def _raise(status: int, headers: Any, told: str, host: Host, key: Key) -> NoReturn:
+def answer_in(text: Any, schema: type[A], usage: Usage | None, key: Key) -> A:
+    """The answer in what a model wrote, in which no host can give the key back. Raises CallFailedError (malformed)."""
+    answer = read_answer(text if isinstance(text, str) else "", schema, usage)
+    told = answer.model_dump_json()
+    hidden = key.hidden_in(told)
+    return answer if hidden == told else schema.model_validate_json(hidden)
+
+
+def _failure(status: int, headers: Any, told: str, host: Host, key: Key) -> Exception:
+    """What a status means."""
     said = f"status {status}{': ' + told if told else ''}"
     if status in (401, 403):
         from_where = f"the key in {key.variable}" if key.given else "a call without a key (--key-from NAME gives one)"
-        raise ConfigError(f"a host that takes {from_where} was expected at {host.name}", found=said)
+        return ConfigError(f"a host that takes {from_where} was expected at {host.name}", found=said)
     if status in (402, 404):
-        raise ConfigError(f"a host that has this model and lets you use it was expected at {host.name}", found=said)
+        return ConfigError(f"a host that has this model and lets you use it was expected at {host.name}", found=said)
     if status == 429:
-        raise CallFailed("rate limited", said, tries=_AS_LONG_AS_ALLOWED, after=seconds_asked(headers))
+        return CallFailedError("rate limited", said, tries=_AS_LONG_AS_ALLOWED, after=seconds_asked(headers))
     if status >= 500 or status in (408, 409):
-        raise CallFailed("server error", said, tries=_AS_LONG_AS_ALLOWED, after=seconds_asked(headers))
-    raise CallFailed("bad request", said)
+        return CallFailedError("server error", said, tries=_AS_LONG_AS_ALLOWED, after=seconds_asked(headers))
+    return CallFailedError("bad request", said)
 
 
 def _told(body: Any, key: Key) -> str:
@@ -77,14 +87,14 @@ def _told(body: Any, key: Key) -> str:
     return clean_label(key.hidden_in(message)) if isinstance(message, str) else ""
 
 
-def body_of(response: Any, key: Key) -> dict[str, Any]:
-    """The JSON object of a reply, in which no host can give the key back. Raises CallFailed (malformed)."""
+def _body(response: Any) -> dict[str, Any]:
+    """The JSON object of a reply. Raises CallFailedError (malformed)."""
     try:
-        found = json.loads(key.hidden_in(response.http_response.text))
+        found = json.loads(response.http_response.text)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise CallFailed("malformed", "a reply that is a JSON object was expected", tries=2, billed=True)
+        raise CallFailedError("malformed", "a reply that is a JSON object was expected", tries=2, billed=True)
     return found
 
 

@@ -10,9 +10,9 @@ from gearscope.explainers.scorers.judging import Judged, in_batches, judged_figu
 from gearscope.explainers.scorers.material import Material, items
 
 _TASK = (
-    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a description "
-    "of it, and some texts. For each text, say whether the feature fires on a token of it if the description is right. "
-    f"Any number of them may. {DATA}"
+    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a "
+    "description of it, and some texts. For each text, say whether the feature fires on a token of it if the "
+    f"description is right. Any number of them may. {DATA}"
 )
 
 

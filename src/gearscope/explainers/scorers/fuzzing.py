@@ -1,8 +1,8 @@
 """Fuzzing: are these the tokens on which the feature fires? Balanced accuracy; chance is .5.
 
-True ones have the firing tokens in brackets. False ones are, by turns as far as there are stretches, examples with as many
-other tokens in brackets (hard: the right text, the wrong tokens) and stretches without a firing, with a few tokens in
-brackets.
+True ones have the firing tokens in brackets. False ones are, by turns as far as there are stretches, examples with as
+many other tokens in brackets (hard: the right text, the wrong tokens) and stretches without a firing, with a few
+tokens in brackets.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from gearscope.explainers.scorers.judging import Judged, in_batches, judged_figu
 from gearscope.explainers.scorers.material import Material
 
 _TASK = (
-    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a description "
-    "of it, and some texts with tokens in double brackets. For each text, say whether the brackets stand where the "
-    "feature fires if the description is right: `holds` is true if they do, and false if other tokens, or none, make it "
-    f"fire. Any number of them may be right. {DATA}"
+    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a "
+    "description of it, and some texts with tokens in double brackets. For each text, say whether the brackets stand "
+    "where the feature fires if the description is right: `holds` is true if they do, and false if other tokens, or "
+    f"none, make it fire. Any number of them may be right. {DATA}"
 )
 
 

@@ -12,9 +12,9 @@ from gearscope.explainers.scorers.figures import Figure, share
 from gearscope.explainers.scorers.material import Material
 
 _TASK = (
-    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a description "
-    "of it, and five texts. It fires in four of them, and in one it does not: say which one, by the description. "
-    f"{DATA}"
+    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a "
+    "description of it, and five texts. It fires in four of them, and in one it does not: say which one, by the "
+    f"description. {DATA}"
 )
 _FORM = 'Answer with JSON alone: {"intruder": 0}, the id of that text'
 _OTHERS = 4

@@ -15,10 +15,10 @@ from gearscope.explainers.scorers.figures import Figure, correlation
 from gearscope.explainers.scorers.material import Material
 
 _TASK = (
-    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a description "
-    "of it, and the tokens of a text with their numbers. Name the tokens on which the feature fires if the description is "
-    "right, and how strongly, from 1 to 10; every token that you do not name counts as 0. Most tokens of most texts are 0, "
-    f"and a text may have none. {DATA}"
+    "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a "
+    "description of it, and the tokens of a text with their numbers. Name the tokens on which the feature fires if "
+    "the description is right, and how strongly, from 1 to 10; every token that you do not name counts as 0. Most "
+    f"tokens of most texts are 0, and a text may have none. {DATA}"
 )
 _FORM = 'Answer with JSON alone: {"firing": [{"token": 4, "level": 10}, …]}, or {"firing": []}'
 
