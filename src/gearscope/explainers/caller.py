@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
     cached: bool = False
     failure: str | None = None
     """Why there is no answer."""
+    stands_in: bool = False
+    """Whether nobody was asked, and the answer only has the right form (`dry.py`)."""
 
 
 class Tally(NamedTuple):

@@ -61,4 +61,4 @@ class DryCaller:
             was.dollars + self._meter.price(usage),
             was.most_dollars + self._meter.price(most_usage(ask, self._config)),
         )
-        return Outcome(ask.sample, usage)
+        return Outcome(ask.sample, usage, stands_in=True)

@@ -49,7 +49,7 @@ def explain_features(run: Run, numbers: Sequence[int]) -> Found:
     useful = [found for found in known if (found.promoted if by_output else found.shown)]
     labels, ids, failures = dict[int, str](), dict[int, int](), list[str]()
     for said in _said(run, useful):
-        text = _label_of(said, stands_in=run.notes is None)
+        text = _label_of(said)
         if text is None:
             failures.append(said.outcome.failure or "no answer")
             continue
@@ -90,10 +90,10 @@ def _ask(run: Run, found: Evidence) -> Ask:
     return prompts.by_contrast(found, run.quiet(found, -(-config.quiet // 2), config.quiet // 2, scores=False))
 
 
-def _label_of(said: Said, *, stands_in: bool) -> str | None:
+def _label_of(said: Said) -> str | None:
     """The label; None where there is no answer. Answers that stand in are told apart, as real ones would be."""
     answer = said.outcome.answer
     if not isinstance(answer, prompts.LabelAnswer | agent.TestingAnswer):
         return None
     text = clean_label(answer.label)
-    return f"{said.found.feature} {text}"[:LONGEST_LABEL] if stands_in and not said.outcome.cached else text
+    return f"{said.found.feature} {text}"[:LONGEST_LABEL] if said.outcome.stands_in else text
