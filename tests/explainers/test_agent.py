@@ -18,9 +18,14 @@ def reads_cat(number, text):
     return Passage(tokens, tuple(2.0 * (token == " cat") for token in tokens))
 
 
+def label_of(ended):
+    assert isinstance(ended.outcome.answer, TestingAnswer)
+    return ended.outcome.answer.label
+
+
 def test_a_wrong_first_guess_is_mended_by_its_own_test(library, stub, provider, caller_for):
     ended = explain_by_tests(caller_for(stub, provider), evidence(library, 0, CONFIG), reads_cat, CONFIG)
-    assert (ended.outcome.answer.label, ended.rounds, ended.ended) == ("the word cat", 1, "done")
+    assert (label_of(ended), ended.rounds, ended.ended) == ("the word cat", 1, "done")
     assert len(stub.seen) == 2
     results = stub.seen[1].body["messages"][-1]["content"]
     assert '{"expected": "does not fire", "text": " the [[cat]]", "level": 10}' in results
@@ -40,7 +45,7 @@ def test_rounds_and_texts_are_bounded(library, stub, caller_for):
     }  # fmt: skip
     config = CONFIG.model_copy(update={"rounds": 2, "tests": 4})
     ended = explain_by_tests(caller_for(stub), evidence(library, 0, config), reads, config)
-    assert (ended.outcome.answer.label, ended.rounds, ended.ended) == ("guess 5", 2, "rounds")
+    assert (label_of(ended), ended.rounds, ended.ended) == ("guess 5", 2, "rounds")
     assert len(stub.seen) == 3
     assert len(read) == 2 * 4
     assert max(map(len, read)) == 400
@@ -54,7 +59,7 @@ def test_a_later_round_that_fails_leaves_what_was_said(library, stub, caller_for
     stub.trouble = [Trouble(), Trouble(stop="refused")]
     caller = caller_for(stub)
     ended = explain_by_tests(caller, evidence(library, 0, CONFIG), reads_cat, CONFIG)
-    assert (ended.outcome.answer.label, ended.rounds, ended.ended) == ("the word dog", 0, "refused")
+    assert (label_of(ended), ended.rounds, ended.ended) == ("the word dog", 0, "refused")
     assert caller.tally.failures == {"refused": 1}
 
 

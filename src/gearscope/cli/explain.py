@@ -1,91 +1,46 @@
 """`explain`: what a language model says that features mean, asked for on request, with its scores, calls and cost."""
 
 import json
-from pathlib import Path
-from typing import Annotated, get_args
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import get_args
 
 import typer
 
+from gearscope.cli import explain_options as asked
 from gearscope.cli import options
 from gearscope.cli.progress import status_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
-from gearscope.explainers.config import ExplainConfig, Explainer, Prices, Provider, ScorerName
+from gearscope.explainers.config import ExplainConfig, Prices, ScorerName
 from gearscope.explainers.report import DryReport, ExplainReport, ScoreSummary
 from gearscope.recipes.config import parse_settings
 
-NOTHING_LABELLED = 1
+NOTHING_EXPLAINED = 3
+"""The exit code when no feature that was asked for got a label."""
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(help="A folder that `gearscope library build` wrote.")],
-    model: Annotated[str, typer.Option("--model", help="The model that is asked; with `local` a HuggingFace folder.")],
-    provider: Annotated[
-        Provider,
-        typer.Option(
-            "--provider",
-            help="anthropic, openai (any server that speaks its protocol: vLLM, Ollama, LM Studio, OpenRouter, Azure), "
-            "or local: a model in this process.",
-        ),
-    ],
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", help="The server, for instance http://127.0.0.1:8000/v1.")
-    ] = None,
-    key_from: Annotated[
-        str | None,
-        typer.Option(
-            "--key-from",
-            help="Environment variable with the key; ANTHROPIC_API_KEY or OPENAI_API_KEY at their own addresses, none "
-            "elsewhere.",
-        ),
-    ] = None,
-    feature: Annotated[
-        list[str] | None, typer.Option("--feature", help="This feature, LAYER/INDEX; can be repeated.")
-    ] = None,
-    of_list: Annotated[
-        str | None, typer.Option("--features-of-list", help="The features of a list of the library.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All features that fire, those that fire most first.")] = False,
-    most: Annotated[int | None, typer.Option("--most", min=1, help="Of --all, so many.")] = None,
-    method: Annotated[
-        Explainer,
-        typer.Option(
-            "--method",
-            help="examples (with next tokens and promoted tokens), contrastive (beside text that looks alike), output "
-            "(promoted tokens alone), or agent (writes texts and tests itself on them).",
-        ),
-    ] = "examples",
-    score: Annotated[
-        str | None,
-        typer.Option("--score", help="Scorers, by comma: detection, fuzzing, simulation, intruder, embedding."),
-    ] = None,
-    embedding_model: Annotated[
-        str | None, typer.Option("--embedding-model", help="Model of embeddings, for --score embedding.")
-    ] = None,
-    embedding_url: Annotated[
-        str | None, typer.Option("--embedding-url", help="Its server, which speaks OpenAI's protocol.")
-    ] = None,
-    embedding_key_from: Annotated[
-        str | None, typer.Option("--embedding-key-from", help="Environment variable with its key.")
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", min=0, help="Dollars that this run may cost; replies in the cache cost nothing."),
-    ] = None,
-    price_in: Annotated[
-        float | None, typer.Option("--price-in", min=0, help="Dollars for a million tokens that are sent.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option("--price-out", min=0, help="Dollars for a million tokens that are written.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count calls, tokens and cost, and send nothing.")] = False,
-    yes_send_text: Annotated[
-        bool,
-        typer.Option("--yes-send-text", help="Text of the corpus may go to the server; nothing is sent without it."),
-    ] = False,
-    cache: Annotated[
-        Path | None, typer.Option("--cache", help="Where replies are kept; LIBRARY/replies by default.")
-    ] = None,
+    folder: asked.Folder,
+    model: asked.Model,
+    provider: asked.ProviderName,
+    base_url: asked.BaseUrl = None,
+    key_from: asked.KeyFrom = None,
+    feature: asked.Features = None,
+    of_list: asked.OfList = None,
+    every: asked.Every = False,
+    most: asked.Most = None,
+    method: asked.Method = "examples",
+    score: asked.Scorers = None,
+    embedding_model: asked.EmbeddingModel = None,
+    embedding_url: asked.EmbeddingUrl = None,
+    embedding_key_from: asked.EmbeddingKeyFrom = None,
+    budget: asked.Budget = None,
+    price_in: asked.PriceIn = None,
+    price_out: asked.PriceOut = None,
+    dry_run: asked.DryRun = False,
+    yes_send_text: asked.YesSendText = False,
+    cache: asked.Cache = None,
     settings: Settings = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
@@ -117,6 +72,17 @@ def explain(
         cache=cache,
     )
     chosen, opening = Chosen(feature or (), of_list, every, most), Opening(device, dtype, revision)
+    work = estimate_library if dry_run else explain_library
+    with _progress() as progress:
+        told = work(folder, chosen, wanted, opening=opening, progress=progress)
+    typer.echo(json.dumps(told.model_dump(mode="json")) if as_json else lines_of(told))
+    if isinstance(told, ExplainReport) and told.features and not told.labelled:
+        raise typer.Exit(code=NOTHING_EXPLAINED)
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[str, int], None]]:
+    """Yield a callback (what, how much more of it) that keeps a line of stderr current."""
     done: dict[str, int] = {}
     with status_line("explain") as show:
 
@@ -124,16 +90,7 @@ def explain(
             done[what] = done.get(what, 0) + more
             show(what, done[what])
 
-        if dry_run:
-            estimate = estimate_library(folder, chosen, wanted, opening=opening, progress=progress)
-        else:
-            report = explain_library(folder, chosen, wanted, opening=opening, progress=progress)
-    if dry_run:
-        typer.echo(json.dumps(estimate.model_dump(mode="json")) if as_json else dry_lines(estimate))
-        return
-    typer.echo(json.dumps(report.model_dump(mode="json")) if as_json else report_lines(report))
-    if report.features and not report.labelled:
-        raise typer.Exit(code=NOTHING_LABELLED)
+        yield progress
 
 
 def scorers_of(text: str | None) -> tuple[ScorerName, ...]:
@@ -151,6 +108,11 @@ def prices_of(price_in: float | None, price_out: float | None) -> Prices | None:
     if (price_in is None) != (price_out is None):
         raise ConfigError("--price-in and --price-out go together", found="one of them", hint="give both")
     return None if price_in is None or price_out is None else Prices.of(input=price_in, output=price_out)
+
+
+def lines_of(report: ExplainReport | DryReport) -> str:
+    """What a run came to, or would take, for a terminal."""
+    return report_lines(report) if isinstance(report, ExplainReport) else dry_lines(report)
 
 
 def report_lines(report: ExplainReport) -> str:
