@@ -1,6 +1,8 @@
 """Calls over real HTTP to a server that misbehaves: tries, waits, failures, budget, cache, keys."""
 
+import contextlib
 import json
+import logging
 import pickle
 import threading
 import time
@@ -11,6 +13,7 @@ from email.utils import format_datetime
 import pytest
 
 from gearscope.errors import ConfigError, ModelError
+from gearscope.explainers.agent import TestingAnswer
 from gearscope.explainers.budget import ADDED_TOKENS
 from gearscope.explainers.caller import NOT_ASKED, most_usage
 from gearscope.explainers.clients.opening import client_of, source_of
@@ -21,6 +24,9 @@ from gearscope.explainers.pool import run_all
 from gearscope.explainers.prompts import LabelAnswer, label_ask
 from gearscope.explainers.protocol import Usage
 from gearscope.explainers.retry import seconds_asked
+from gearscope.explainers.scorers.intruder import Intruder
+from gearscope.explainers.scorers.judging import Verdicts
+from gearscope.explainers.scorers.simulation import Levels
 from tests.explainers.conftest import KEY, SMALL
 from tests.oracles.stub_models import INPUT_TOKENS, OUTPUT_TOKENS, StubModels, Trouble
 
@@ -163,6 +169,16 @@ def test_redirects_are_not_followed(stub, provider, caller_for):
         assert not other.seen
 
 
+def test_no_proxy_of_the_environment_stands_before_this_machine(stub, provider, caller_for, monkeypatch):
+    with StubModels(lambda _: {"label": "by proxy"}) as proxy:
+        for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(variable, proxy.url)
+        for variable in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(variable, raising=False)
+        assert labels(caller_for(stub, provider).all([ask()])) == ["says a"]
+        assert not proxy.seen
+
+
 def test_calls_under_way_are_bounded(stub, caller_for):
     stub.always = Trouble(seconds=0.1)
     outcomes = caller_for(stub).all([ask(str(number)) for number in range(9)])
@@ -271,6 +287,34 @@ def test_a_key_that_a_reply_gives_back_is_taken_out(stub, provider, caller_for, 
     caller = caller_for(stub, provider)
     assert labels(caller.all([ask()])) == ["your key is [key]"]
     assert KEY not in "".join(path.read_text() for path in tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_key_is_in_no_log_of_the_sdks(stub, provider, caller_for, caplog, status):
+    for name in ("openai", "anthropic", "httpx2", "httpcore2"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    stub.always = Trouble(status=status, body=None if status == 200 else "{}")
+    with contextlib.suppress(ConfigError):
+        caller_for(stub, provider, CALL.model_copy(update={"attempts": 2})).all([ask()])
+    assert stub.seen
+    assert caplog.text
+    assert KEY not in caplog.text
+
+
+SCHEMAS = (LabelAnswer, TestingAnswer, Verdicts, Levels, Intruder)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.__name__)
+def test_schemas_keep_to_what_both_protocols_take(schema):
+    """Closed objects whose keys are all required, and no bounds: strict modes refuse more than that."""
+    whole = schema.model_json_schema()
+    objects = [whole, *whole.get("$defs", {}).values()]
+    for one in objects:
+        assert one["additionalProperties"] is False
+        assert set(one["required"]) == set(one["properties"])
+        for part in one["properties"].values():
+            assert set(part) <= {"type", "title", "description", "items"}
+            assert set(part.get("items", {})) <= {"type", "$ref"}
 
 
 def test_a_missing_package_names_the_extra():

@@ -15,7 +15,7 @@ ScorerName = Literal["detection", "fuzzing", "simulation", "intruder", "embeddin
 class CallConfig(Config):
     """How a model is asked."""
 
-    max_tokens: int = Field(default=2048, ge=16, le=100_000)
+    max_tokens: int = Field(default=2048, ge=16, le=20_000)
     """Tokens of a reply, at most; with models that think before they answer, those thoughts too."""
     temperature: float | None = Field(default=None, ge=0, le=2)
     """None leaves it to the model: some refuse any."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from gearscope.explainers.answers import in_words
-from gearscope.explainers.clients.sdks import answer_in, called, opened, sdk, usage_of
+from gearscope.explainers.clients.sdks import answer_in, called, cut_off, opened, sdk, usage_of
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.hosts import Host, Key
 from gearscope.explainers.protocol import A, CallFailedError, Message, Usage
@@ -28,7 +28,7 @@ class AnthropicClient:
         if body.get("stop_reason") == "refusal":
             raise CallFailedError("refused", usage=usage, billed=True)
         if body.get("stop_reason") in ("max_tokens", "model_context_window_exceeded"):
-            raise CallFailedError("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
+            raise cut_off(self._config.max_tokens, usage)
         content = body.get("content")
         parts = content if isinstance(content, list) else []
         texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from gearscope.explainers.answers import in_words
-from gearscope.explainers.clients.sdks import answer_in, called, opened, sdk, usage_of
+from gearscope.explainers.clients.sdks import answer_in, called, cut_off, opened, sdk, usage_of
 from gearscope.explainers.config import CallConfig
 from gearscope.explainers.hosts import Host, Key
 from gearscope.explainers.protocol import A, CallFailedError, Message, Usage
@@ -34,7 +34,7 @@ class OpenAIClient:
         if message.get("refusal") or choice.get("finish_reason") == "content_filter":
             raise CallFailedError("refused", usage=usage, billed=True)
         if choice.get("finish_reason") == "length":
-            raise CallFailedError("cut off", f"at {self._config.max_tokens} tokens", usage=usage, billed=True)
+            raise cut_off(self._config.max_tokens, usage)
         return answer_in(message.get("content"), schema, usage, self._key), usage
 
     def _request(self, messages: Sequence[Message], schema: type[A]) -> dict[str, Any]:

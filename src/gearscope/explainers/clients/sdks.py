@@ -65,6 +65,12 @@ def answer_in(text: Any, schema: type[A], usage: Usage | None, key: Key) -> A:
     return answer if hidden == told else schema.model_validate_json(hidden)
 
 
+def cut_off(max_tokens: int, usage: Usage | None) -> CallFailedError:
+    """The reply reached its greatest length: often because the model thought for that long."""
+    told = f"at {max_tokens:,} tokens; more with --set max_tokens={4 * max_tokens}"
+    return CallFailedError("cut off", told, usage=usage, billed=True)
+
+
 def _failure(status: int, headers: Any, told: str, host: Host, key: Key) -> Exception:
     """What a status means."""
     said = f"status {status}{': ' + told if told else ''}"
