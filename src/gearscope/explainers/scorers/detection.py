@@ -12,7 +12,8 @@ from gearscope.explainers.scorers.material import Material, items
 _TASK = (
     "A feature of a language model fires on some tokens of a text and is zero on all others. You are given a "
     "description of it, and some texts. For each text, say whether the feature fires on a token of it if the "
-    f"description is right. Any number of them may. {DATA}"
+    "description is right: `holds` is true if it does, and false if it fires nowhere in that text. Any number of them "
+    f"may. {DATA}"
 )
 
 
