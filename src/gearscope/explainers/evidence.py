@@ -85,7 +85,7 @@ def evidence(library: Library, number: int, config: EvidenceConfig) -> Evidence:
     return Evidence(
         number=number,
         feature=record.feature,
-        largest=record.max_activation,
+        largest=max([record.max_activation or 0.0, *(one.activation for one in record.examples)]),
         shown=tuple(sorted(passages, key=lambda passage: -max(passage.activations))),
         kept=tuple(passage for passage in others if passage.text not in known),
         next_tokens=tuple(behind.most_common(_NEXT)),
@@ -151,13 +151,13 @@ def _draws(free: Bool[np.ndarray, "W P"], rng: np.random.Generator) -> Iterator[
 
 def _around(example: Example, half: int) -> Passage:
     inside = slice(max(0, example.position - half), example.position + half + 1)
-    return Passage(example.tokens[inside], tuple(float(value) for value in example.activations[inside]))
+    return Passage(tuple(example.tokens[inside]), tuple(float(value) for value in example.activations[inside]))
 
 
 def _mixed(examples: Sequence[Example], half: int) -> list[Passage]:
     """Each text once: by turns one of the largest activations and one from a tenth of them, from the highest down."""
     top = [example for example in examples if example.decile == 0]
-    spread = [example for example in examples if example.decile]
+    spread = [example for example in examples if example.decile != 0]
     found: dict[str, Passage] = {}
     for pair in zip_longest(top, spread):
         for example in pair:
