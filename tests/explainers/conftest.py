@@ -17,7 +17,7 @@ from tests.oracles.stub_models import StubModels
 
 KEY = "sk-test-0123456789abcdef"
 SMALL = ExplainConfig(
-    call=CallConfig(first_wait=0.01, timeout=5.0, concurrency=3),
+    call=CallConfig(first_wait=0.01, timeout=30.0, concurrency=3),
     evidence=EvidenceConfig(around=3, shown=6),
     score=ScoreConfig(positives=6, negatives=8, batch=5, simulated=6, intruders=4),
 )

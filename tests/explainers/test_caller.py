@@ -27,6 +27,7 @@ from gearscope.explainers.retry import seconds_asked
 from gearscope.explainers.scorers.intruder import Intruder
 from gearscope.explainers.scorers.judging import Verdicts
 from gearscope.explainers.scorers.simulation import Levels
+from tests.explainers.brains import by_rule
 from tests.explainers.conftest import KEY, SMALL
 from tests.oracles.stub_models import INPUT_TOKENS, OUTPUT_TOKENS, StubModels, Trouble
 
@@ -122,7 +123,7 @@ def test_a_call_that_fails_is_nothing_and_is_counted(stub, provider, caller_for,
 
 def test_a_reply_that_does_not_come_in_time(stub, provider, caller_for):
     stub.always = Trouble(seconds=30)
-    config = CALL.model_copy(update={"timeout": 0.3, "attempts": 2})
+    config = CALL.model_copy(update={"timeout": 1.0, "attempts": 2})
     caller = caller_for(stub, provider, config, prices=(1.0, 1.0))
     (outcome,) = caller.all([ask()])
     assert outcome.failure == "timed out"
@@ -180,7 +181,14 @@ def test_no_proxy_of_the_environment_stands_before_this_machine(stub, provider, 
 
 
 def test_calls_under_way_are_bounded(stub, caller_for):
-    stub.always = Trouble(seconds=0.1)
+    """Each reply waits for two others: fewer calls at a time would never end, and more would be seen."""
+    together = threading.Barrier(CALL.concurrency, timeout=20)
+
+    def brain(question):
+        together.wait()
+        return by_rule(question)
+
+    stub.brain = brain
     outcomes = caller_for(stub).all([ask(str(number)) for number in range(9)])
     assert labels(outcomes) == [f"says {number}" for number in range(9)]
     assert stub.most_under_way == CALL.concurrency == 3
