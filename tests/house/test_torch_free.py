@@ -83,6 +83,7 @@ def test_help_loads_no_torch():
         ["serve"],
         ["train"],
         ["dictionary"],
+        ["explain"],
         ["features"],
         ["library"],
         ["library", "build"],

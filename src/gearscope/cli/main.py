@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
+import gearscope.cli.explain as explain_commands
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.label as label_commands
 import gearscope.cli.library as library_commands
@@ -39,6 +40,7 @@ app.command("train")(train_commands.train)
 app.command("harvest")(train_commands.harvest)
 app.command("dictionary")(dictionary_commands.dictionary)
 app.command("label")(label_commands.label)
+app.command("explain")(explain_commands.explain)
 app.command("diff")(diff_commands.diff)
 app.command("planted")(planted_commands.planted)
 app.command("features")(library_commands.features)

@@ -6,7 +6,7 @@ The token on which it fires most stands in [[ ]], others on which it fires in [ 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gearscope.features.records import Example, FeatureRecord, Label, TokenEffect
+from gearscope.features.records import Example, FeatureRecord, Label, Score, TokenEffect
 from gearscope.features.store import Library
 
 _AROUND = 12
@@ -22,7 +22,7 @@ def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> s
     said = library.notes.shown([library.number(feature) for feature in near])
     lines = [
         f"feature  {record.feature}   {shelf.kind}, reads {', '.join(shelf.reads)}, writes {', '.join(shelf.writes)}",
-        *(f"label    {_label(label)}" for label in labels[:5]),
+        *(f"label    {_label(label, library.notes.scores(label.id))}" for label in labels[:5]),
         *([f"         and {len(labels) - 5} more labels"] if len(labels) > 5 else []),
         f"fires    on {record.fired:,} of {library.n_tokens:,} tokens ({record.density:.4%}), "
         f"up to {record.max_activation:.3g}",
@@ -52,12 +52,19 @@ def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> s
     return "\n".join(lines)
 
 
-def _label(label: Label) -> str:
-    by = label.method if label.model is None else f"{label.method} {label.model}"
-    if label.score is None:
-        return f"{label.text}   ({by})"
-    base = "" if label.baseline is None else f", baseline {label.baseline:.2f}"
-    return f"{label.text}   ({by}; {label.scored_by} {label.score:.2f}{base})"
+def _label(label: Label, scores: Sequence[Score]) -> str:
+    """A label with its maker, its main score and the newest of each other one."""
+    explainer = label.details.get("explainer")
+    by = [label.method, label.model, explainer if isinstance(explainer, str) else None]
+    figures = {score.name: (score.value, score.baseline) for score in scores}
+    if label.scored_by is not None:
+        figures = {label.scored_by: (label.score, label.baseline)} | figures
+    told = [_figure(name, *values) for name, values in figures.items() if values[0] is not None]
+    return f"{label.text}   ({'; '.join([' '.join(filter(None, by)), *told])})"
+
+
+def _figure(name: str, value: float | None, baseline: float | None) -> str:
+    return f"{name} {value:.2f}" + ("" if baseline is None else f", baseline {baseline:.2f}")
 
 
 def _effects(effects: Sequence[TokenEffect]) -> str:
@@ -106,7 +113,11 @@ def as_json(library: Library, record: FeatureRecord) -> dict[str, Any]:
     """Everything about a feature, as JSON values; activations of examples by token."""
     told = record._asdict()
     told |= {"feature": str(record.feature), "shelf": record.shelf.model_dump(mode="json")}
-    told["labels"] = [label._asdict() for label in library.notes.labels(record.number)]
+    notes = library.notes
+    told["labels"] = [
+        label._asdict() | {"scores": [score._asdict() for score in notes.scores(label.id)]}
+        for label in notes.labels(record.number)
+    ]
     for name in ("promoted", "suppressed", "triggers", "histogram"):
         told[name] = [one._asdict() for one in told[name]]
     for name in ("neighbours", "cofiring"):

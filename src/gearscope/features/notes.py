@@ -43,9 +43,10 @@ CREATE TABLE IF NOT EXISTS item (
 """
 _LABEL = "id, feature, text, method, model, score, baseline, scored_by, details, created"
 _BEST_FIRST = """
-feature, method = 'human' DESC, CASE WHEN method = 'human' THEN id END DESC, score IS NULL, score DESC, id DESC
+feature, method = 'human' DESC, CASE WHEN method = 'human' THEN id END DESC, score IS NULL,
+CASE WHEN scored_by IN ('detection', 'fuzzing', 'embedding') THEN 2 * score - 1 ELSE score END DESC, id DESC
 """
-"""A person's newest label; then by score; then the newest."""
+"""A person's newest label; then by score, counted from a half where chance alone reaches it; then the newest."""
 _INDEXES = ("label_words", "label_grams")
 _AT_ONCE = 500
 
