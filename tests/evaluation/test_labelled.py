@@ -47,7 +47,8 @@ def test_a_feature_is_mostly_about_what_it_tells_where_half_of_its_firings_lie_t
 
 
 def test_where_a_question_is_answered_with_yes():
-    document = Draft(phenomenon="addition", kind="calc").say("calc : 36", a=36).say("+ 59", b=59).say("=").conclude("95").finish()
+    draft = Draft(phenomenon="addition", kind="calc").say("calc : 36", a=36).say("+ 59", b=59)
+    document = draft.say("=").conclude("95").finish()
     rows = np.zeros(0, int)
     told = {
         question: Told(1.0, "addition", question.variable, question, "the first number", rows.astype(bool), rows)
