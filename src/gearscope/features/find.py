@@ -177,9 +177,8 @@ def by_direction(library: Library, direction: Float[np.ndarray, " D"]) -> Float[
         expected = f"a finite direction of {library.contents.d_model} numbers, not all 0, was expected"
         raise ConfigError(expected, found=f"{len(direction)} of length {length:g}")
     unit = (direction / length).astype(np.float32)
-    steps, rows = library.direction_steps, range(0, library.n_features, _ROWS)
-    parts = [steps[start : start + _ROWS].astype(np.float32) @ unit for start in rows]
-    return np.concatenate(parts) * library.direction_scale
+    rows = range(0, library.n_features, _ROWS)
+    return np.concatenate([library.directions(slice(start, start + _ROWS)) @ unit for start in rows])
 
 
 def _held(scores: Float[np.ndarray, " F"]) -> Found:

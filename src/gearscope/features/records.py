@@ -65,30 +65,41 @@ class Bin(NamedTuple):
     count: int
 
 
+class Interval(NamedTuple):
+    """Activations from `low` to `high`, which an imported example stands for."""
+
+    low: float
+    high: float
+    share: float | None
+    """Of all activations; None where that was not said."""
+
+
 class Example(NamedTuple):
     """A window in which a feature fires."""
 
     window: int
     position: int
     activation: float
-    decile: int
-    """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest."""
+    decile: int | None
+    """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest; None if not known."""
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
     activations: Float[np.ndarray, " P"]
     """At every position, to 1/255 of the feature's largest but for the example's own; zero where it does not fire, or
-    where that was not kept (`LibraryConfig.around`)."""
+    where that was not kept (`LibraryConfig.around`). All of them, exact, of an imported example."""
+    interval: Interval | None = None
+    """Of an imported example that is not among the largest."""
 
 
 class FeatureRecord(NamedTuple):
-    """Everything that was measured of one feature."""
+    """Everything that was measured of one feature. None or empty where an imported library's source does not say."""
 
     feature: FeatureId
     number: int
     shelf: Shelf
-    fired: int
+    fired: int | None
     """Tokens on which it fires."""
-    density: float
+    density: float | None
     max_activation: float
     deciles: tuple[float, ...]
     """Activations that a tenth, ..., nine tenths of its firings do not exceed, to 6 %; none when it is dead."""
@@ -99,11 +110,13 @@ class FeatureRecord(NamedTuple):
     triggers: tuple[Trigger, ...]
     neighbours: tuple[Neighbour, ...]
     cofiring: tuple[CoFiring, ...]
-    input_score: float
-    output_score: float
-    output_base: float
-    on_map: tuple[float, float]
+    input_score: float | None
+    output_score: float | None
+    output_base: float | None
+    on_map: tuple[float, float] | None
     examples: tuple[Example, ...]
+    kept: dict[str, Any] = {}  # noqa: RUF012 - never written
+    """What the source of an imported library says beyond that, by its own names."""
 
 
 class Label(NamedTuple):
