@@ -184,7 +184,7 @@ def test_a_norm_behind_the_mlp_is_passed(tmp_path):
     with build(tmp_path / "lib", made) as library:
         gain = 1 + made.model.anatomy.hf.model.layers[0].post_feedforward_layernorm.weight.detach()
         expected = torch.nn.functional.normalize(coder.source.W_dec[:, 0] * gain, dim=1)
-        found = np.stack([library.direction(number) for number in range(14)])
+        found = library.directions(range(14))
         np.testing.assert_allclose(found, expected.numpy(), atol=5e-3)
 
 

@@ -42,7 +42,7 @@ def test_by_text_of_examples(read_only):
 def test_by_neighbours_and_by_a_direction(read_only):
     record = read_only.record(3)
     assert names(read_only, near="0/3") == [str(n.feature) for n in record.neighbours][:20]
-    cosine = by_direction(read_only, 5 * read_only.direction(3))
+    cosine = by_direction(read_only, 5 * read_only.directions([3])[0])
     hits = find(read_only, Query(most=3), {"direction": cosine})
     assert hits[0].number == 3
     assert hits[0].score == pytest.approx(1, abs=0.01)

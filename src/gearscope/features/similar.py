@@ -21,8 +21,8 @@ from gearscope.features.records import Label
 
 _CANDIDATES = 150
 """Of one index; each is then scored."""
-_MOST_POSTINGS = 10_000
-"""Labels that are ranked by one index; beyond that the commonest terms are left out, and then the ranking."""
+_MOST_POSTINGS = {"label_words": 10_000, "label_grams": 1_000}
+"""Labels that are ranked by each index; beyond that the commonest terms are left out, and then the ranking."""
 _GRAM = 3
 
 
@@ -47,7 +47,8 @@ def similar_labels(notes: Notes, words: str, most: int) -> list[LabelHit]:
             *_candidates(notes.connection, "label_words", words_n),
             *_candidates(notes.connection, "label_grams", grams_n),
         }
-    scored = [LabelHit(label, _score(label.text, weights)) for label in notes.by_ids(sorted(found))]
+    whole = sum(weight.weight**2 for weight in weights.values())
+    scored = [LabelHit(label, _score(label.text, weights, whole)) for label in notes.by_ids(sorted(found))]
     return sorted(scored, key=lambda hit: (-hit.score, hit.label.number, hit.label.id))[:most]
 
 
@@ -79,15 +80,17 @@ def _terms(words: Iterable[str]) -> set[tuple[str, str]]:
 
 
 def _weights(connection: sqlite3.Connection, words: Iterable[str], n_labels: int) -> dict[tuple[str, str], _Weight]:
-    weights = {}
+    weights, counts = {}, dict[tuple[str, str], int]()
     for kind, text in sorted(_terms(words)):
-        n = _frequency(connection, kind, text)
+        where = ("gram_frequency", text) if kind == "g" else ("word_frequency", _stem(text) if kind == "e" else text)
+        if where not in counts:  # counting reads all labels with the term
+            counts[where] = _frequency(connection, *where)
+        n = counts[where]
         weights[kind, text] = _Weight((1.0 if kind == "w" else 0.5) * math.log(1 + n_labels / (1 + n)), n)
     return weights
 
 
-def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
-    table, term = "gram_frequency" if kind == "g" else "word_frequency", _stem(text) if kind == "e" else text
+def _frequency(connection: sqlite3.Connection, table: str, term: str) -> int:
     row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (term,)).fetchone()
     return row[0] if row else 0
 
@@ -100,7 +103,7 @@ def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, 
     every = _matching(connection, index, " AND ".join(f'"{text}"' for _, text in known), known[0][0])
     chosen, touched = [], 0
     for n, text in known:
-        if chosen and touched + n > _MOST_POSTINGS:
+        if chosen and touched + n > _MOST_POSTINGS[index]:
             break
         chosen.append(f'"{text}"')
         touched += n
@@ -109,14 +112,13 @@ def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, 
 
 def _matching(connection: sqlite3.Connection, index: str, query: str, touched: int) -> list[int]:
     """Labels that match, the best by the index's own measure where there are not too many to rank."""
-    order = "ORDER BY rank" if touched <= _MOST_POSTINGS else ""
+    order = "ORDER BY rank" if touched <= _MOST_POSTINGS[index] else ""
     found = connection.execute(f"SELECT rowid FROM {index} WHERE {index} MATCH ? {order} LIMIT ?", (query, _CANDIDATES))
     return [int(row[0]) for row in found]
 
 
-def _score(text: str, weights: dict[tuple[str, str], _Weight]) -> float:
+def _score(text: str, weights: dict[tuple[str, str], _Weight], whole: float) -> float:
     terms = _terms(_words(text))
     shared = sum(weights[term].weight ** 2 for term in terms if term in weights)
-    whole = sum(weight.weight**2 for weight in weights.values())
     others = sum(term not in weights for term in terms) * whole / len(weights)
     return shared / math.sqrt(whole * (shared + others)) if shared else 0.0

@@ -35,6 +35,7 @@ from gearscope.features.records import (
     FeatureRecord,
     Interval,
     Neighbour,
+    Strings,
     TokenEffect,
     Trigger,
 )
@@ -111,7 +112,7 @@ class Library:
 
     def number(self, feature: FeatureId) -> int:
         """The row of a feature. Raises TargetError when the library has no such feature."""
-        shelf = self._shelf_of(feature.layer)
+        shelf = self._shelf_of(feature.layer, str(feature))
         n_features, first = self.contents.shelves[shelf].n_features, self._firsts[shelf]
         if self.contents.imported is not None:
             rows = self.columns["index"][first : first + n_features]
@@ -135,14 +136,14 @@ class Library:
 
     def numbers(self, layer: int) -> range:
         """The rows of a layer's features. Raises TargetError."""
-        shelf = self._shelf_of(layer)
+        shelf = self._shelf_of(layer, f"layer {layer}")
         return range(self._firsts[shelf], self._firsts[shelf + 1])
 
-    def _shelf_of(self, layer: int) -> int:
+    def _shelf_of(self, layer: int, asked: str) -> int:
         shelf = self._by_layer.get(layer)
         if shelf is None:
             layers = ", ".join(map(str, sorted(self._by_layer)))
-            raise TargetError(f"a feature of layer {layers} was expected", found=f"layer {layer}")
+            raise TargetError(f"a feature of layer {layers} was expected", found=asked)
         return shelf
 
     def shelf(self, number: int) -> Shelf:
@@ -169,9 +170,13 @@ class Library:
     @property
     def density(self) -> Float[np.ndarray, " F"]:
         """Share of tokens on which each feature fires; NaN where that is not known."""
+        return self.density_of(slice(None))
+
+    def density_of(self, numbers: slice | Sequence[int] | np.ndarray) -> Float[np.ndarray, " K"]:
+        """The same of some features."""
         if self.contents.imported is None:
-            return self.columns["fired"] / self.n_tokens
-        return self.columns["density"]
+            return self.columns["fired"][numbers] / self.n_tokens
+        return self.columns["density"][numbers].astype(np.float64)
 
     # Notes
 
@@ -193,7 +198,7 @@ class Library:
         """Everything that was measured of a feature, with its examples unless they are not wanted."""
         feature, row = self.feature(number), {name: column[number] for name, column in self.columns.items()}
         built, kept = self.contents.imported is None, {} if self._kept is None else self._kept.of(number)
-        fired, largest = int(row["fired"]) if built else None, float(row["max_activation"])
+        fired, largest = int(row["fired"]) if built else None, _told(row["max_activation"])
         scores = [float(row[name]) if built else None for name in ("input_score", "output_score", "output_base")]
         density = fired / self.n_tokens if fired is not None else _told(row["density"])
         on_map = self._directions["on_map"][number].tolist() if built else None
@@ -205,7 +210,7 @@ class Library:
             density=density,
             max_activation=largest,
             deciles=tuple(row["deciles"].tolist()) if fired else (),
-            histogram=self._histogram(row["histogram"], largest) if built else bars(kept),
+            histogram=self._histogram(row["histogram"], largest or 0.0) if built else bars(kept),
             promoted=self._effects(row["promoted"], row["promoted_by"]),
             suppressed=self._effects(row["suppressed"], row["suppressed_by"]),
             triggers=self._triggers(row["triggers"], row["trigger_count"], fired or 0) if built else (),
@@ -240,12 +245,12 @@ class Library:
         lengths = self._lengths(ids)
         return tuple(
             Example(
-                at_window, at_position, value, decile, tuple(tokens[:length]), tuple(texts[:length]), row[:length],
-                interval,
+                at_window, at_position, value, decile, tuple(tokens[:length]), Strings(self._strings, row[:length]),
+                acts[:length], interval,
             )
-            for at_window, at_position, value, (decile, interval), tokens, texts, row, length in zip(
-                window.tolist(), position.tolist(), values, groups, ids.tolist(), self._strings(ids), activations,
-                lengths, strict=True,
+            for at_window, at_position, value, (decile, interval), tokens, row, acts, length in zip(
+                window.tolist(), position.tolist(), values, groups, ids.tolist(), ids, activations, lengths,
+                strict=True,
             )
         )  # fmt: skip
 
@@ -341,7 +346,7 @@ class Library:
         return tuple(found)
 
 
-def _told(value: np.ndarray) -> float | None:
+def _told(value: np.floating[Any]) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
