@@ -1,11 +1,11 @@
 """Libraries of other programs taken in, ours given out, and back: the same features, examples, tokens and values."""
 
 import gzip
+import itertools
 import json
 import struct
 import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,9 +19,10 @@ from gearscope.features.records import NewLabel
 from gearscope.features.store import Library
 from gearscope.ids import FeatureId
 
-FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
-BATCH = FIXTURES / "feature_json" / "saedashboard_batch.json"
-needs_fixtures = pytest.mark.skipif(not BATCH.is_file(), reason="the folder of fixtures is not here")
+
+@pytest.fixture
+def batch(fixtures_dir):
+    return fixtures_dir / "feature_json" / "saedashboard_batch.json"
 
 
 def jsonl(path, rows):
@@ -36,7 +37,7 @@ def dump(folder, *, index=str, vectors=True, source="7-some-res-16k"):
     features = [
         place
         | {
-            "index": index(i), "maxActApprox": 2.5 * i, "frac_nonzero": 0.01 * i, "hookName": "blocks.7.hook_resid_post",
+            "index": index(i), "maxActApprox": 2.5 * i, "hookName": "blocks.7.hook_resid_post",
             "vector": [float(i), 1.0, -1.0] if vectors else [], "pos_str": [" a", "b"], "pos_values": [1.25, 0.5],
             "neg_str": ["c"], "neg_values": [-0.75], "topkCosSimIndices": [3, 900], "topkCosSimValues": [0.5, 0.4],
             "umap_x": 1.5,
@@ -95,6 +96,7 @@ def test_a_dump_says_what_it_says_and_nothing_more(tmp_path, index):
 def test_an_imported_library_is_searched(tmp_path):
     import_library(dump(tmp_path / "s"), tmp_path / "lib")
     with Library.open(tmp_path / "lib") as library:
+
         def names(**query):
             return [str(hit.feature) for hit in find(library, Query(**query))]
 
@@ -108,11 +110,11 @@ def test_an_imported_library_is_searched(tmp_path):
         assert names(near="7/3") == ["7/900"]
         expected = np.array([[3, 1, -1], [11, 1, -1], [900, 1, -1]]) @ [0, 1, 0] / np.sqrt([11, 123, 810002])
         np.testing.assert_allclose(by_direction(library, np.array([0, 2.0, 0])), expected, rtol=1e-5)
-        with pytest.raises(ConfigError, match="a library with triggers was expected; found an imported one"):
+        with pytest.raises(ConfigError, match=r"a library with triggers was expected; found an imported one"):
             names(token="cat")
         with pytest.raises(ConfigError, match="a library with input score"):
             names(min_input_score=0.5)
-        with pytest.raises(TargetError, match="one of the 3 features of layer 7 that were imported .*; found 7/4"):
+        with pytest.raises(TargetError, match=r"one of the 3 features of layer 7 that were imported .*; found 7/4"):
             library.number(FeatureId(7, 4))
 
 
@@ -163,17 +165,16 @@ def test_a_built_library_comes_back(library, tmp_path):
         intervals = {e.interval for e in back.record(13).examples if e.interval is not None}
         edges = [0.0, *twelfth.deciles, twelfth.max_activation]
         assert {(i.low, i.high) for i in intervals} <= {
-            tuple(np.float32([low, high]).tolist()) for low, high in zip(edges[:-1], edges[1:], strict=True)
+            tuple(np.float32([low, high]).tolist()) for low, high in itertools.pairwise(edges)
         }
         assert [b.count for b in back.record(13).histogram] == [b.count for b in twelfth.histogram]
         first = [p.relative_to(tmp_path / "once") for p in sorted((tmp_path / "once").rglob("*.gz"))]
         assert len(first) == 6
 
 
-@needs_fixtures
-def test_a_real_batch_and_back(tmp_path):
-    import_library(BATCH, tmp_path / "lib")
-    told = json.loads(BATCH.read_text())["features"]
+def test_a_real_batch_and_back(tmp_path, batch):
+    import_library(batch, tmp_path / "lib")
+    told = json.loads(batch.read_text())["features"]
     with Library.open(tmp_path / "lib", check_sums=True) as library, through(library, tmp_path, "np") as back:
         same(library, back)
         for number, raw in enumerate(told):
@@ -234,12 +235,11 @@ def test_packed_files_have_places_for_features_that_are_not_there(tmp_path):
     assert unpacked(tmp_path / "out", 7, 900)["index"] == 900
 
 
-@needs_fixtures
-def test_feature_files_follow_the_published_schema(library, tmp_path):
+def test_feature_files_follow_the_published_schema(library, tmp_path, batch, fixtures_dir):
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((FIXTURES / "schemas" / "feature-details-schema.json").read_text())
-    import_library(BATCH, tmp_path / "lib")
-    with Library.open(tmp_path / "lib") as imported:
+    schema = json.loads((fixtures_dir / "schemas" / "feature-details-schema.json").read_text())
+    import_library(batch, tmp_path / "imported")
+    with Library.open(tmp_path / "imported") as imported:
         for name, lib in (("ours", library), ("theirs", imported)):
             give(lib, "packed", tmp_path / name)
     files = [*(tmp_path / "ours").rglob("*.json"), *(tmp_path / "theirs").rglob("*.json")]
@@ -305,7 +305,8 @@ def test_parquet(library, tmp_path):
         notes.add_labels([NewLabel(0, "cat", "human", score=0.25)])
     give(library, "parquet", tmp_path / "out")
     features, examples, labels = (
-        parquet.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in ("features", "examples", "labels")
+        parquet.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist()
+        for name in ("features", "examples", "labels")
     )
     assert [(r["layer"], r["index"]) for r in features] == [tuple(library.feature(n)) for n in range(20)]
     assert [r["fired"] for r in features] == library.columns["fired"].tolist()

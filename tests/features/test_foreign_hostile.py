@@ -1,5 +1,6 @@
 """Files of strangers that are damaged or mean: one sentence, no library, nothing unpacked beyond the limits."""
 
+import contextlib
 import gzip
 import json
 
@@ -179,10 +180,8 @@ def test_any_bytes_are_refused_or_read(tmp_path_factory, raw):
     path = tmp_path_factory.mktemp("any") / "x"
     path.write_bytes(raw)
     for read in (document, lambda p: list(lines(p))):
-        try:
+        with contextlib.suppress(ArtifactError):
             assert isinstance(read(path), Fields | list)
-        except ArtifactError:
-            pass
 
 
 @pytest.mark.parametrize("name", ["../up", "/abs/olute", "..", "a/b\\c", "", "\x00", "é" * 300, "-rf", "CON."])

@@ -52,7 +52,9 @@ def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> s
 def _shelf(library: Library, shelf: Shelf) -> str:
     imported = library.contents.imported
     of = "" if imported is None else f" from {imported.format}"
-    sites = [f"{verb} {', '.join(sites)}" for verb, sites in (("reads", shelf.reads), ("writes", shelf.writes)) if sites]
+    sites = [
+        f"{verb} {', '.join(sites)}" for verb, sites in (("reads", shelf.reads), ("writes", shelf.writes)) if sites
+    ]
     return ", ".join([f"{shelf.kind}{of}", *sites])
 
 

@@ -3,6 +3,7 @@
 kept     number of a feature -> a JSON object, by the source's own names
 """
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable
@@ -57,7 +58,7 @@ def bars(kept: dict[str, Any]) -> tuple[Bin, ...]:
     middles, heights = _numbers(kept, "freq_hist_data_bar_values"), _numbers(kept, "freq_hist_data_bar_heights")
     if not middles or len(middles) != len(heights):
         return ()
-    inner = [(low + high) / 2 for low, high in zip(middles[:-1], middles[1:], strict=True)]
+    inner = [(low + high) / 2 for low, high in itertools.pairwise(middles)]
     first, last = (inner[0], inner[-1]) if inner else (middles[0], middles[0])
     edges = [2 * middles[0] - first, *inner, 2 * middles[-1] - last]
     return tuple(Bin(low, high, round(n)) for low, high, n in zip(edges[:-1], edges[1:], heights, strict=True))

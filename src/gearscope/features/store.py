@@ -215,7 +215,9 @@ class Library:
             suppressed=self._effects(row["suppressed"], row["suppressed_by"]),
             triggers=self._triggers(row["triggers"], row["trigger_count"], fired or 0) if built else (),
             neighbours=self._neighbours(number, row["neighbours"]) if built else self._alike(feature, kept),
-            cofiring=self._cofiring(int(row["cofiring_fired"]), row["cofiring"], row["cofiring_count"]) if built else (),
+            cofiring=self._cofiring(int(row["cofiring_fired"]), row["cofiring"], row["cofiring_count"])
+            if built
+            else (),
             input_score=scores[0],
             output_score=scores[1],
             output_base=scores[2],

@@ -45,6 +45,7 @@ class Assembly:
 
     def __init__(self, folder: Path, form: Literal["neuronpedia", "saedashboard"], limits: Limits) -> None:
         self._folder, self._form, self._limits = folder, form, limits
+        self._model: str | None = None
         self._sources: dict[str, tuple[int, Source]] = {}
         self._features: dict[tuple[int, int], int] = {}
         self._known: list[_Feature] = []
@@ -108,11 +109,13 @@ class Assembly:
             self._labels.append((feature, label))
 
     def _source(self, source: Source) -> int:
-        known = self._sources.get(source.id)
+        model, known = self._model or source.model, self._sources.get(source.id)
+        if source.model != model:
+            raise ArtifactError(
+                f"features of one model ({model:.60}) were expected", found=f"{source.model:.60} as well"
+            )
+        self._model = model
         if known is None:
-            models = {one.model for _, one in self._sources.values()}
-            if models - {source.model}:
-                raise ArtifactError("features of one model were expected", found=f"{source.model!r:.60} as well")
             known = self._sources[source.id] = (len(self._sources), source)
         elif known[1].hook is None and source.hook is not None:
             known = self._sources[source.id] = (known[0], source)

@@ -68,7 +68,7 @@ def _feature(library: Library, record: FeatureRecord, about: dict[str, str]) -> 
         row["frac_nonzero"] = number(record.density) if record.fired is None else record.density
     for name, effects in (("pos", record.promoted), ("neg", record.suppressed)):
         row[f"{name}_str"] = [written(effect.text) for effect in effects]
-        row[f"{name}_values"] = plain(np.float32([effect.effect for effect in effects]))
+        row[f"{name}_values"] = plain(np.array([effect.effect for effect in effects], np.float32))
     if record.fired is not None:
         row |= _built(record)
     return row | {name: value for name, value in record.kept.items() if name not in row or row[name] is None}
@@ -79,7 +79,7 @@ def _built(record: FeatureRecord) -> dict[str, Any]:
     near = [one for one in record.neighbours if one.feature.layer == record.feature.layer]
     return {
         "topkCosSimIndices": [one.feature.index for one in near],
-        "topkCosSimValues": plain(np.float32([one.cosine for one in near])),
+        "topkCosSimValues": plain(np.array([one.cosine for one in near], np.float32)),
         "freq_hist_data_bar_values": [(b.low + b.high) / 2 for b in record.histogram],
         "freq_hist_data_bar_heights": [b.count for b in record.histogram],
     }

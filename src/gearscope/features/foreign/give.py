@@ -1,6 +1,6 @@
 """Export: a library to a folder that other programs read.
 
-    give(library, "packed", Path("out"))
+give(library, "packed", Path("out"))
 """
 
 from pathlib import Path
@@ -29,7 +29,9 @@ def give(library: Library, form: Form, out: Path, *, model: str | None = None, s
         try:
             return _write(library, form, folder, names)
         except ValueError as error:  # NaN, or half a character, in a file that was changed
-            raise ArtifactError(f"finite numbers and text were expected in {library.folder}", found=str(error)) from error
+            raise ArtifactError(
+                f"finite numbers and text were expected in {library.folder}", found=str(error)
+            ) from error
 
 
 def _write(library: Library, form: Form, folder: Path, names: Names) -> int:

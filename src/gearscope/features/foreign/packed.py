@@ -1,6 +1,6 @@
 """The feature files that graph pages read: one JSON a feature, alone or packed by layer for range requests.
 
-features/index.json.gz           of each layer: the file's name, and where each feature's record begins and the last ends
+features/index.json.gz           of each layer: the file's name, where each record begins, where the last one ends
 features/layer_N.bin             records: uint32 (little-endian) bytes, then so many bytes of zlib-packed JSON
 features/SCAN/CANTOR.json        the same JSON alone, by the Cantor number of (layer, index)
 
@@ -25,7 +25,7 @@ _MOST_LAYERS, _MOST_INDEX = 1_000, 20_000_000
 
 
 def write_packed(library: Library, folder: Path, names: Names, *, singles: bool = True) -> None:
-    """Write both forms; without `singles`, the packed one alone. Raises ConfigError for numbers beyond what it holds."""
+    """Write both forms; without `singles`, the packed one. Raises ConfigError for numbers beyond what it holds."""
     out, layers = folder / "features", {shelf.layer: shelf for shelf in library.contents.shelves}
     out.mkdir(parents=True)
     if max(layers) >= _MOST_LAYERS:

@@ -1,9 +1,9 @@
 """Import: files of another program to a library that `gearscope library` opens.
 
-    import_library(Path("20-gemmascope-res-16k"), Path("lib"))
+import_library(Path("20-gemmascope-res-16k"), Path("lib"))
 
-    SAEDashboard    a `batch-N.json`, or a folder of them
-    Neuronpedia     the folder of a source, or one above it (`v1`, a model): several sources if each is of another layer
+SAEDashboard    a `batch-N.json`, or a folder of them
+Neuronpedia     the folder of a source, or one above it (`v1`, a model): several sources if each is of another layer
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 
 
 def import_library(path: Path, out: Path, *, limits: Limits = LIMITS, progress: Report | None = None) -> Taken:
-    """Write the folder `out`, whole or not at all. Raises ArtifactError for files that are none of these, or hostile."""
+    """Write the folder `out`, whole or not at all. Raises ArtifactError, ConfigError for files that are none of these."""
     tell = progress or (lambda _, __: None)
     batches, sources = _found(path, limits)
     with new_folder(out) as folder:
@@ -49,9 +49,7 @@ def import_library(path: Path, out: Path, *, limits: Limits = LIMITS, progress: 
             with Notes.write(folder / layout.NOTES) as notes:
                 notes.add_labels(labels)
     assert contents.imported is not None
-    return Taken(
-        contents.imported.format, contents.n_features, len(labels), made.left_out, contents.imported.vectors
-    )
+    return Taken(contents.imported.format, contents.n_features, len(labels), made.left_out, contents.imported.vectors)
 
 
 def _found(path: Path, limits: Limits) -> tuple[list[Path], list[Path]]:
