@@ -99,3 +99,25 @@ def test_what_was_computed_elsewhere_is_one_more_criterion(read_only):
     scores[[4, 12]] = [1, 2]
     assert [hit.number for hit in find(read_only, Query(), {"contrast": scores})] == [12, 4]
     assert [hit.number for hit in find(read_only, Query(layers=(0,)), {"contrast": scores})] == [4]
+
+
+def test_by_what_a_rule_asks_for(library):
+    rules = {
+        0: 'recent in ["capital", "state"]',
+        1: 'token in ["is"] and sum.ones in [5, 15]',
+        2: 'token in ["recent in [\\"capital"]',
+        3: 'token@+1 in ["capital"] or recent in ["city"]',
+    }
+    with library.write_notes() as notes:
+        notes.add_labels([NewLabel(n, "x", "rule", score=n / 10, details={"rule": rule}) for n, rule in rules.items()])
+        notes.add_labels([NewLabel(4, "recent capital", "human", details={"rule": rules[0]})])
+    for asked, numbers in {
+        "recent=Capital": [0],
+        "sum.ones=5": [1],
+        "sum.ones=1": [],
+        "token@+1=capital": [3],
+        "recent=city": [3],
+        "token=is": [1],
+        "token=capital": [],
+    }.items():
+        assert [hit.number for hit in find(library, Query(rule=asked))] == numbers, asked

@@ -152,7 +152,7 @@ def test_what_is_none_of_these(tmp_path, what):
     refused(path, tmp_path / "lib", "was expected at|as 'layer'|sae_set")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     value=st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=4),
@@ -174,7 +174,7 @@ def test_any_value_is_taken_or_refused(tmp_path_factory, value, name):
             give(library, "neuronpedia", folder / "out")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(tmp_path_factory, raw):
     path = tmp_path_factory.mktemp("any") / "x"

@@ -125,7 +125,13 @@ def show(
 def search(
     folder: Folder,
     label: Annotated[str | None, typer.Argument(help="Words of a label, or words like them.")] = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="Words of labels that are executable rules.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            "--rule",
+            help="Words of labels that are executable rules, or COLUMN=VALUE that one asks for, as recent=capital.",
+        ),
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", help="Words that stand in the text of an example.")] = None,
     token: Annotated[str | None, typer.Option("--token", help="A token on which it fires.")] = None,
     promotes: Annotated[str | None, typer.Option("--promotes", help="A token that it promotes.")] = None,

@@ -14,6 +14,7 @@ from pydantic import Field
 from gearscope.config import Config
 from gearscope.errors import ConfigError
 from gearscope.features import layout
+from gearscope.features.asking import asked, asking
 from gearscope.features.similar import similar_labels
 from gearscope.features.store import Library
 from gearscope.ids import FeatureId
@@ -31,7 +32,7 @@ class Query(Config):
     label: str | None = None
     """Words of labels, or words like them."""
     rule: str | None = None
-    """Words of labels that are executable rules."""
+    """Words of labels that are executable rules; or `COLUMN=VALUE`, which a rule asks for."""
     text: str | None = None
     """Words that stand one after another in the window of an example."""
     token: str | None = None
@@ -97,7 +98,7 @@ def _criteria(library: Library, query: Query) -> list[Found]:
     if query.label is not None:
         found.append(_by_label(library, query.label, rules=False))
     if query.rule is not None:
-        found.append(_by_label(library, query.rule, rules=True))
+        found.append(_by_rule(library, query.rule))
     if query.text is not None:
         found.append(by_text(library, query.text))
     if query.token is not None:
@@ -111,6 +112,15 @@ def _criteria(library: Library, query: Query) -> list[Found]:
     if query.min_score is not None:
         found.append(library.notes.scored(query.min_score))
     return found
+
+
+def _by_rule(library: Library, text: str) -> Found:
+    wanted = asked(text)
+    if wanted is None:
+        return _by_label(library, text, rules=True)
+    return {
+        number: score for number, score in asking(library.notes, wanted).items() if 0 <= number < library.n_features
+    }
 
 
 def _by_label(library: Library, words: str, *, rules: bool) -> Found:

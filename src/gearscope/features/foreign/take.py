@@ -34,7 +34,7 @@ class Taken(NamedTuple):
 
 
 def import_library(path: Path, out: Path, *, limits: Limits = LIMITS, progress: Report | None = None) -> Taken:
-    """Write the folder `out`, whole or not at all. Raises ArtifactError, ConfigError for files that are none of these."""
+    """Write the folder `out`, whole or not at all. Raises ArtifactError, ConfigError for other files."""
     tell = progress or (lambda _, __: None)
     batches, sources = _found(path, limits)
     with new_folder(out) as folder:
