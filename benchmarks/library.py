@@ -42,8 +42,10 @@ from gearscope.features.text import write_text
 
 PINS = (
     "sae-dashboard==0.8.0", "sae-lens==6.54.12", "torch==2.13.0", "transformer-lens==2.17.0", "transformers==4.56.2",
-    "huggingface_hub==0.36.2", "numpy<2",
+    "huggingface_hub==0.36.2", "numpy<2", "pyarrow==21.0.0",
 )  # fmt: skip
+WITHOUT = ("torchvision", "torchaudio")
+"""What comes with them does not fit torch's build for CPUs."""
 MODEL = {"layers": 4, "width": 128, "heads": 4, "mlp": 512, "vocabulary": 8192}
 LAYER, DICTIONARY, DENSITY, CONTEXT = 2, 4096, 0.01, 128
 OPEN_MS, LABEL_MS, TOKEN_MS, GB, FASTER = 1.0, 50.0, 100.0, 1.0, 12.0
@@ -301,7 +303,7 @@ def main() -> None:
         ours = build(asked.folder, asked.built, asked.tokens, 2048)
         print(json.dumps({"gearscope": ours}), flush=True)
         if not asked.no_peer:
-            python = asked.peer or environment(Path("build/saedashboard"), PINS, "SAEDashboard")
+            python = asked.peer or environment(Path("build/saedashboard"), PINS, "SAEDashboard", WITHOUT)
             theirs = peer(python, asked.folder, asked.built, asked.tokens)
             faster = theirs["cpu_seconds"] / ours["cpu_seconds"]
             print(json.dumps({"SAEDashboard": theirs, "gearscope is faster by": faster}), flush=True)
