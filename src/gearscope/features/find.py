@@ -22,7 +22,7 @@ from gearscope.ids import FeatureId
 Sort = Literal["match", "density", "max_activation", "input_score", "output_score", "number"]
 Found = dict[int, float]
 """Scores by number."""
-_MOST_LABELS, _MOST_WINDOWS = 300, 20_000
+_MOST_LABELS, _MOST_WINDOWS, _MOST_NEAR = 300, 20_000, 100
 _ROWS = 65_536
 
 
@@ -176,8 +176,16 @@ def token_ids(library: Library, text: str) -> list[int]:
 
 
 def by_neighbours(library: Library, feature: FeatureId) -> Found:
-    """The features that write in the most similar directions, by cosine."""
-    neighbours = library.record(library.number(feature), examples=False).neighbours
+    """The features that write in the most similar directions, by cosine.
+
+    Of an imported library that names none, those by its vectors; ConfigError where it has none.
+    """
+    number = library.number(feature)
+    neighbours = library.record(number, examples=False).neighbours
+    if not neighbours and library.contents.imported is not None:
+        cosines = by_direction(library, library.directions([number])[0])
+        near = [other for other in np.argsort(-cosines, kind="stable")[: _MOST_NEAR + 1].tolist() if other != number]
+        return {other: float(cosines[other]) for other in near[:_MOST_NEAR]}
     return {library.number(one.feature): one.cosine for one in neighbours}
 
 
