@@ -64,6 +64,7 @@ class Library:
         self.folder, self.contents, self.inputs = folder, contents, inputs
         self.n_features, self.n_tokens = contents.n_features, contents.n_tokens
         self._firsts = [0, *accumulate(shelf.n_features for shelf in contents.shelves)]
+        self._layers = [shelf.layer for shelf in contents.shelves]
         self._by_layer = {shelf.layer: number for number, shelf in enumerate(contents.shelves)}
         c, imported = contents, contents.imported
         kinds = layout.feature_columns if imported is None else layout.imported_feature_columns
@@ -131,8 +132,8 @@ class Library:
             raise ArtifactError(f"features below {self.n_features} were expected in {self.folder}", found=str(number))
         shelf = bisect_right(self._firsts, number) - 1
         imported = self.contents.imported is not None
-        index = self.columns["index"][number] if imported else number - self._firsts[shelf]
-        return FeatureId(self.contents.shelves[shelf].layer, int(index))
+        index = int(self.columns["index"][number]) if imported else int(number) - self._firsts[shelf]
+        return FeatureId(self._layers[shelf], index)
 
     def numbers(self, layer: int) -> range:
         """The rows of a layer's features. Raises TargetError."""
