@@ -148,6 +148,7 @@ def as_json(library: Library, record: FeatureRecord) -> dict[str, Any]:
     told["examples"] = [
         example._asdict()
         | {
+            "token_ids": example.token_ids.tolist(),
             "tokens": list(example.tokens),
             "activations": [round(float(value), 5) for value in example.activations],
             "interval": None if example.interval is None else example.interval._asdict(),

@@ -113,7 +113,7 @@ class Example(NamedTuple):
     activation: float
     decile: int | None
     """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest; None if not known."""
-    token_ids: tuple[int, ...]
+    token_ids: Integer[np.ndarray, " P"]
     tokens: Sequence[str]
     activations: Float[np.ndarray, " P"]
     """At every position, to 1/255 of the feature's largest but for the example's own; zero where it does not fire, or

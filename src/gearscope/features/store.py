@@ -248,12 +248,11 @@ class Library:
         lengths = self._lengths(ids)
         return tuple(
             Example(
-                at_window, at_position, value, decile, tuple(tokens[:length]), Strings(self._strings, row[:length]),
+                at_window, at_position, value, decile, row[:length], Strings(self._strings, row[:length]),
                 acts[:length], interval,
             )
-            for at_window, at_position, value, (decile, interval), tokens, row, acts, length in zip(
-                window.tolist(), position.tolist(), values, groups, ids.tolist(), ids, activations, lengths,
-                strict=True,
+            for at_window, at_position, value, (decile, interval), row, acts, length in zip(
+                window.tolist(), position.tolist(), values, groups, ids, activations, lengths, strict=True
             )
         )  # fmt: skip
 
