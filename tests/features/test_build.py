@@ -173,7 +173,9 @@ def test_neurons_are_features_too(tmp_path):
         record = library.record(30)
         assert record.shelf.kind == "neurons"
         example = record.examples[0]
-        read = made.model.run(torch.tensor(example.token_ids.tolist()), read=["blocks.1.mlp_act"]).sites["blocks.1.mlp_act"]
+        read = made.model.run(torch.tensor(example.token_ids.tolist()), read=["blocks.1.mlp_act"]).sites[
+            "blocks.1.mlp_act"
+        ]
         assert example.activation == pytest.approx(float(read[example.position, 6]), rel=1e-3)
 
 
