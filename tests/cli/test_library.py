@@ -111,3 +111,31 @@ def test_mistakes_are_one_sentence(tiny, gearscope, arguments, said):
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not (tiny.parent / "nowhere").exists()
+
+
+@pytest.mark.parametrize("form", ["neuronpedia", "neuronpedia-upload", "packed", "parquet"])
+def test_export(tiny, tmp_path, gearscope, form):
+    out = tmp_path / "out"
+    told = gearscope("library", "export", str(tiny), "--to", form, "--out", str(out), "--json")
+    assert told.code == 0, told.err
+    dead = 2 if form == "neuronpedia-upload" else 0
+    assert json.loads(told.out) == {"out": str(out), "features": 20 - dead, "left_out": dead}
+    assert any(path.is_file() for path in out.rglob("*"))
+
+
+def test_import_and_what_needs_the_model(tiny, tmp_path, gearscope):
+    assert gearscope("library", "export", str(tiny), "--to", "neuronpedia", "--out", str(tmp_path / "np")).code == 0
+    taken = gearscope("library", "import", str(tmp_path / "np"), "--out", str(tmp_path / "lib"))
+    assert taken.out.startswith("20 features of neuronpedia, without directions")
+    shown = gearscope("library", "show", str(tmp_path / "lib"), "0/0").out
+    assert "imported from neuronpedia" in shown
+    assert "[[cat]]" in shown
+    found = gearscope("library", "search", str(tmp_path / "lib"), "--text", "cat", "--json")
+    assert "0/0" in [hit["feature"] for hit in json.loads(found.out)]
+    assert gearscope("library", "list", str(tmp_path / "lib"), "mine", "--add", "0/0=nice").code == 0
+    refused = gearscope("features", "a cat", "--library", str(tmp_path / "lib"))
+    assert refused.code == 2
+    assert "to open its model; found an imported one" in refused.err
+    none = gearscope("library", "import", str(tmp_path), "--out", str(tmp_path / "other"))
+    assert (none.code, none.out) == (2, "")
+    assert "a Neuronpedia source was expected" in none.err

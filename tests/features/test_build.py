@@ -173,7 +173,9 @@ def test_neurons_are_features_too(tmp_path):
         record = library.record(30)
         assert record.shelf.kind == "neurons"
         example = record.examples[0]
-        read = made.model.run(torch.tensor(example.token_ids), read=["blocks.1.mlp_act"]).sites["blocks.1.mlp_act"]
+        read = made.model.run(torch.tensor(example.token_ids.tolist()), read=["blocks.1.mlp_act"]).sites[
+            "blocks.1.mlp_act"
+        ]
         assert example.activation == pytest.approx(float(read[example.position, 6]), rel=1e-3)
 
 
@@ -184,7 +186,7 @@ def test_a_norm_behind_the_mlp_is_passed(tmp_path):
     with build(tmp_path / "lib", made) as library:
         gain = 1 + made.model.anatomy.hf.model.layers[0].post_feedforward_layernorm.weight.detach()
         expected = torch.nn.functional.normalize(coder.source.W_dec[:, 0] * gain, dim=1)
-        found = np.stack([library.direction(number) for number in range(14)])
+        found = library.directions(range(14))
         np.testing.assert_allclose(found, expected.numpy(), atol=5e-3)
 
 

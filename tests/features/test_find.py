@@ -42,7 +42,7 @@ def test_by_text_of_examples(read_only):
 def test_by_neighbours_and_by_a_direction(read_only):
     record = read_only.record(3)
     assert names(read_only, near="0/3") == [str(n.feature) for n in record.neighbours][:20]
-    cosine = by_direction(read_only, 5 * read_only.direction(3))
+    cosine = by_direction(read_only, 5 * read_only.directions([3])[0])
     hits = find(read_only, Query(most=3), {"direction": cosine})
     assert hits[0].number == 3
     assert hits[0].score == pytest.approx(1, abs=0.01)
@@ -99,3 +99,25 @@ def test_what_was_computed_elsewhere_is_one_more_criterion(read_only):
     scores[[4, 12]] = [1, 2]
     assert [hit.number for hit in find(read_only, Query(), {"contrast": scores})] == [12, 4]
     assert [hit.number for hit in find(read_only, Query(layers=(0,)), {"contrast": scores})] == [4]
+
+
+def test_by_what_a_rule_asks_for(library):
+    rules = {
+        0: 'recent in ["capital", "state"]',
+        1: 'token in ["is"] and sum.ones in [5, 15]',
+        2: 'token in ["recent in [\\"capital"]',
+        3: 'token@+1 in ["capital"] or recent in ["city"]',
+    }
+    with library.write_notes() as notes:
+        notes.add_labels([NewLabel(n, "x", "rule", score=n / 10, details={"rule": rule}) for n, rule in rules.items()])
+        notes.add_labels([NewLabel(4, "recent capital", "human", details={"rule": rules[0]})])
+    for asked, numbers in {
+        "recent=Capital": [0],
+        "sum.ones=5": [1],
+        "sum.ones=1": [],
+        "token@+1=capital": [3],
+        "recent=city": [3],
+        "token=is": [1],
+        "token=capital": [],
+    }.items():
+        assert [hit.number for hit in find(library, Query(rule=asked))] == numbers, asked

@@ -46,5 +46,5 @@ def test_quotes_and_operators_are_words(notes):
 
 
 def test_common_terms_are_left_out_where_they_would_touch_too_much(notes, monkeypatch):
-    monkeypatch.setattr(similar, "_MOST_POSTINGS", 1)
+    monkeypatch.setattr(similar, "_MOST_POSTINGS", {"label_words": 1, "label_grams": 1})
     assert texts(notes, "golden and")[0] == "the Golden Gate Bridge"

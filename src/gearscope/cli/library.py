@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gearscope.cli import options
+from gearscope.cli import foreign, options
 from gearscope.cli.progress import status_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
@@ -125,7 +125,13 @@ def show(
 def search(
     folder: Folder,
     label: Annotated[str | None, typer.Argument(help="Words of a label, or words like them.")] = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="Words of labels that are executable rules.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            "--rule",
+            help="Words of labels that are executable rules, or COLUMN=VALUE that one asks for, as recent=capital.",
+        ),
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", help="Words that stand in the text of an example.")] = None,
     token: Annotated[str | None, typer.Option("--token", help="A token on which it fires.")] = None,
     promotes: Annotated[str | None, typer.Option("--promotes", help="A token that it promotes.")] = None,
@@ -192,7 +198,8 @@ def _computed(library: Library, direction: Path | None, fires_in: str | None, no
 
 
 def _line(hit: Hit) -> str:
-    return f"{hit.feature!s:>10} {hit.score:10.4g}  {hit.density:9.4%}  {hit.label or ''}"
+    density = "        -" if hit.density is None else f"{hit.density:9.4%}"
+    return f"{hit.feature!s:>10} {hit.score:10.4g}  {density}  {hit.label or ''}"
 
 
 @app.command("list")
@@ -243,6 +250,10 @@ def _list_text(library: Library, found: FeatureList) -> str:
         label = labels.get(library.number(one.feature))
         lines.append(f"{one.feature!s:>10}  {one.note:<30}  {'' if label is None else label.text}".rstrip())
     return "\n".join(lines)
+
+
+app.command("import")(foreign.take)
+app.command("export")(foreign.export)
 
 
 def features(

@@ -12,14 +12,18 @@ numpy and sqlite3 alone: records of features, labels, lists, searches. On disk:
     ├── directions.safetensors       what each feature writes, of length 1, in 8 bits; and its place on the map
     └── notes.sqlite                 labels, scores, lists: the one file that changes (WAL), made with the first of them
 
+An imported library (`foreign/`) has other columns in the same files, `kept.sqlite` with what no column holds, and, in
+the place of directions, `vectors.safetensors` where its source has them.
+
 A feature's *number* is its row in `features.safetensors`: dictionaries stand one after another. A *place* is
 window · context + position.
 
 Reading, without torch: `config.py` (settings, contents), `records.py` (what is known of a feature), `arrays.py`
 (safetensors mapped into numpy), `bins.py` (of activations), `layout.py` (the columns of the files), `sampling.py`
 (which firings become examples), `database.py` (sqlite files that may come from strangers), `text.py` (strings of
-tokens, text of windows), `notes.py` (labels, scores), `store.py` (the `Library`), `similar.py` (labels like some
-words), `find.py` (searches), `lists.py` (lists of features), `describe.py` (a feature as text).
+tokens, text of windows), `kept.py` (what an imported source says beyond columns), `notes.py` (labels, scores),
+`store.py` (the `Library`), `similar.py` (labels like some words), `asking.py` (what rules ask for), `find.py`
+(searches), `lists.py` (lists of features), `describe.py` (a feature as text). Other programs' formats: `foreign/`.
 
 Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py`, `spread.py`
 and `from_weights.py` (what follows from weights; the map; both stored), `reading.py` (text to what fires),

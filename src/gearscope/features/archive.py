@@ -1,4 +1,4 @@
-"""A library as one compressed file, as the bundled model's travels; unpacked once into a folder where notes can be kept.
+"""A library as one compressed file, as the bundled one travels; unpacked once, into a folder where notes are kept.
 
     pack(Path("lib"), Path("bundle/library"))      the same library gives the same file
     unpacked(Path("bundle/library"))               its folder in the cache, made at the first call

@@ -15,7 +15,8 @@ import numpy as np
 from gearscope.errors import ArtifactError
 
 _TYPES = {
-    "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U32": "<u4", "U16": "<u2", "U8": "|u1",
+    "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
+    "U32": "<u4", "U16": "<u2", "U8": "|u1",
 }  # fmt: skip
 _NAMES = {np.dtype(kind): name for name, kind in _TYPES.items()}
 _LONGEST_HEADER = 1_000_000

@@ -37,10 +37,15 @@ def on_ray(address: str | None = None, *, cpus_per_worker: float = 1, ray: Any =
     def run(shards: Sequence[int], work: Work) -> None:
         if not ray.is_initialized():
             ray.init(address=address, log_to_driver=False)
-        remote = ray.remote(num_cpus=cpus_per_worker, max_retries=_RETRIES)(work.__call__)
-        pending = [remote.remote(shard) for shard in shards]
+        remote, sent = ray.remote(num_cpus=cpus_per_worker, max_retries=_RETRIES)(_do), ray.put(work)
+        pending = [remote.remote(sent, shard) for shard in shards]
         while pending:
             done, pending = ray.wait(pending, num_returns=1)
             ray.get(done)
 
     return run
+
+
+def _do(work: Work, shard: int) -> None:
+    """One shard, as a function: Ray takes no methods."""
+    work(shard)

@@ -1,5 +1,7 @@
 """What a feature library is built from, and how large its parts are. No torch."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from gearscope.config import Config
@@ -44,6 +46,20 @@ class Shelf(Config):
     n_features: int = Field(ge=1, lt=2**31)
 
 
+class Imported(Config):
+    """What is different in a library that another program measured: what it did not say is absent.
+
+    Of its `LibraryConfig`, only `effects` says something. The last token of its vocabulary stands for nothing: it fills
+    windows that are shorter than the longest, and lists of tokens that are shorter than others.
+    """
+
+    format: Literal["neuronpedia", "saedashboard"]
+    sources: tuple[str, ...]
+    """What each shelf is called there, for instance `20-gemmascope-res-16k`."""
+    vectors: bool
+    """Whether every feature came with what it writes."""
+
+
 class Contents(Config):
     """What a finished library holds: enough to know the shape of every file in it."""
 
@@ -56,7 +72,8 @@ class Contents(Config):
     """Where the text came from, as it was given."""
     shelves: tuple[Shelf, ...] = Field(min_length=1)
     """In the order of the features' numbers."""
-    d_model: int = Field(ge=1)
+    d_model: int = Field(ge=0)
+    """0 for an imported library whose features came without what they write."""
     context: int = Field(ge=2)
     n_windows: int = Field(ge=1)
     n_vocabulary: int = Field(ge=1)
@@ -64,6 +81,8 @@ class Contents(Config):
     """Co-firing was counted on one token in so many."""
     cofiring_tokens: int = Field(default=1, ge=1)
     """On how many that is."""
+    imported: Imported | None = None
+    """None for a library that was built here."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Contents":
@@ -72,6 +91,8 @@ class Contents(Config):
             raise ValueError(f"one dictionary per layer was expected, found layers {layers}")
         if self.n_features >= 2**31 or self.n_windows * self.context >= 2**32:
             raise ValueError(f"{self.n_features} features and {self.n_windows * self.context} tokens are too many")
+        if self.imported is not None and len(self.imported.sources) != len(self.shelves):
+            raise ValueError(f"{len(self.shelves)} sources were expected, found {len(self.imported.sources)}")
         return self
 
     @property
@@ -80,6 +101,11 @@ class Contents(Config):
         return sum(shelf.n_features for shelf in self.shelves)
 
     @property
+    def filler(self) -> int | None:
+        """The token that stands for nothing; None where there is none."""
+        return None if self.imported is None else self.n_vocabulary - 1
+
+    @property
     def n_tokens(self) -> int:
-        """Tokens on which features were looked at: all but the first of each window."""
+        """Tokens on which features were looked at: all but the first of each window. Not known of imported ones."""
         return self.n_windows * (self.context - 1)

@@ -6,6 +6,7 @@ The token on which it fires most stands in [[ ]], others on which it fires in [ 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gearscope.features.config import Shelf
 from gearscope.features.records import Example, FeatureRecord, Label, Score, TokenEffect
 from gearscope.features.store import Library
 
@@ -21,20 +22,16 @@ def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> s
     near = [other.feature for other in (*record.neighbours[:8], *record.cofiring[:8])]
     said = library.notes.shown([library.number(feature) for feature in near])
     lines = [
-        f"feature  {record.feature}   {shelf.kind}, reads {', '.join(shelf.reads)}, writes {', '.join(shelf.writes)}",
+        f"feature  {record.feature}   {_shelf(library, shelf)}",
         *(f"label    {_label(label, library.notes.scores(label.id))}" for label in labels[:5]),
         *([f"         and {len(labels) - 5} more labels"] if len(labels) > 5 else []),
-        f"fires    on {record.fired:,} of {library.n_tokens:,} tokens ({record.density:.4%}), "
-        f"up to {record.max_activation:.3g}",
+        f"fires    on {_fires(library, record)}"
+        + ("" if record.max_activation is None else f", up to {record.max_activation:.3g}"),
     ]
-    if not record.fired:
+    if record.density == 0:
         return "\n".join([*lines, "         dead on this corpus"])
     lines += [
-        f"kind     input score {record.input_score:.2f}; the next token is one it promotes "
-        f"{record.output_score:.1%} of the time (at any time {record.output_base:.1%})",
-        f"values   {_bars([b.count for b in record.histogram])}  {record.histogram[0].high:.2g} to "
-        f"{record.histogram[-1].high:.2g}, half octaves; half of them up to {record.deciles[4]:.3g}",
-        f"on       {', '.join(f'{t.text!r} {t.precision:.0%} ({t.recall:.0%} of them)' for t in record.triggers[:6])}",
+        *_measured(record),
         f"raises   {_effects(record.promoted)}",
         f"lowers   {_effects(record.suppressed)}",
         "",
@@ -50,6 +47,41 @@ def describe(library: Library, record: FeatureRecord, *, examples: int = 8) -> s
             for c in record.cofiring[:8]
         ]
     return "\n".join(lines)
+
+
+def _shelf(library: Library, shelf: Shelf) -> str:
+    imported = library.contents.imported
+    of = "" if imported is None else f" from {imported.format}"
+    sites = [
+        f"{verb} {', '.join(sites)}" for verb, sites in (("reads", shelf.reads), ("writes", shelf.writes)) if sites
+    ]
+    return ", ".join([f"{shelf.kind}{of}", *sites])
+
+
+def _fires(library: Library, record: FeatureRecord) -> str:
+    if record.density is None:
+        return "a share of tokens that its source does not say"
+    if record.fired is None:
+        return f"{record.density:.4%} of tokens, as its source says"
+    return f"{record.fired:,} of {library.n_tokens:,} tokens ({record.density:.4%})"
+
+
+def _measured(record: FeatureRecord) -> list[str]:
+    """What is known of when it fires."""
+    lines = []
+    if record.input_score is not None:
+        lines.append(
+            f"kind     input score {record.input_score:.2f}; the next token is one it promotes "
+            f"{record.output_score:.1%} of the time (at any time {record.output_base:.1%})"
+        )
+    if record.histogram:
+        middle = f", half octaves; half of them up to {record.deciles[4]:.3g}" if record.deciles else ""
+        shape = _bars([b.count for b in record.histogram])
+        lines.append(f"values   {shape}  {record.histogram[0].high:.2g} to {record.histogram[-1].high:.2g}{middle}")
+    if record.triggers:
+        on = (f"{t.text!r} {t.precision:.0%} ({t.recall:.0%} of them)" for t in record.triggers[:6])
+        lines.append(f"on       {', '.join(on)}")
+    return lines
 
 
 def _label(label: Label, scores: Sequence[Score]) -> str:
@@ -84,11 +116,13 @@ def _said(library: Library, said: dict[int, Label], feature: Any) -> str:
 def _examples(examples: Iterable[Example], most: int) -> list[str]:
     shown = list(examples)
     top = [example for example in shown if example.decile == 0][:most]
-    spread = [example for example in shown if example.decile][:most]
+    spread = [example for example in shown if example.decile != 0]
     lines = [f"  {example.activation:8.3g}  {marked(example)}" for example in top]
     if spread:
-        lines += ["and from each tenth of its activations"]
-        lines += [f"  {example.activation:8.3g}  {marked(example)}" for example in spread]
+        tenths = all(example.decile is not None for example in spread)
+        lines += ["and from each tenth of its activations" if tenths else "and others, as its source chose them"]
+        chosen = spread[:most] if tenths else spread[:: max(1, len(spread) // max(1, most))][:most]
+        lines += [f"  {example.activation:8.3g}  {marked(example)}" for example in chosen]
     return lines
 
 
@@ -97,8 +131,8 @@ def marked(example: Example, around: int = _AROUND) -> str:
     first = max(0, example.position - around)
     stop = min(len(example.tokens), example.position + around + 1)
     parts = []
-    for position in range(first, stop):
-        text = example.tokens[position].replace("\n", "↵")
+    for position, told in zip(range(first, stop), example.tokens[first:stop], strict=True):
+        text = told.replace("\n", "↵")
         bare = text.lstrip()
         space = text[: len(text) - len(bare)]
         if position == example.position:
@@ -123,7 +157,12 @@ def as_json(library: Library, record: FeatureRecord) -> dict[str, Any]:
     for name in ("neighbours", "cofiring"):
         told[name] = [one._asdict() | {"feature": str(one.feature)} for one in told[name]]
     told["examples"] = [
-        example._asdict() | {"activations": [round(float(value), 5) for value in example.activations]}
+        example._asdict()
+        | {
+            "tokens": list(example.tokens),
+            "activations": [round(float(value), 5) for value in example.activations],
+            "interval": None if example.interval is None else example.interval._asdict(),
+        }
         for example in record.examples
     ]
     return told

@@ -14,6 +14,7 @@ from pydantic import Field
 from gearscope.config import Config
 from gearscope.errors import ConfigError
 from gearscope.features import layout
+from gearscope.features.asking import asked, asking
 from gearscope.features.similar import similar_labels
 from gearscope.features.store import Library
 from gearscope.ids import FeatureId
@@ -21,7 +22,7 @@ from gearscope.ids import FeatureId
 Sort = Literal["match", "density", "max_activation", "input_score", "output_score", "number"]
 Found = dict[int, float]
 """Scores by number."""
-_MOST_LABELS, _MOST_WINDOWS = 300, 20_000
+_MOST_LABELS, _MOST_WINDOWS, _MOST_NEAR = 300, 20_000, 100
 _ROWS = 65_536
 
 
@@ -31,7 +32,7 @@ class Query(Config):
     label: str | None = None
     """Words of labels, or words like them."""
     rule: str | None = None
-    """Words of labels that are executable rules."""
+    """Words of labels that are executable rules; or `COLUMN=VALUE`, which a rule asks for."""
     text: str | None = None
     """Words that stand one after another in the window of an example."""
     token: str | None = None
@@ -65,7 +66,7 @@ class Hit(NamedTuple):
     score: float
     """Of the first criterion, or the column that was sorted by."""
     label: str | None
-    density: float
+    density: float | None
 
 
 def find(library: Library, query: Query, extra: Mapping[str, Float[np.ndarray, " F"]] | None = None) -> list[Hit]:
@@ -85,9 +86,9 @@ def find(library: Library, query: Query, extra: Mapping[str, Float[np.ndarray, "
     order = np.lexsort((numbers, -scores))[: query.most]
     best = numbers[order].tolist()
     shown = library.notes.shown(best)
-    density = library.columns["fired"][best] / library.n_tokens
+    density = library.density_of(best)
     return [
-        Hit(library.feature(n), n, score, shown[n].text if n in shown else None, float(d))
+        Hit(library.feature(n), n, score, shown[n].text if n in shown else None, None if np.isnan(d) else float(d))
         for n, score, d in zip(best, scores[order].tolist(), density, strict=True)
     ]
 
@@ -97,7 +98,7 @@ def _criteria(library: Library, query: Query) -> list[Found]:
     if query.label is not None:
         found.append(_by_label(library, query.label, rules=False))
     if query.rule is not None:
-        found.append(_by_label(library, query.rule, rules=True))
+        found.append(_by_rule(library, query.rule))
     if query.text is not None:
         found.append(by_text(library, query.text))
     if query.token is not None:
@@ -111,6 +112,15 @@ def _criteria(library: Library, query: Query) -> list[Found]:
     if query.min_score is not None:
         found.append(library.notes.scored(query.min_score))
     return found
+
+
+def _by_rule(library: Library, text: str) -> Found:
+    wanted = asked(text)
+    if wanted is None:
+        return _by_label(library, text, rules=True)
+    return {
+        number: score for number, score in asking(library.notes, wanted).items() if 0 <= number < library.n_features
+    }
 
 
 def _by_label(library: Library, words: str, *, rules: bool) -> Found:
@@ -140,11 +150,12 @@ def by_text(library: Library, words: str) -> Found:
 def by_token(library: Library, text: str, column: Literal["triggers", "promoted", "suppressed"]) -> Found:
     """Features among whose tokens this one is: the share of firings on it, or the effect on it. Raises ConfigError."""
     ids = token_ids(library, text)
-    values = library.columns[{"triggers": "trigger_count"}.get(column, f"{column}_by")]
+    stored, values = library.columns[column], library.columns[{"triggers": "trigger_count"}.get(column, f"{column}_by")]
     found: Found = {}
     for start in range(0, library.n_features, _ROWS):
-        is_it = np.isin(library.columns[column][start : start + _ROWS], ids)
-        row, place = np.nonzero(is_it)
+        tokens = stored[start : start + _ROWS]
+        is_it = tokens == ids[0] if len(ids) == 1 else np.isin(tokens, ids)
+        row, place = np.divmod(np.flatnonzero(is_it), tokens.shape[1])
         score = values[start : start + _ROWS][row, place].astype(np.float64)
         if column == "triggers":
             row, score = row[score > 0], score[score > 0]
@@ -165,21 +176,34 @@ def token_ids(library: Library, text: str) -> list[int]:
 
 
 def by_neighbours(library: Library, feature: FeatureId) -> Found:
-    """The features that write in the most similar directions, by cosine."""
-    neighbours = library.record(library.number(feature), examples=False).neighbours
+    """The features that write in the most similar directions, by cosine.
+
+    Of an imported library that names none, those by its vectors; ConfigError where it has none.
+    """
+    number = library.number(feature)
+    neighbours = library.record(number, examples=False).neighbours
+    if not neighbours and library.contents.imported is not None:
+        cosines = by_direction(library, library.directions([number])[0])
+        near = [other for other in np.argsort(-cosines, kind="stable")[: _MOST_NEAR + 1].tolist() if other != number]
+        return {other: float(cosines[other]) for other in near[:_MOST_NEAR]}
     return {library.number(one.feature): one.cosine for one in neighbours}
 
 
 def by_direction(library: Library, direction: Float[np.ndarray, " D"]) -> Float[np.ndarray, " F"]:
     """The cosine of every feature's direction with any other one. Raises ConfigError when it does not fit."""
     length = float(np.linalg.norm(direction.astype(np.float64)))
-    if len(direction) != library.contents.d_model or not 0 < length < np.inf:
-        expected = f"a finite direction of {library.contents.d_model} numbers, not all 0, was expected"
+    width = library.directions(slice(1)).shape[1]
+    if len(direction) != width or not 0 < length < np.inf:
+        expected = f"a finite direction of {width} numbers, not all 0, was expected"
         raise ConfigError(expected, found=f"{len(direction)} of length {length:g}")
     unit = (direction / length).astype(np.float32)
-    steps, rows = library.direction_steps, range(0, library.n_features, _ROWS)
-    parts = [steps[start : start + _ROWS].astype(np.float32) @ unit for start in rows]
-    return np.concatenate(parts) * library.direction_scale
+    rows = range(0, library.n_features, _ROWS)
+    return np.concatenate([library.directions(slice(start, start + _ROWS)) @ unit for start in rows])
+
+
+def _known_first(values: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+    """What is not known as the least."""
+    return np.where(np.isnan(values), -np.inf, values).astype(np.float64)
 
 
 def _held(scores: Float[np.ndarray, " F"]) -> Found:
@@ -197,17 +221,16 @@ def _filtered(library: Library, query: Query) -> np.ndarray:
             if (not query.layers or shelf.layer in query.layers) and (not query.kinds or shelf.kind in query.kinds):
                 numbers = library.numbers(shelf.layer)
                 allowed[numbers.start : numbers.stop] = True
-    density = columns["fired"] / library.n_tokens
     if query.min_density is not None:
-        allowed &= density >= query.min_density
+        allowed &= library.density >= query.min_density
     if query.max_density is not None:
-        allowed &= density <= query.max_density
+        allowed &= library.density <= query.max_density
     if query.min_input_score is not None:
         allowed &= columns["input_score"] >= query.min_input_score
     if query.min_output_lift is not None:
         allowed &= columns["output_score"] - columns["output_base"] >= query.min_output_lift
     if query.dead is not None:
-        allowed &= (columns["fired"] == 0) == query.dead
+        allowed &= library.density == 0 if query.dead else library.density > 0
     return allowed
 
 
@@ -217,5 +240,5 @@ def _sorted_by(library: Library, query: Query, numbers: np.ndarray, criteria: li
     if query.sort in ("match", "number"):
         return -numbers.astype(np.float64)
     if query.sort == "density":
-        return library.columns["fired"][numbers] / library.n_tokens
+        return _known_first(library.density_of(numbers))
     return library.columns[query.sort][numbers].astype(np.float64)

@@ -15,7 +15,7 @@ from gearscope.features.config import LibraryConfig
 
 KIND = "feature library"
 FEATURES, CORPUS, DIRECTIONS = "features.safetensors", "corpus.safetensors", "directions.safetensors"
-TEXT, NOTES = "text.sqlite", "notes.sqlite"
+TEXT, NOTES, KEPT, VECTORS = "text.sqlite", "notes.sqlite", "kept.sqlite", "vectors.safetensors"
 SHARD = 65_536
 """Features of one file of examples."""
 BINS = 16
@@ -53,6 +53,20 @@ def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -
     }
 
 
+def imported_feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
+    """One row per feature of an imported library. NaN where its source does not say."""
+    F, token = n_features, token_type(n_vocabulary)
+    return {
+        "index": Column("<u4", (F,)),
+        "density": Column("<f4", (F,)),
+        "max_activation": Column("<f4", (F,)),
+        "promoted": Column(token, (F, config.effects)),
+        "promoted_by": Column("<f4", (F, config.effects)),
+        "suppressed": Column(token, (F, config.effects)),
+        "suppressed_by": Column("<f4", (F, config.effects)),
+    }
+
+
 WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "neighbours")
 """Columns that follow from weights alone."""
 
@@ -77,6 +91,22 @@ def example_columns(n_features: int) -> dict[str, Column]:
     }
 
 
+def imported_example_columns(n_features: int) -> dict[str, Column]:
+    """The same of an imported library: every activation as it came, and the interval that the example stands for."""
+    return {
+        "begin": Column("<u4", (n_features + 1,)),
+        "place": Column("<u4", (None,)),
+        "activation": Column("<f4", (None,)),
+        "low": Column("<f4", (None,)),
+        "high": Column("<f4", (None,)),
+        "share": Column("<f4", (None,)),
+        "n_around": Column("<u2", (None,)),
+        "around_begin": Column("<u4", (n_features + 1,)),
+        "around_offset": Column("<i2", (None,)),
+        "around_value": Column("<f4", (None,)),
+    }
+
+
 def corpus_columns(n_windows: int, context: int, n_vocabulary: int) -> dict[str, Column]:
     """The token ids, and how often each stands behind the first position of a window."""
     return {
@@ -92,6 +122,11 @@ def direction_columns(n_features: int, d_model: int) -> dict[str, Column]:
         "scale": Column("<f2", (n_features,)),
         "on_map": Column("<f4", (n_features, 2)),
     }
+
+
+def vector_columns(n_features: int, d_model: int) -> dict[str, Column]:
+    """What features write, as an imported library's source says."""
+    return {"vector": Column("<f4", (n_features, d_model))}
 
 
 def in_steps(directions: Float[np.ndarray, "F D"]) -> tuple[np.ndarray, np.ndarray]:

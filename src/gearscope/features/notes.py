@@ -119,6 +119,11 @@ class Notes:
             found += self._labels(f"SELECT {_LABEL} FROM label WHERE id IN ({marks})", some)
         return found
 
+    def labels_with(self, method: str, part: str) -> list[Label]:
+        """The labels by a method whose details have this text: every label is looked at."""
+        query = f"SELECT {_LABEL} FROM label WHERE method = ? AND instr(details, ?)"
+        return self._labels(query, (method, part))
+
     def all_labels(self) -> Iterator[Label]:
         """Every label, by feature, the one to show first."""
         with as_artifact_error(self.path), closing(self.connection.cursor()) as cursor:

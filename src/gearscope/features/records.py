@@ -5,10 +5,11 @@ input score    how far the token alone decides whether it fires: I(fires; token)
 output score   how often the next token is one that it promotes, when it fires; `output_base`: at any time
 """
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from gearscope.features.config import Shelf
 from gearscope.ids import FeatureId
@@ -65,31 +66,72 @@ class Bin(NamedTuple):
     count: int
 
 
+class Strings(Sequence[str]):
+    """The strings of some tokens, looked up when they are read: most of them are never shown."""
+
+    def __init__(self, look_up: Callable[[np.ndarray], list[str]], ids: Integer[np.ndarray, " P"]) -> None:
+        self._look_up, self._ids = look_up, ids
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        found = self._look_up(np.atleast_1d(self._ids[index]))
+        return found if isinstance(index, slice) else found[0]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._look_up(self._ids))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+class Interval(NamedTuple):
+    """Activations from `low` to `high`, which an imported example stands for."""
+
+    low: float
+    high: float
+    share: float | None
+    """Of all activations; None where that was not said."""
+
+
 class Example(NamedTuple):
     """A window in which a feature fires."""
 
     window: int
     position: int
     activation: float
-    decile: int
-    """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest."""
-    token_ids: tuple[int, ...]
-    tokens: tuple[str, ...]
+    decile: int | None
+    """0 for the largest activations; 1 to 10 for one from that tenth of them, 10 the highest; None if not known."""
+    token_ids: Integer[np.ndarray, " P"]
+    tokens: Sequence[str]
     activations: Float[np.ndarray, " P"]
     """At every position, to 1/255 of the feature's largest but for the example's own; zero where it does not fire, or
-    where that was not kept (`LibraryConfig.around`)."""
+    where that was not kept (`LibraryConfig.around`). All of them, exact, of an imported example."""
+    interval: Interval | None = None
+    """Of an imported example that is not among the largest."""
 
 
 class FeatureRecord(NamedTuple):
-    """Everything that was measured of one feature."""
+    """Everything that was measured of one feature. None or empty where an imported library's source does not say."""
 
     feature: FeatureId
     number: int
     shelf: Shelf
-    fired: int
+    fired: int | None
     """Tokens on which it fires."""
-    density: float
-    max_activation: float
+    density: float | None
+    max_activation: float | None
     deciles: tuple[float, ...]
     """Activations that a tenth, ..., nine tenths of its firings do not exceed, to 6 %; none when it is dead."""
     histogram: tuple[Bin, ...]
@@ -99,11 +141,13 @@ class FeatureRecord(NamedTuple):
     triggers: tuple[Trigger, ...]
     neighbours: tuple[Neighbour, ...]
     cofiring: tuple[CoFiring, ...]
-    input_score: float
-    output_score: float
-    output_base: float
-    on_map: tuple[float, float]
+    input_score: float | None
+    output_score: float | None
+    output_base: float | None
+    on_map: tuple[float, float] | None
     examples: tuple[Example, ...]
+    kept: dict[str, Any] = {}  # noqa: RUF012 - never written
+    """What the source of an imported library says beyond that, by its own names."""
 
 
 class Label(NamedTuple):

@@ -19,10 +19,10 @@ from gearscope.features.database import as_artifact_error
 from gearscope.features.notes import Notes
 from gearscope.features.records import Label
 
-_CANDIDATES = 150
+_CANDIDATES = 100
 """Of one index; each is then scored."""
-_MOST_POSTINGS = 10_000
-"""Labels that are ranked by one index; beyond that the commonest terms are left out, and then the ranking."""
+_MOST_POSTINGS = {"label_words": 10_000, "label_grams": 1_000}
+"""Labels that are ranked by each index; beyond that the commonest terms are left out, and then the ranking."""
 _GRAM = 3
 
 
@@ -40,14 +40,16 @@ def similar_labels(notes: Notes, words: str, most: int) -> list[LabelHit]:
         raise ConfigError("words to search labels for were expected", found=repr(words))
     with as_artifact_error(notes.path):
         n_labels = notes.connection.execute("SELECT coalesce(max(id), 0) FROM label").fetchone()[0]
-        weights = _weights(notes.connection, spelled, n_labels)
+        weights = _weights(notes.connection, (term for term in _terms(spelled) if term[0] != "g"), n_labels)
         words_n = {word: weights["w", _stem(word)].n for word in spelled}
-        grams_n = {text: weight.n for (kind, text), weight in weights.items() if kind == "g"}
-        found = {
-            *_candidates(notes.connection, "label_words", words_n),
-            *_candidates(notes.connection, "label_grams", grams_n),
-        }
-    scored = [LabelHit(label, _score(label.text, weights)) for label in notes.by_ids(sorted(found))]
+        found, enough = _candidates(notes.connection, "label_words", words_n)
+        if not enough:  # labels with all of the words are more alike than any with parts of them
+            weights |= _weights(notes.connection, (term for term in _terms(spelled) if term[0] == "g"), n_labels)
+            grams_n = {text: weight.n for (kind, text), weight in weights.items() if kind == "g"}
+            found |= _candidates(notes.connection, "label_grams", grams_n)[0]
+    whole = sum(weight.weight**2 for weight in weights.values())
+    kinds = {kind for kind, _ in weights}
+    scored = [LabelHit(label, _score(label.text, kinds, weights, whole)) for label in notes.by_ids(sorted(found))]
     return sorted(scored, key=lambda hit: (-hit.score, hit.label.number, hit.label.id))[:most]
 
 
@@ -78,45 +80,53 @@ def _terms(words: Iterable[str]) -> set[tuple[str, str]]:
     return found
 
 
-def _weights(connection: sqlite3.Connection, words: Iterable[str], n_labels: int) -> dict[tuple[str, str], _Weight]:
-    weights = {}
-    for kind, text in sorted(_terms(words)):
-        n = _frequency(connection, kind, text)
+def _weights(
+    connection: sqlite3.Connection, terms: Iterable[tuple[str, str]], n_labels: int
+) -> dict[tuple[str, str], _Weight]:
+    weights, counts = {}, dict[tuple[str, str], int]()
+    for kind, text in sorted(terms):
+        where = ("gram_frequency", text) if kind == "g" else ("word_frequency", _stem(text) if kind == "e" else text)
+        if where not in counts:  # counting reads all labels with the term
+            counts[where] = _frequency(connection, *where)
+        n = counts[where]
         weights[kind, text] = _Weight((1.0 if kind == "w" else 0.5) * math.log(1 + n_labels / (1 + n)), n)
     return weights
 
 
-def _frequency(connection: sqlite3.Connection, kind: str, text: str) -> int:
-    table, term = "gram_frequency" if kind == "g" else "word_frequency", _stem(text) if kind == "e" else text
+def _frequency(connection: sqlite3.Connection, table: str, term: str) -> int:
     row = connection.execute(f"SELECT doc FROM {table} WHERE term = ?", (term,)).fetchone()
     return row[0] if row else 0
 
 
-def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, int]) -> list[int]:
-    """Labels with all of these terms, and labels with the rarest of them: as many terms as the index can bear."""
+def _candidates(connection: sqlite3.Connection, index: str, n_labels: dict[str, int]) -> tuple[set[int], bool]:
+    """Labels with all of these terms, and labels with the rarest of them: as many terms as the index can bear.
+
+    And whether those with all of them are as many as are looked at.
+    """
     known = sorted((n, text) for text, n in n_labels.items() if n)
     if not known:
-        return []
+        return set(), False
     every = _matching(connection, index, " AND ".join(f'"{text}"' for _, text in known), known[0][0])
+    if len(every) == _CANDIDATES and len(known) == len(n_labels):
+        return set(every), True
     chosen, touched = [], 0
     for n, text in known:
-        if chosen and touched + n > _MOST_POSTINGS:
+        if chosen and touched + n > _MOST_POSTINGS[index]:
             break
         chosen.append(f'"{text}"')
         touched += n
-    return [*every, *_matching(connection, index, " OR ".join(chosen), touched)]
+    return {*every, *_matching(connection, index, " OR ".join(chosen), touched)}, False
 
 
 def _matching(connection: sqlite3.Connection, index: str, query: str, touched: int) -> list[int]:
     """Labels that match, the best by the index's own measure where there are not too many to rank."""
-    order = "ORDER BY rank" if touched <= _MOST_POSTINGS else ""
+    order = "ORDER BY rank" if touched <= _MOST_POSTINGS[index] else ""
     found = connection.execute(f"SELECT rowid FROM {index} WHERE {index} MATCH ? {order} LIMIT ?", (query, _CANDIDATES))
     return [int(row[0]) for row in found]
 
 
-def _score(text: str, weights: dict[tuple[str, str], _Weight]) -> float:
-    terms = _terms(_words(text))
+def _score(text: str, kinds: set[str], weights: dict[tuple[str, str], _Weight], whole: float) -> float:
+    terms = [term for term in _terms(_words(text)) if term[0] in kinds]
     shared = sum(weights[term].weight ** 2 for term in terms if term in weights)
-    whole = sum(weight.weight**2 for weight in weights.values())
     others = sum(term not in weights for term in terms) * whole / len(weights)
     return shared / math.sqrt(whole * (shared + others)) if shared else 0.0

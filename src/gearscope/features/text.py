@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from gearscope.errors import ConfigError
 from gearscope.features.database import as_artifact_error, open_to_read
 
@@ -35,16 +37,21 @@ class LibraryText:
     def __init__(self, path: Path, n_vocabulary: int) -> None:
         self._path, self._n = path, n_vocabulary
         self._connection = open_to_read(path, _SCHEMA, immutable=True)
-        self._tokens: Sequence[str] | None = None
+        self._names: np.ndarray | None = None
+
+    @property
+    def names(self) -> np.ndarray:
+        """The string of every token [V], of type object; of one that is missing, its number."""
+        if self._names is None:
+            with as_artifact_error(self._path):
+                rows = dict(self._connection.execute("SELECT id, text FROM token LIMIT ?", (self._n,)))
+            self._names = np.array([str(rows.get(token, f"[{token}]")) for token in range(self._n)], object)
+        return self._names
 
     @property
     def tokens(self) -> Sequence[str]:
-        """The string of every token; of one that is missing, its number."""
-        if self._tokens is None:
-            with as_artifact_error(self._path):
-                rows = dict(self._connection.execute("SELECT id, text FROM token LIMIT ?", (self._n,)))
-            self._tokens = [str(rows.get(token, f"[{token}]")) for token in range(self._n)]
-        return self._tokens
+        """The same as a list."""
+        return self.names.tolist()
 
     def windows_with(self, words: str, most: int) -> list[int]:
         """Windows in which these words stand one after another, whatever is between them that is not a word."""

@@ -112,6 +112,13 @@ def _reopened(model: str | None, dictionary: str, opening: Opening) -> Subject:
 def subject_of(library: Library, opening: Opening = PLAIN) -> Subject:
     """The model and dictionaries that a library was built from, by their names. Raises ConfigError for other ones."""
     contents = library.contents
+    if contents.imported is not None:
+        hint = "searching and labelling by hand need none"
+        raise ConfigError(
+            f"a library that was built here was expected in {library.folder}, to open its model",
+            found="an imported one",
+            hint=hint,
+        )
     model = None if contents.model == ORGANISM else contents.model
     subject, inputs = open_subject(model, contents.dictionaries, opening)
     other = [what for what in ("model", "dictionaries") if inputs[what] != library.inputs.get(what)]
