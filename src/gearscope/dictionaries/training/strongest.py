@@ -22,8 +22,8 @@ from gearscope.dictionaries.training import search
 from gearscope.dictionaries.training.backend import has_kernel
 from gearscope.dictionaries.training.shards import ALONE, Shards
 
-_ROWS = 256
-"""Tokens whose pre-activations exist at one time."""
+_ROWS, _ENTRIES = 256, 2**21
+"""Tokens whose pre-activations exist at one time, at least, and more where these are fewer than so many."""
 _SAMPLED = 64
 """Tokens from which the first bound is guessed."""
 _SLACK, _FIRST_SLACK = 0.97, 0.95
@@ -126,18 +126,20 @@ def _hits(
     x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], level: float
 ) -> Generator[tuple[Tensor, Tensor, Tensor]]:
     """The same, of a few rows after the other."""
-    F = len(W_enc)
-    for number, (pre, mask) in enumerate(_pre_activations(x, W_enc, b_enc)):
+    F, start = len(W_enc), 0
+    for pre, mask in _pre_activations(x, W_enc, b_enc):
         at = search.above(pre, level, mask)
         row = at // F
-        yield row + number * _ROWS, at - row * F, pre.flatten().index_select(0, at)
+        yield row + start, at - row * F, pre.flatten().index_select(0, at)
+        start += len(pre)
 
 
 def _pre_activations(
     x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"]
 ) -> Generator[tuple[Float[Tensor, "R F"], Bool[Tensor, "R F"]]]:
     """A few rows after the other, all in one buffer, and as much room to mark them."""
-    buffer = x.new_empty(min(_ROWS, len(x)), len(W_enc))
+    n_rows = min(len(x), max(_ROWS, _ENTRIES // max(1, len(W_enc))))
+    buffer = x.new_empty(n_rows, len(W_enc))
     mask = torch.empty_like(buffer, dtype=torch.bool)
-    for some in x.split(_ROWS):
+    for some in x.split(n_rows):
         yield torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]), mask[: len(some)]
