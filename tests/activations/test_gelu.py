@@ -30,11 +30,15 @@ def test_what_is_read_is_what_the_model_computes_and_the_model_is_as_before():
 
 def test_inside_it_is_torchs_operator_and_an_error_takes_it_away_too():
     module = NewGELUActivation()
-    x = torch.linspace(-9, 9, 301)
     with pytest.raises(ZeroDivisionError), replaced([module]):
-        assert torch.equal(module(x), torch.nn.functional.gelu(x, approximate="tanh"))
-        raise ZeroDivisionError
+        fail_inside(module)
     assert "forward" not in vars(module)
+
+
+def fail_inside(module: torch.nn.Module) -> None:
+    x = torch.linspace(-9, 9, 301)
+    assert torch.equal(module(x), torch.nn.functional.gelu(x, approximate="tanh"))
+    raise ZeroDivisionError
 
 
 def test_other_classes_and_other_types_of_number_are_left_alone():

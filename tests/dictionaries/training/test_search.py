@@ -17,7 +17,9 @@ def test_the_largest_of_each_row_and_where_they_are(n_features, k, dtype):
     values, columns = k_largest(pre, k, mask_for(pre))
     assert torch.equal(values.clamp(min=0).sort(1).values, pre.topk(k, dim=1).values.clamp(min=0).sort(1).values)
     assert torch.equal(pre.gather(1, columns)[values > 0], values[values > 0])
-    assert all(len(set(row[value > 0].tolist())) == int((value > 0).sum()) for row, value in zip(columns, values))
+    assert all(
+        len(set(row[value > 0].tolist())) == int((value > 0).sum()) for row, value in zip(columns, values, strict=True)
+    )
 
 
 def test_equal_entries_never_make_more_than_k():

@@ -4,10 +4,10 @@
     batch_top_k    the k x tokens largest of the whole batch       Bussmann et al. 2024
     above          all above a bound, one for all features or one for each
 
-All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer, and search it at once (`search.py`). Batch top-k
-keeps a lower bound of the cut from batch to batch: only what is above it is looked at, and if that is too little the
-bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are not positive are
-never kept. `largest` and `above_level`, which read all features, are references: on a GPU the functions of the same
+All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer, and search it at once (`search.py`). Batch
+top-k keeps a lower bound of the cut from batch to batch: only what is above it is looked at, and if that is too little
+the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are not positive
+are never kept. `largest` and `above_level`, which read all features, are references: on a GPU the functions of the same
 names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
 """
 
