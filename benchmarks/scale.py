@@ -12,7 +12,8 @@ that no machine here could hold. Products are multiply-adds times two, on one to
     memory      16 (Σ_c F (R D + W D + 1)) / n       weight, gradient and two moments, float32
     values      4 k P Σ_c / share    kept candidates of a batch, gathered (batch top-k; share: how many were needed)
     batch       4 P D (M + 4 S)      activations of the M sites; targets, what is left, what is added, its gradient
-    sums        4 P S D              partial sums of what is written, added over all processes
+    sums        4 P S D              partial sums of what is written, added over all processes; twice where layers' own
+                                     features are trained first (cross-layer transcoders)
 
 Per dictionary c with R sites read and W written; P tokens, S sites written by all, n processes.
 """
@@ -70,6 +71,7 @@ def calculated(shape: Shape, share: float = 0.97) -> dict[str, float]:
     """What the formulas say, per process and step (products: per token, all processes)."""
     D, P = shape.width, shape.batch
     coders = [(len(plan.reads), len(plan.writes)) for plan in shape.layout.coders]
+    rounds = 2 if shape.kind == "clt" else 1
     weights = sum(shape.features * ((reads + writes) * D + 1) for reads, writes in coders)
     return {
         "encoder_products": float(2 * sum(shape.features * reads * D for reads, _ in coders)),
@@ -77,7 +79,7 @@ def calculated(shape: Shape, share: float = 0.97) -> dict[str, float]:
         "state_bytes": 16 * weights / shape.processes,
         "batch_bytes": 4.0 * P * D * (len(shape.layout.sites) + 4 * len(shape.layout.targets)),
         "values_bytes": 0.0 if shape.processes == 1 else 4 * shape.k * P * len(coders) / share / shape.processes,
-        "sums_bytes": 0.0 if shape.processes == 1 else 4.0 * P * len(shape.layout.targets) * D,
+        "sums_bytes": 0.0 if shape.processes == 1 else 4.0 * rounds * P * len(shape.layout.targets) * D,
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gearscope.activations.gelu import replaceable, replaced
 from gearscope.errors import ModelError
 from gearscope.models.model import Model
 
@@ -29,8 +30,10 @@ def passes(
     standard normal by `draw`, and J v of the layer's MLP. Raises ModelError when an activation is NaN or infinite.
     """
     at_once = max(1, pass_tokens // ids.shape[1])
+    gelus = replaceable(model.anatomy.hf)
     for start in range(0, len(ids), at_once):
-        read = model.read(ids[start : start + at_once], sites)
+        with replaced(gelus):
+            read = model.read(ids[start : start + at_once], sites)
         planes = [read[site][:, 1:].flatten(0, 1) for site in sites]
         for layer in tangents:
             x = planes[list(sites).index(f"blocks.{layer}.mlp_in")]

@@ -81,6 +81,7 @@ _SHIPPED: dict[str, Any] = {
     "dead_after": 100_000,
     "revive_every": 100,
     "revive_until": 0.7,
+    "clip_norm": 1.0,
     "aux_weight": 0.0,
     "prune_tokens": 500_000,
     "prune_below": 20,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gearscope.dictionaries.training.strongest import batch_top_k, grouped_top_k, top_k
+from gearscope.dictionaries.training.strongest import batch_top_k, top_k
 
 D = 8
 
@@ -30,13 +30,6 @@ def test_top_k_of_every_token(n_features, k):
     assert torch.allclose(as_matrix(kept, pre.shape), expected, atol=1e-5)
     assert (kept.rows.diff() >= 0).all()
     assert (kept.values > 0).all()
-
-
-def test_grouped_top_k_names_the_right_features():
-    pre = torch.randn(11, 96)
-    values, indices = grouped_top_k(pre, 4)
-    assert torch.equal(pre.gather(1, indices), values)
-    assert torch.equal(values.sort(1).values, pre.topk(4, dim=1).values.sort(1).values)
 
 
 @pytest.mark.parametrize("bound", [None, 0.0, 1.5, 1e6])

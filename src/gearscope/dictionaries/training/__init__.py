@@ -8,12 +8,13 @@ that acts on raw activations, stored as JumpReLU or ReLU. On disk while it runs,
     log.jsonl                    one line of figures per report
 
 Reading order: `config.py` (settings; which sites are read and written), `weights.py` (the weights and how they begin),
-`strongest.py` (the largest of a batch), `pattern.py` and `sparse.py` (products with sparse codes), `backend.py` (stock
-operators or, on a GPU, those of `kernels/`), `codes.py` (which features are kept, and how gradients pass them),
-`begin.py` (how loud encoders begin), `start.py` (on from finished dictionaries), `prefixes.py` (Matryoshka), `own.py`
-(each layer's own features alone), `gradient.py` (loss and gradient), `jacobian.py` (a loss of slopes), `silent.py`
-(losses for dead features), `revive.py` (they begin anew), `schedule.py` (what changes from step to step), `finish.py`
-(thresholds, normalisation folded away), `prune.py` (features that hardly fire are left out), `refit.py` (decoders by
-least squares), `checkpoint.py`, `shards.py` and `sharded.py` (features divided among processes, and their checkpoints),
-`train.py` (the recipe). Weights are where the activations are: on a GPU, all of a step is. Knows nothing about models.
+`search.py` and `strongest.py` (the largest of a batch), `pattern.py` and `sparse.py` (products with sparse codes),
+`backend.py` (stock operators or, on a GPU, those of `kernels/`), `codes.py` (which features are kept, and how gradients
+pass them), `begin.py` (how loud encoders begin), `start.py` (on from finished dictionaries), `prefixes.py`
+(Matryoshka), `own.py` (each layer's own features alone), `gradient.py` (loss and gradient), `jacobian.py` (a loss of
+slopes), `silent.py` (losses for dead features), `revive.py` (they begin anew), `schedule.py` (what changes from step to
+step), `finish.py` (thresholds, normalisation folded away), `prune.py` (features that hardly fire are left out),
+`refit.py` (decoders by least squares), `checkpoint.py`, `shards.py` and `sharded.py` (features divided among processes,
+and their checkpoints), `train.py` (the recipe). Weights are where the activations are: on a GPU, all of a step is.
+Knows nothing about models.
 """

@@ -87,19 +87,20 @@ def _magnitude(coder: Coder, columns: Int[Tensor, " K"], pre: Float[Tensor, " K"
 
 
 def penalties(coder: Coder, coded: Coded, config: TrainingConfig) -> tuple[Tensor, Tensor]:
-    """The sum of the penalties of all entries, and its derivative by f (gated: by π) at each."""
+    """The sum of the penalties of all entries, and its derivative by f (gated: by π) at each.
+
+    Of selections that have one; where a fixed number is kept there is none.
+    """
     if coder.threshold is not None:
         bent = (config.tanh_scale * coded.values).tanh()
         return bent.sum(), config.tanh_scale * (1 - bent.square())
     if coder.r_mag is not None:
         return coded.pre.sum(), torch.ones_like(coded.pre)
-    if config.selection == "relu":
-        return coded.values.sum(), torch.ones_like(coded.values)
-    return coded.values.new_zeros(()), torch.zeros_like(coded.values)
+    return coded.values.sum(), torch.ones_like(coded.values)
 
 
 def pull_back(
-    coder: Coder, coded: Coded, of_values: Float[Tensor, " K"], of_gate: Float[Tensor, " K"], config: TrainingConfig
+    coder: Coder, coded: Coded, of_values: Float[Tensor, " K"], of_gate: Float[Tensor, "..."], config: TrainingConfig
 ) -> Pulled:
     """From the gradient of f to those of pre-activations; thresholds and magnitudes get their `.grad` here.
 

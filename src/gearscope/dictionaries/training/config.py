@@ -76,8 +76,9 @@ class TrainingConfig(Config):
     """Share of the steps, the last ones, over which it falls to 0."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Decay of Adam's second moment."""
-    clip_norm: float = Field(default=1.0, gt=0)
-    """Largest norm of the gradient."""
+    clip_norm: float = Field(default=0.01, gt=0)
+    """Largest norm of the gradient, of a loss that is a mean over dimensions. Norms are .1 to .4, so that all steps'
+    gradients have this one: else the first ones, which are large, make later steps short for a thousand steps."""
     own_share: float | None = Field(default=None, ge=0, lt=1)
     """Cross-layer transcoders: share of the loss that each layer's own features must lower alone, so that chains of
     steps are not rewritten into one. None: each layer's own features are trained alone, and what is written to later

@@ -87,6 +87,7 @@ def take_gradient(
     del base
     share = (1 - (config.own_share or 0.0)) / (len(lefts) * P * D)
     loss = sum(left.square().sum() for left in lefts) * share
+    squared_error = lefts[-1].square().sum((0, 2))
     of_group = by_group(lefts, -2 * share)
     weights.b_dec.grad = of_group[0].sum(0)
     if own is not None:
@@ -94,14 +95,18 @@ def take_gradient(
         loss = loss + own.loss
     for coder, codes, parts, bare in zip(weights.coders, coded, shares, gate, strict=True):
         of_groups = tuple(_slice(part, coder, own, number) for number, part in enumerate(of_group))
-        weight = _penalty_weight(codes, config, step, shards)
-        penalty, slope = penalties(coder, codes, config)
-        loss = loss + weight / P * shards.sum(penalty)
         coder.W_dec.grad = gradient_of_decoder(codes, parts, of_groups)
         of_values = gradient_of_values(coder, codes, parts, of_groups)
-        if coder.r_mag is None:
-            of_values += weight / P * slope
-        pulled = pull_back(coder, codes, of_values, bare + weight / P * slope, config)
+        of_gate = bare
+        if config.selection not in STRONGEST:
+            weight = _penalty_weight(codes, config, step, shards)
+            penalty, slope = penalties(coder, codes, config)
+            loss = loss + weight / P * shards.sum(penalty)
+            if coder.r_mag is None:
+                of_values += weight / P * slope
+            else:
+                of_gate = bare + weight / P * slope
+        pulled = pull_back(coder, codes, of_values, of_gate, config)
         coder.W_enc.grad = transposed(codes.pattern, pulled.of_x, codes.x)
         coder.b_enc.grad = summed(codes.pattern, pulled.of_bias)
         if coder.W_skip is not None:
@@ -111,7 +116,7 @@ def take_gradient(
     write_what_is_left(weights, coded, lefts[-1], config, dead, shards)
     raise_pre_activations(weights, coded, config, dead)
     fired = tuple(codes.fired() for codes in coded)
-    return Measured(loss + gate_loss, lefts[-1].square().sum((0, 2)), fired, tuple(handed_on), lefts[-1])
+    return Measured(loss + gate_loss, squared_error, fired, tuple(handed_on), lefts[-1])
 
 
 def _without_features(weights: Weights, coded: Sequence[Coded], y: Float[Tensor, "P S D"]) -> Float[Tensor, "P S D"]:
@@ -145,10 +150,10 @@ def _left_by_prefix(
 
 def _gate_gradient(
     weights: Weights, coded: Sequence[Coded], base: Float[Tensor, "P S D"], config: TrainingConfig, shards: Shards
-) -> tuple[list[Float[Tensor, " K"]], Float[Tensor, ""]]:
-    """Of gated: the gradient of relu(π), from what it would write, and that loss. Zeros for the others."""
+) -> tuple[list[Float[Tensor, "..."]], Float[Tensor, ""]]:
+    """Of gated: the gradient of relu(π), from what it would write, and that loss. Zero for the others."""
     if config.selection != "gated":
-        return [torch.zeros_like(codes.values) for codes in coded], base.new_zeros(())
+        return [base.new_zeros(()) for _ in coded], base.new_zeros(())
     P, _, D = base.shape
     open_gates = torch.zeros_like(base)
     for coder, codes in zip(weights.coders, coded, strict=True):
@@ -164,8 +169,6 @@ def _gate_gradient(
 
 
 def _penalty_weight(codes: Coded, config: TrainingConfig, step: int, shards: Shards) -> float:
-    if config.selection in STRONGEST:
-        return 0.0
     weight = sparsity_weight(config, step)
     if not config.aims_at_k:
         return weight

@@ -38,7 +38,7 @@ def write_what_is_left(
     P, _, D = left.shape
     if not config.aux_weight:
         return
-    parts, again = [], torch.zeros_like(left)
+    parts, again = [], None
     for coder, codes, silent in zip(weights.coders, coded, dead, strict=True):
         chosen = silent.nonzero()[:, 0]
         k = min(config.aux_k or D // 2, int(shards.total(len(chosen))))
@@ -48,9 +48,10 @@ def write_what_is_left(
         kept = top_k(codes.x, coder.W_enc[chosen], coder.b_enc[chosen], k, shards)
         pattern = pattern_of(kept.rows, kept.columns, P, len(chosen))
         W_dec = coder.W_dec[chosen]
+        again = torch.zeros_like(left) if again is None else again
         again[:, coder.writes.start : coder.writes.stop] += decode(pattern, kept.values, W_dec).view(P, -1, D)
         parts.append((chosen, pattern, kept.values, W_dec))
-    if all(part is None for part in parts):
+    if again is None:
         return
     g = (shards.sum(again) - left) * (2 * config.aux_weight / (P * D))
     for coder, codes, part in zip(weights.coders, coded, parts, strict=True):

@@ -4,30 +4,30 @@
     batch_top_k    the k x tokens largest of the whole batch       Bussmann et al. 2024
     above          all above a bound, one for all features or one for each
 
-All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer that stays in cache. Top-k is grouped: the
-k largest entries of a row lie in the k groups with the largest maxima, so only those are searched; k entries at
-least reach the smallest of these maxima, so on CPUs, where sorting is what costs, only those that reach it are sorted.
-Batch top-k keeps a lower bound of the cut from batch to batch: only groups whose maximum is above it are searched, and
-if too few entries are found the bound is lowered and the batch read again, so the result does not depend on the bound.
-Entries that are not positive are never kept. `largest` and `above_level`, which read all features, are references: on a
-GPU the functions of the same names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
+All compute `x W_encᵀ + b_enc` for a few rows at a time, into one buffer, and search it at once (`search.py`). Batch
+top-k keeps a lower bound of the cut from batch to batch: only what is above it is looked at, and if that is too little
+the bound is lowered and the batch read again, so the result does not depend on the bound. Entries that are not positive
+are never kept. `largest` and `above_level`, which read all features, are references: on a GPU the functions of the same
+names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
 """
 
+from collections.abc import Generator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gearscope.dictionaries.training import search
 from gearscope.dictionaries.training.backend import has_kernel
 from gearscope.dictionaries.training.shards import ALONE, Shards
 
-_ROWS = 256
-"""Tokens whose pre-activations exist at one time."""
-_GROUP = 16
-"""Features of one group."""
-_SLACK = 0.97
-"""The next batch's bound, as a share of this batch's cut."""
+_ROWS, _ENTRIES = 256, 2**21
+"""Tokens whose pre-activations exist at one time, at least, and more where these are fewer than so many."""
+_SAMPLED = 64
+"""Tokens from which the first bound is guessed."""
+_SLACK, _FIRST_SLACK = 0.97, 0.95
+"""The next batch's bound, as a share of this batch's cut; the first one's, as a share of the cut of a few tokens."""
 
 
 class Kept(NamedTuple):
@@ -64,45 +64,9 @@ def largest(
 
     What is not positive may be missing: a 0 is in its place.
     """
-    P, F = len(x), len(W_enc)
-    buffer, columns, values = x.new_empty(min(_ROWS, P), F), [], []
-    for start in range(0, P, _ROWS):
-        some = x[start : start + _ROWS]
-        pre = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)])
-        value, column = grouped_top_k(pre, k)
-        values.append(value)
-        columns.append(column)
+    found = [search.k_largest(pre, k, mask) for pre, mask in _pre_activations(x, W_enc, b_enc)]
+    values, columns = zip(*found, strict=True)
     return torch.cat(values), torch.cat(columns)
-
-
-def grouped_top_k(pre: Float[Tensor, "P F"], k: int) -> tuple[Tensor, Tensor]:
-    """Values and indices of the k largest entries of each row, in any order. Feature f is in group f mod F / 16."""
-    P, F = pre.shape
-    n_groups = F // _GROUP
-    if F % _GROUP or n_groups <= k:
-        return pre.topk(k, dim=1, sorted=False)
-    grouped = pre.view(P, _GROUP, n_groups)
-    maxima, groups = grouped.amax(1).topk(k, dim=1, sorted=False)
-    candidates = grouped.gather(2, groups[:, None].expand(-1, _GROUP, -1)).reshape(P, _GROUP * k)
-    if pre.device.type == "cpu":
-        values, found = _reaching(candidates, maxima.amin(1, keepdim=True), k)
-    else:
-        values, found = candidates.topk(k, dim=1, sorted=False)
-    return values, (found // k) * n_groups + groups.gather(1, found % k)
-
-
-def _reaching(values: Float[Tensor, "P C"], bound: Float[Tensor, "P 1"], k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, of which at least k reach the row's bound: only these are sorted."""
-    P = len(values)
-    row, column = (~(values < bound)).nonzero(as_tuple=True)  # NaN too: it has to reach the loss
-    counts = torch.bincount(row, minlength=P)
-    place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
-    few = values.new_full((P, int(counts.max())), -torch.inf)
-    few[row, place] = values[row, column]
-    columns = column.new_zeros(few.shape)
-    columns[row, place] = column
-    largest, at = few.topk(k, dim=1, sorted=False)
-    return largest, columns.gather(1, at)
 
 
 def batch_top_k(
@@ -120,8 +84,10 @@ def batch_top_k(
     """
     needed = k * len(x)
     if bound is None:
-        sample = torch.addmm(b_enc, x[:_ROWS], W_enc.T).flatten()
-        bound = max(0.0, shards.least(0.9 * float(sample.topk(min(len(sample), k * len(x[:_ROWS]))).values[-1])))
+        some = x[:: max(1, len(x) // _SAMPLED)]
+        sample = torch.addmm(b_enc, some, W_enc.T).flatten()
+        cut = sample.kthvalue(max(1, len(sample) - k * len(some))).values
+        bound = max(0.0, shards.least(_FIRST_SLACK * float(cut)))
     while True:
         rows, columns, values = above(x, W_enc, b_enc, bound)
         if shards.total(len(values)) >= needed or bound == 0:
@@ -151,20 +117,29 @@ def above_level(
     x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], level: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All pre-activations above one number, sorted by token: rows, columns, values."""
-    P, F = len(x), len(W_enc)
-    size = _GROUP if F % _GROUP == 0 else 1
-    n_groups = F // size
-    buffer, found = x.new_empty(min(_ROWS, P), F), []
-    for start in range(0, P, _ROWS):
-        some = x[start : start + _ROWS]
-        grouped = torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]).view(len(some), size, n_groups)
-        at = (grouped.amax(1) > level).flatten().nonzero()[:, 0]
-        row = at // n_groups
-        group = at - row * n_groups
-        candidates = grouped[row, :, group]
-        hit = (candidates > level).flatten().nonzero()[:, 0]
-        which = hit // size
-        columns = (hit - which * size) * n_groups + group.index_select(0, which)
-        found.append((row.index_select(0, which) + start, columns, candidates.flatten().index_select(0, hit)))
+    found = list(_hits(x, W_enc, b_enc, level))  # the buffer is gone before they are put together
     rows, columns, values = zip(*found, strict=True)
     return torch.cat(rows), torch.cat(columns), torch.cat(values)
+
+
+def _hits(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"], level: float
+) -> Generator[tuple[Tensor, Tensor, Tensor]]:
+    """The same, of a few rows after the other."""
+    F, start = len(W_enc), 0
+    for pre, mask in _pre_activations(x, W_enc, b_enc):
+        at = search.above(pre, level, mask)
+        row = at // F
+        yield row + start, at - row * F, pre.flatten().index_select(0, at)
+        start += len(pre)
+
+
+def _pre_activations(
+    x: Float[Tensor, "P I"], W_enc: Float[Tensor, "F I"], b_enc: Float[Tensor, " F"]
+) -> Generator[tuple[Float[Tensor, "R F"], Bool[Tensor, "R F"]]]:
+    """A few rows after the other, all in one buffer, and as much room to mark them."""
+    n_rows = min(len(x), max(_ROWS, _ENTRIES // max(1, len(W_enc))))
+    buffer = x.new_empty(n_rows, len(W_enc))
+    mask = torch.empty_like(buffer, dtype=torch.bool)
+    for some in x.split(n_rows):
+        yield torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]), mask[: len(some)]
