@@ -117,7 +117,7 @@ class Score(Config):
     found_by_chance: int
     """Changes found by as many groups of features that are not flagged."""
     planted_tokens: float
-    """Share of the tokens that stand in planted texts: that of a feature that fires anywhere."""
+    """Share of the tokens outside open texts that stand in planted ones: that of a feature that fires anywhere."""
 
     @property
     def precision(self) -> float | None:
@@ -149,7 +149,7 @@ def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Sco
     tried = [(number, _Tried(pair, compared, asking, controls)) for number, asking in askings]
     judged = [_judged(compared, flag, truth, tried) for flag in compared.flags]
     chance = [_judged(compared, flag, truth, tried) for flag in by_chance if flag.features]
-    answered = [one.moves for one in judged if one.true]
+    answered, marks = [one.moves for one in judged if one.true], truth.marks[:, 1:]
     return Score(
         flags=tuple(judged),
         changes=tuple(
@@ -161,7 +161,7 @@ def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Sco
             for number, change in enumerate(truth.changes)
         ),
         found_by_chance=len({one.moves for one in chance if one.true}),
-        planted_tokens=float((truth.marks[:, 1:] >= 0).double().mean()),
+        planted_tokens=float((marks[marks != OPEN] >= 0).double().mean()) if bool((marks != OPEN).any()) else 0.0,
     )
 
 
