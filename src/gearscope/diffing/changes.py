@@ -51,6 +51,8 @@ class Seen(NamedTuple):
     """Of each token of the survey, whether it is read there for the first time: B's texts begin with old ones."""
     parts: Bool[Tensor, " P"]
     """Whether it is, and predictions can part behind it."""
+    parting: Bool[Tensor, " P"]
+    """Whether they do: KL(A ‖ B) is at least `change_kl`."""
     starts: tuple[Start, ...]
     """Of each text of B, the held-out token behind which it begins."""
     codes: Codes
@@ -129,6 +131,7 @@ def _seen(
         survey=read,
         new=new,
         parts=new & parts,
+        parting=new & parts & (kl >= bound),
         starts=() if more is None else more.starts,
         codes=codes,
         judged=judged,
@@ -140,7 +143,7 @@ def _seen(
 def _counts(seen: Seen, held_out: torch.Size, bound: float) -> Parting:
     n_windows, length = held_out
     read = n_windows * (length - 1)
-    parting = (seen.survey.outputs.kl.cpu() >= bound) & seen.parts
+    parting = seen.parting
     return Parting(
         bound=bound,
         read=read,

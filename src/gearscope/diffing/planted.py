@@ -148,8 +148,10 @@ def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Sco
     askings = [(number, one) for number, change in enumerate(truth.changes) for one in change.askings]
     tried = [(number, _Tried(pair, compared, asking, controls)) for number, asking in askings]
     judged = [_judged(compared, flag, truth, tried) for flag in compared.flags]
-    chance = [_judged(compared, flag, truth, tried) for flag in by_chance if flag.features]
     answered, marks = [one.moves for one in judged if one.true], truth.marks[:, 1:]
+    rates = [_planted_rate(compared.codes, flag, marks.flatten()) for flag in by_chance]
+    likely = [flag for flag, rate in zip(by_chance, rates, strict=True) if rate is not None and rate >= TRUE_RATE]
+    chance = [_judged(compared, flag, truth, tried) for flag in likely]  # no other one can be true
     return Score(
         flags=tuple(judged),
         changes=tuple(

@@ -32,6 +32,8 @@ class Scored(NamedTuple):
     seed: int
     score: Score
     changes: Changes
+    in_planted: float | None
+    """Share of the parting tokens that stand in planted texts, open ones left out; None without any."""
 
 
 def scored(
@@ -48,7 +50,7 @@ def scored(
             seen = changes.seen
             truth = truth_of(version, len(seen.survey.ids) - len(seen.starts), seed)
             truth = truth._replace(marks=_with_text_of_b(truth, seen))
-            yield Scored(version, seed, score(pair, _compared(changes), truth), changes)
+            yield Scored(version, seed, score(pair, _compared(changes), truth), changes, _in_planted(truth, seen))
 
 
 def _with_text_of_b(truth: Truth, seen: Seen) -> Int[Tensor, "B C"]:
@@ -63,6 +65,12 @@ def _with_text_of_b(truth: Truth, seen: Seen) -> Int[Tensor, "B C"]:
         own[0, first:until] = truth.marks[start.window, start.position]
         rows.append(own)
     return torch.cat(rows)
+
+
+def _in_planted(truth: Truth, seen: Seen) -> float | None:
+    marks = truth.marks[:, 1:].flatten()[seen.parting]
+    judged = marks[marks != OPEN]
+    return float((judged >= 0).double().mean()) if len(judged) else None
 
 
 def _compared(changes: Changes) -> Compared:

@@ -20,7 +20,7 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
     ]
     lines += ["", f"what B does otherwise: {len(report.changes) or 'nothing found'}"]
     if report.parting is not None:
-        lines += [_parting_line(report.parting)]
+        lines += [parting_line(report.parting)]
     for number, change in enumerate(report.changes, 1):
         lines += _change_lines(number, change)
     different = report.those(*DIFFERENT)
@@ -36,7 +36,8 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
     return "\n".join(lines)
 
 
-def _parting_line(parting: Parting) -> str:
+def parting_line(parting: Parting) -> str:
+    """How many tokens part, in the text and in what B wrote."""
     line = (
         f"    KL(A‖B) of {parting.bound:g} nats or more, where A expects something: behind {parting.parting:,} of "
         f"{parting.read:,} held-out tokens"
