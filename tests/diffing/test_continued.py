@@ -2,7 +2,9 @@
 
 import torch
 
+from gearscope.diffing.config import ChangeConfig
 from gearscope.diffing.continued import GOES_ON, Start, continued, given_until, starts_of
+from gearscope.diffing.parting import gone_on
 
 
 def test_starts_are_parting_tokens_that_no_continuation_has_passed():
@@ -31,19 +33,23 @@ def test_the_given_tokens_stay_and_the_rest_is_what_the_model_says(planted):
     assert not torch.equal(other.ids, made.ids)
 
 
-class Counts:
-    """A model that is sure of the number after the last one."""
+def test_each_token_is_drawn_behind_all_that_came_before(planted):
+    model, given = planted.pair.b, torch.arange(10, 18)
+    made = continued(model, [given], [Start(0, 2)], torch.Generator().manual_seed(5), 999)
+    draw, text = torch.Generator().manual_seed(5), [10, 11, 12]
+    for _ in range(4):
+        chances = model.run(torch.tensor(text)).logits[-1].softmax(-1)
+        text.append(int(torch.multinomial(chances[None], 1, generator=draw)))
+    assert made.ids[0, :7].tolist() == text
 
-    device = torch.device("cpu")
 
-    def run(self, ids):
-        from gearscope.models.model import RunResult
+def test_b_can_write_several_texts_from_one_token_up_to_a_limit(planted):
+    given, starts = torch.arange(10, 34)[None].unbind(), [Start(0, 5), Start(0, 20)]
+    draw = torch.Generator().manual_seed(0)
 
-        return RunResult(100.0 * torch.nn.functional.one_hot(ids + 1, 50).float(), {})
+    def texts(**wanted):
+        return gone_on(planted.pair.b, given, starts, ChangeConfig(**wanted), draw=draw, pass_tokens=200)
 
-
-def test_each_token_is_drawn_behind_all_that_came_before():
-    given = torch.arange(1, 9)[None].repeat(2, 1)
-    made = continued(Counts(), given.unbind(), [Start(0, 2), Start(1, 7)], torch.Generator().manual_seed(0), 999)
-    assert made.ids[0, :7].tolist() == [1, 2, 3, 4, 5, 6, 7]
-    assert made.ids[1].tolist() == [1, 6, 7, 8, 9, 10, 11, 12]
+    assert texts(change_texts=2).starts == (Start(0, 5), Start(0, 5), Start(0, 20), Start(0, 20))
+    assert texts(change_texts=2, change_continued=3).starts == (Start(0, 5), Start(0, 5), Start(0, 20))
+    assert texts(change_continued=0) is None

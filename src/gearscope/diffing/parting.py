@@ -98,8 +98,9 @@ def gone_on(
     pass_tokens: int,
 ) -> Continued | None:
     """B's own text from these starts in the windows `given`, or from as many of them as are wanted; None for none."""
-    n = min(len(starts), config.change_continued)
-    chosen = [starts[i * len(starts) // n] for i in range(n)]
+    every = [start for start in starts for _ in range(config.change_texts)]
+    n = min(len(every), config.change_continued)
+    chosen = [every[i * len(every) // n] for i in range(n)]
     return continued(b, [given[one.window] for one in chosen], chosen, draw, pass_tokens) if chosen else None
 
 
