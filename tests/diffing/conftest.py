@@ -39,9 +39,8 @@ SETTINGS = {
     "change_tokens": 6000,
     "change_held_out": 3000,
     "change_kept": 500,
-    "change_features": 6,
-    "change_steps": 100,
     "change_kl": 0.005,
+    "change_sure": 0,
 }
 
 

@@ -14,13 +14,16 @@ from gearscope.errors import ConfigError
 from tests.diffing.conftest import WORD
 
 
-def test_the_added_direction_is_the_one_change(planted):
+def test_the_added_direction_is_all_that_is_found(planted):
+    """In two parts, behind a line's end and at the beginning of a window: the word before tells them apart."""
     found = planted.done.report.changes
-    assert len(found) == 1
-    assert found[0].where == (WORD,)
-    assert found[0].best.undone > found[0].best.undone_control + 0.3
-    assert found[0].best.made > 0.3
-    assert {one.token for one in found[0].contexts} == {WORD}
+    assert 1 <= len(found) <= 2
+    assert sum(one.share for one in found) > 0.9
+    for one in found:
+        assert one.where == (WORD,)
+        assert one.best.undone > one.best.undone_control + 0.3
+        assert one.best.made > 0.3
+        assert {context.token for context in one.contexts} == {WORD}
     assert "1. behind 'calc'" in text_of(planted.done.report)
 
 

@@ -15,7 +15,7 @@ from gearscope.organism.tokenizer import build_tokenizer
 from tests.diffing.conftest import SETTINGS, WORD
 
 SHORT = SETTINGS | {"tokens": 1200, "held_out_tokens": 300, "context": 24, "checkpoint_every": 2, "block_tokens": 600}
-SHORT |= {"change_tokens": 300, "change_held_out": 200, "change_steps": 4}
+SHORT |= {"change_tokens": 300, "change_held_out": 200}
 
 
 def test_the_added_direction_is_the_difference_that_is_found(planted):
@@ -48,12 +48,32 @@ def test_the_summary(planted):
     assert WORD in {context.token for context in first.contexts}
 
 
-def test_two_equal_models_have_no_difference(planted, tmp_path):
-    done = diff(str(planted.a), str(planted.a), "organism", tmp_path / "same", config=DiffConfig().changed(SHORT))
-    assert done.report.those(*DIFFERENT) == ()
-    assert done.report.changes == ()
-    assert done.report.kl == pytest.approx(0, abs=1e-9)
-    assert done.report.loss_a == done.report.loss_b
+def test_one_model_given_twice_is_said_not_to_differ(planted, tmp_path):
+    with pytest.raises(ModelError, match=r"the same predictions on [0-9]+ tokens: A and B do not differ"):
+        diff(str(planted.a), str(planted.a), "organism", tmp_path / "same", config=DiffConfig().changed(SHORT))
+    assert not (tmp_path / "same").exists()
+
+
+def test_models_that_are_the_same_up_to_the_compared_site(planted, tmp_path):
+    later = untrained_model(OrganismConfig(n_layers=2, d_model=32, d_mlp=48))
+    with torch.no_grad():
+        later.model.layers[1].mlp.down_proj.weight += 0.1
+    later.save_pretrained(tmp_path / "later")
+    build_tokenizer(later.config.max_position_embeddings).save_pretrained(tmp_path / "later")
+    folders = str(planted.a), str(tmp_path / "later"), "organism"
+    with pytest.raises(ModelError, match=r"that differ were expected at blocks\.0\.resid_pre; found equal ones; .*--layer"):
+        diff(*folders, tmp_path / "out", config=DiffConfig().changed(SHORT))
+
+
+def test_shared_features_are_reported_and_turned_as_well(planted):
+    shared = planted.done.report.those("shared")
+    assert 0 < len(shared) <= DiffConfig().shared_features
+    for feature in shared:
+        assert feature.examples
+        assert feature.effect is not None
+        assert feature.effect.control != feature.index
+    changed = planted.done.report.those(*DIFFERENT)[0]
+    assert max(abs(feature.effect.undone) for feature in shared) < changed.effect.undone
 
 
 def test_a_folder_is_written_whole_and_read_again(planted, tmp_path):

@@ -43,7 +43,7 @@ def test_what_is_planted_is_found(planted):
 
 
 def test_changes_are_judged_in_the_same_way(planted):
-    changes, dictionary = planted.done.report.changes, planted.done.changes
+    changes, dictionary = planted.done.report.changes[:1], planted.done.changes
     sites = tuple(one.site for one in changes[0].turned)
     codes = survey(planted.pair, dictionary, IDS, sites, 200).codes
     flags = tuple(Flag(one.features, sites.index(one.best.site)) for one in changes)

@@ -41,7 +41,7 @@ def diff(
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
-    """Compare two models: what B does otherwise, features gained, lost and changed, and what turning each does."""
+    """Compare two models: what B does otherwise, features gained, lost, changed or shared; what turning each does."""
     changes = {"site": site, "seed": seed, "shuffle_seed": seed, **parse_settings(settings or [])}
     if layers:
         changes["layers"] = sorted(set(layers))

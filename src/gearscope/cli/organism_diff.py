@@ -8,6 +8,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.progress import status_line
 from gearscope.diffing.config import DiffConfig
+from gearscope.diffing.text import parting_line
 from gearscope.organism.versions import VERSIONS
 from gearscope.recipes.config import parse_settings
 
@@ -54,6 +55,8 @@ def _row(done: "Scored") -> dict[str, Any]:
         "precision": done.score.precision,
         "recall": done.score.recall,
         "largest_kl": float(largest),
+        "parting": done.changes.parting.model_dump(mode="json"),
+        "parting_in_planted": done.in_planted,
         **done.score.model_dump(mode="json"),
         "found": [change.model_dump(mode="json") for change in done.changes.found],
     }
@@ -69,7 +72,8 @@ def _lines(done: "Scored") -> list[str]:
         f"{done.version}, seed {done.seed}: {len(score.changes)} planted, {len(shown)} shown, found {found} "
         f"(recall {_share(score.recall)}; by chance {score.found_by_chance}); {len(score.flags)} flagged, "
         f"{len(judged)} judged, {true} true (precision {_share(score.precision)}); "
-        f"{score.planted_tokens:.1%} of tokens in planted texts"
+        f"{score.planted_tokens:.1%} of tokens in planted texts",
+        f"{parting_line(done.changes.parting)}; of these in planted texts {_share(done.in_planted)}",
     ]
     for flag, change in zip(score.flags, done.changes.found, strict=True):
         rate = "open" if flag.planted_texts is None else f"{flag.planted_texts:.0%}"

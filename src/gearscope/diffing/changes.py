@@ -1,10 +1,10 @@
 """What B does otherwise than A, found by where the predictions part.
 
-1. `part`      both models read the corpus; tokens are kept the oftener, the larger KL(A ‖ B) behind them
-2. `learnt`    a dictionary of b − a at several sites at once, one direction per token: what parts alike is one feature
-3. `survey`    on held-out text: where each fires, and the KL there; those under `change_kl` are drift
-4. `grouped`   features that no word of their contexts tells apart are one change
-5. `turned`    a change off in B, and on in A, at each site by itself, beside edits of equal size in other directions
+1. `part`           both models read the corpus, and what B writes by itself from where predictions part
+2. `directions_of`  what parts alike at several sites at once is one direction of b − a
+3. `survey`         on held-out text, read and gone on with in the same way: where each fires, and the KL there
+4. `grouped`        directions that no word of their contexts tells apart are one change
+5. `turned`         a change off in B, and on in A, at each site by itself, beside edits of equal size elsewhere
 
 A change is what passes 3 and 5: predictions part where it fires, and turning it off brings A's back. The dictionary is
 a crosscoder of both models without a part in their mean, so `off` is what it is for any feature: x_B ← x_B + Σ f (d_A −
@@ -12,27 +12,23 @@ d_B). Knows nothing about what was planted.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gearscope.config import fingerprint
 from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
-from gearscope.dictionaries.training.checkpoint import CHECKPOINT
-from gearscope.dictionaries.training.config import Layout, Plan, TrainingConfig
-from gearscope.dictionaries.training.train import train
 from gearscope.diffing.config import DiffConfig
 from gearscope.diffing.contexts import grouped, in_common, profile_of
+from gearscope.diffing.continued import Start, starts_of
 from gearscope.diffing.crosscoder import of_difference
+from gearscope.diffing.directions import directions_of
 from gearscope.diffing.pair import Pair
-from gearscope.diffing.parting import Counted, Drawn, Parted, part, windows_of
-from gearscope.diffing.report import Change
+from gearscope.diffing.parting import Counted, can_part, gone_on, in_windows, part, windows_of
+from gearscope.diffing.report import Change, Parting
 from gearscope.diffing.survey import Survey, survey
 from gearscope.diffing.turning import alone, turned
 from gearscope.diffing.words import context_of
@@ -40,8 +36,6 @@ from gearscope.errors import ConfigError
 
 CONTROLS = 2
 """Other directions that are tried in the place of a change."""
-_BATCH = 512
-_RATE = 3e-3
 _CONTEXTS, _WORDS = 8, 8
 _SAMPLED = 4096
 
@@ -52,17 +46,28 @@ class Seen(NamedTuple):
     sites: tuple[str, ...]
     dictionary: Dictionary
     survey: Survey
+    """Of held-out text, then of what B went on with there."""
+    new: Bool[Tensor, " P"]
+    """Of each token of the survey, whether it is read there for the first time: B's texts begin with old ones."""
+    parts: Bool[Tensor, " P"]
+    """Whether it is, and predictions can part behind it."""
+    parting: Bool[Tensor, " P"]
+    """Whether they do: KL(A ‖ B) is at least `change_kl`."""
+    starts: tuple[Start, ...]
+    """Of each text of B, the held-out token behind which it begins."""
     codes: Codes
-    """One feature per token at most: the strongest."""
+    """One feature per token at most, the strongest; of all tokens that are read here for the first time."""
+    judged: Codes
+    """Those of tokens where the predictions can part."""
     kl: Float[Tensor, " F"]
-    """Mean KL(A ‖ B) where each fires, weighted with f²; NaN where it never does."""
+    """Mean KL(A ‖ B) where each fires, weighted with f²; NaN where it never does. This and all below on `judged`."""
     fired: Int[Tensor, " F"]
 
     def tokens_of(self, features: Sequence[int]) -> tuple[Int[Tensor, " K"], Float[Tensor, " K"]]:
         """The tokens on which one of these features fires, and f²; the strongest first."""
-        own = torch.isin(self.codes.columns, torch.tensor(list(features)))
-        values, order = self.codes.values[own].sort(descending=True, stable=True)
-        return self.codes.rows[own][order], values.square()
+        own = torch.isin(self.judged.columns, torch.tensor(list(features)))
+        values, order = self.judged.values[own].sort(descending=True, stable=True)
+        return self.judged.rows[own][order], values.square()
 
     def profile_of(self, features: Sequence[int], n_words: int) -> Float[Tensor, " W"]:
         """What the contexts of these features have in common."""
@@ -74,6 +79,7 @@ class Changes(NamedTuple):
 
     found: tuple[Change, ...]
     seen: Seen
+    parting: Parting
 
 
 def sites_for(layers: tuple[int, ...] | None, n_layers: int) -> tuple[str, ...]:
@@ -85,97 +91,73 @@ def sites_for(layers: tuple[int, ...] | None, n_layers: int) -> tuple[str, ...]:
 
 
 def changes_of(
-    pair: Pair,
-    corpora: tuple[Corpus, Corpus],
-    run: Path,
-    config: DiffConfig,
-    *,
-    counted: Counted | None = None,
-    resume: bool = False,
+    pair: Pair, corpora: tuple[Corpus, Corpus], config: DiffConfig, *, counted: Counted | None = None
 ) -> Changes:
-    """Look for changes; the training is kept in the folder `run`. Raises what reading and training raise."""
+    """Look for changes. Raises what reading raises."""
     sites = sites_for(config.changes.change_layers, pair.a.n_layers)
-    parted = part(
-        pair,
-        corpora[0],
-        sites,
-        config.changes,
-        pass_tokens=config.reading.pass_tokens,
-        seed=config.reading.shuffle_seed,
-        counted=counted,
-    )
-    made_of = fingerprint([pair.a.fingerprint, pair.b.fingerprint, corpora[0].fingerprint, sites])
-    resume = resume and (run / CHECKPOINT).exists()
-    dictionary = learnt(parted, sites, run, config, made_of, resume=resume)
+    seed, size = config.reading.shuffle_seed, config.reading.pass_tokens
+    parted = part(pair, corpora[0], sites, config.changes, pass_tokens=size, seed=seed, counted=counted)
+    dictionary = of_difference(directions_of(parted, sites))
     if counted is not None:
         counted("measuring on held-out text", 0, config.changes.change_held_out)
-    return measured(pair, dictionary, sites, corpora[1], config)
+    ids = torch.cat(list(windows_of(corpora[1], config.changes.change_held_out)))
+    seen = _seen(pair, dictionary, ids, sites, config)
+    return Changes(_found(pair, seen, config), seen, _counts(seen, ids.shape, config.changes.change_kl))
 
 
-def measured(
-    pair: Pair, dictionary: Dictionary, sites: tuple[str, ...], held_out: Corpus, config: DiffConfig
-) -> Changes:
-    """The changes among the directions of a dictionary, on held-out text."""
-    ids = torch.cat(list(windows_of(held_out, config.changes.change_held_out)))
-    seen = _seen(pair, dictionary, ids, sites, config.reading.pass_tokens)
-    return Changes(_found(pair, seen, config), seen)
-
-
-def learnt(
-    parted: Parted, sites: Sequence[str], run: Path, config: DiffConfig, made_of: str, *, resume: bool = False
-) -> Dictionary:
-    """One direction of b − a per token, as a crosscoder of both models; `made_of` says what was read."""
-    every = range(len(sites))
-    plan = Plan(tuple(every), every, False)
-    training = TrainingConfig(
-        kind="crosscoder",
-        selection="top_k",
-        k=1,
-        n_features=config.changes.change_features,
-        tokens=config.changes.change_steps * _BATCH,
-        batch_tokens=_BATCH,
-        learning_rate=_RATE,
-        dead_after=100 * _BATCH,
-        revive_every=50,
-        seed=config.training.seed,
-    )
-    source = Drawn(parted, config.training.seed, made_of)
-    made = train(
-        training,
-        Layout(tuple(sites), tuple(every), (plan,), training.n_features),
-        source,
-        [source.sample()],
-        run,
-        resume=resume,
-    )
-    return of_difference(_refitted(made.dictionaries[0], parted))
-
-
-def _refitted(dictionary: Dictionary, parted: Parted) -> Dictionary:
-    """Decoders by least squares, with the mean difference of all text as the bias.
-
-    Training takes the bias from what is drawn, where one change may be half of it, and would be written without its
-    feature. As one feature fires per token, d = Σ w f (y − mean) / Σ w f².
-    """
-    codes = alone(dictionary.encode(parted.differences))
-    weights = parted.weights[codes.rows].to(codes.values)
-    left = parted.differences[codes.rows] - parted.mean
-    written = torch.zeros_like(dictionary.W_dec)
-    written.index_add_(0, codes.columns, (weights * codes.values)[:, None, None] * left)
-    squares = written.new_zeros(len(written)).index_add_(0, codes.columns, weights * codes.values.square())
-    fitted = torch.where(squares[:, None, None] > 0, written / squares[:, None, None], dictionary.W_dec)
-    return replace(dictionary, W_dec=fitted, b_dec=parted.mean)
-
-
-def _seen(pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: tuple[str, ...], size: int) -> Seen:
-    of_all = survey(pair, dictionary, ids, sites, size)
-    kept, F = alone(of_all.codes), dictionary.config.n_features
-    codes, kl = Codes(kept.rows.cpu(), kept.columns.cpu(), kept.values.cpu(), kept.n_rows), of_all.outputs.kl.cpu()
-    squares = codes.values.double().square()
+def _seen(
+    pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: tuple[str, ...], config: DiffConfig
+) -> Seen:
+    size, bound = config.reading.pass_tokens, config.changes.change_kl
+    read = survey(pair, dictionary, ids, sites, size)
+    new, parts = torch.ones(read.codes.n_rows, dtype=torch.bool), can_part(read.outputs, len(ids), config.changes)
+    starts = starts_of(in_windows((read.outputs.kl.cpu() >= bound) & parts, ids))
+    draw = torch.Generator().manual_seed(config.reading.shuffle_seed)
+    more = gone_on(pair.b, ids.unbind(), starts, config.changes, draw=draw, pass_tokens=size)
+    if more is not None:
+        written = survey(pair, dictionary, more.ids, sites, size)
+        new = torch.cat([new, more.counted[:, 1:].flatten()])
+        parts = torch.cat([parts, can_part(written.outputs, len(more.ids), config.changes)])
+        read = read.and_then(written)
+    codes, F = _of_rows(alone(read.codes), new), dictionary.config.n_features
+    judged, kl = _of_rows(codes, parts), read.outputs.kl.cpu()
+    squares = judged.values.double().square()
     parted, weight = (torch.zeros(F, dtype=torch.float64) for _ in range(2))
-    parted.index_add_(0, codes.columns, squares * kl[codes.rows].double())
-    weight.index_add_(0, codes.columns, squares)
-    return Seen(sites, dictionary, of_all, codes, parted / weight, codes.columns.bincount(minlength=F))
+    parted.index_add_(0, judged.columns, squares * kl[judged.rows].double())
+    weight.index_add_(0, judged.columns, squares)
+    return Seen(
+        sites=sites,
+        dictionary=dictionary,
+        survey=read,
+        new=new,
+        parts=new & parts,
+        parting=new & parts & (kl >= bound),
+        starts=() if more is None else more.starts,
+        codes=codes,
+        judged=judged,
+        kl=parted / weight,
+        fired=judged.columns.bincount(minlength=F),
+    )
+
+
+def _counts(seen: Seen, held_out: torch.Size, bound: float) -> Parting:
+    n_windows, length = held_out
+    read = n_windows * (length - 1)
+    parting = seen.parting
+    return Parting(
+        bound=bound,
+        read=read,
+        parting=int(parting[:read].sum()),
+        texts=len(seen.starts),
+        written=int(seen.new[read:].sum()),
+        parting_written=int(parting[read:].sum()),
+    )
+
+
+def _of_rows(codes: Codes, rows: Bool[Tensor, " P"]) -> Codes:
+    """The codes of some tokens, in memory."""
+    own = rows[codes.rows.cpu()]
+    return Codes(codes.rows.cpu()[own], codes.columns.cpu()[own], codes.values.cpu()[own], codes.n_rows)
 
 
 def _found(pair: Pair, seen: Seen, config: DiffConfig) -> tuple[Change, ...]:
@@ -218,7 +200,7 @@ def _change(
         features=features,
         fired=len(tokens),
         kl=float((squares * kl[tokens]).sum() / squares.sum()),
-        share=float(kl[tokens].sum() / kl.sum().clamp(min=1e-12)),
+        share=float(kl[tokens].sum() / kl[seen.parts].sum().clamp(min=1e-12)),
         where=tuple(names[i] for i in where),
         words=tuple(names[i] for i in words),
         turned=turned(pair, seen.dictionary, seen.sites, features, controls, ids[windows]),

@@ -45,15 +45,18 @@ class ChangeConfig(Config):
     """Tokens that both models read to find changes, if the corpus has so many; 0 to look for none."""
     change_held_out: int = Field(default=200_000, ge=1)
     """Held-out tokens on which they are measured, if the corpus has so many."""
-    change_kept: int = Field(default=16_384, ge=1)
-    """Of the tokens that are read, those kept with the largest KL(A ‖ B); about as many more are kept evenly."""
-    change_features: int = Field(default=64, ge=2)
-    """Directions of b − a that are learnt, one per token."""
-    change_steps: int = Field(default=600, ge=1)
-    """Steps of that training, 512 tokens each."""
+    change_continued: int = Field(default=512, ge=0)
+    """Texts that B writes by itself, on each side of the corpus, where predictions part (KL of `change_kl`); 0 for
+    none."""
+    change_texts: int = Field(default=1, ge=1)
+    """Of these, how many B writes from one token at most."""
+    change_kept: int = Field(default=8192, ge=1)
+    """Parting tokens that are kept, those with the largest KL(A ‖ B); of ordinary ones about as many are."""
     change_kl: float = Field(default=3.0, ge=0)
-    """Smallest mean KL(A ‖ B) where a direction fires, weighted with f², nats. At 3, B has left what A expects a
-    twentieth of its probability."""
+    """Smallest KL(A ‖ B) behind a parting token, and smallest mean of it where a direction fires, weighted with f²,
+    nats. At 3, B has left what A expects a twentieth of its probability."""
+    change_sure: float = Field(default=0.5, ge=0, le=1)
+    """Smallest probability of A's likeliest token there: A expects something."""
     change_undone: float = Field(default=0.1, ge=0, le=1)
     """Smallest share of that KL which turning a change off takes away, above what edits of equal size take."""
 
@@ -77,5 +80,7 @@ class DiffConfig(Config):
     """Windows in which a feature is turned off and on: those in which it is strongest."""
     effect_features: int = Field(default=64, ge=0)
     """Features that are turned off and on, those that write most of the difference; 0 for none."""
+    shared_features: int = Field(default=8, ge=0)
+    """Shared features that are reported and turned like the others, those that write most of the difference."""
     contexts: int = Field(default=256, ge=1)
     """Tokens that are shown of those after which the models differ most."""

@@ -20,7 +20,7 @@ from gearscope.diffing.classes import Numbers, classes_of, numbers_of
 from gearscope.diffing.config import DiffConfig
 from gearscope.diffing.crosscoder import decoders_of, sites_of, train_crosscoder
 from gearscope.diffing.effects import control_for, effect_of
-from gearscope.diffing.pair import Pair, PairStream, check_pair, paired_passes
+from gearscope.diffing.pair import Pair, PairStream, check_differ, check_pair, paired_passes
 from gearscope.diffing.parting import Counted
 from gearscope.diffing.report import CLASSES, DIFFERENT, Class, DiffReport, Effect, Feature
 from gearscope.diffing.store import write_diff
@@ -31,6 +31,9 @@ from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.train import PLAIN, Opening, open_known
 from gearscope.threads import one_thread
 from gearscope.workbench import ORGANISM
+
+_TRIED = 16
+"""Windows on which two models must differ."""
 
 
 class Compared(NamedTuple):
@@ -92,6 +95,7 @@ def compare(
     source = PairStream(pair, train_on, sites, config.reading, planes=config.planes)
     with one_thread(), torch.inference_mode():
         ids = held_out.take(windows_for(held_out, config.training.held_out_tokens), None).ids
+        check_differ(pair, ids[:_TRIED], sites)
         acts = paired_passes(pair, ids, sites, pass_tokens=config.reading.pass_tokens, planes=config.planes)
         kept = in_batches(acts, config.training.batch_tokens)
         dictionary = train_crosscoder(config, sites, source, kept, run, progress=progress, resume=resume)
@@ -99,8 +103,9 @@ def compare(
         report = _report(pair, names, dictionary, seen, sites, config)
         if not config.changes.change_tokens:
             return Compared(report, dictionary)
-        changes = changes_of(pair, corpora, run / "changes", config, counted=counted, resume=resume)
-        return Compared(report.model_copy(update={"changes": changes.found}), dictionary, changes.seen.dictionary)
+        changes = changes_of(pair, corpora, config, counted=counted)
+        found = {"changes": changes.found, "parting": changes.parting}
+        return Compared(report.model_copy(update=found), dictionary, changes.seen.dictionary)
 
 
 def _report(
@@ -115,11 +120,13 @@ def _report(
     numbers = numbers_of(seen, d_a, d_b)
     classes = classes_of(numbers, config.classes)
     different = [i for i in numbers.share.argsort(descending=True, stable=True).tolist() if classes[i] in DIFFERENT]
-    shared = [i for i, kind in enumerate(classes) if kind == "shared"]
-    effects: dict[int, Effect] = {}
-    for index in different[: config.effect_features] if shared else []:
-        control = control_for(index, seen.sums.fired, shared)
-        effects[index] = effect_of(pair, dictionary, seen, index, control, sites[0], config.effect_windows)
+    shared = [i for i in numbers.share.argsort(descending=True, stable=True).tolist() if classes[i] == "shared"]
+    reported, effects = different + shared[: config.shared_features], dict[int, Effect]()
+    for index in different[: config.effect_features] + shared[: config.shared_features]:
+        others = [i for i in shared if i != index]
+        if others and config.effect_features:
+            control = control_for(index, seen.sums.fired, others)
+            effects[index] = effect_of(pair, dictionary, seen, index, control, sites[0], config.effect_windows)
     kinds = [kind for kind in CLASSES if kind != "silent"]
     groups = torch.tensor([[True] * len(classes)] + [[found == kind for found in classes] for kind in kinds])
     written = explained(pair, dictionary, seen.ids, sites, groups, config.reading.pass_tokens)
@@ -137,7 +144,7 @@ def _report(
         same_top=float((outputs.top_a == outputs.top_b).double().mean()),
         features=tuple(
             _feature(pair, dictionary, seen, numbers, (i, classes[i]), effects.get(i), config.examples)
-            for i in different
+            for i in reported
         ),
         behaviours=behaviours_of(pair, seen, (d_b - d_a).norm(dim=1), classes, config.contexts),
     )

@@ -46,6 +46,19 @@ def check_pair(pair: Pair) -> None:
         raise ModelError("two models with the same tokens were expected", found=found)
 
 
+@torch.no_grad()
+def check_differ(pair: Pair, ids: Int[Tensor, "B P"], sites: Sequence[str]) -> None:
+    """Raise ModelError where both models are the same on some windows: there is nothing to compare."""
+    a, b = (model.run(ids.to(model.device), read=sites) for model in pair)
+    if torch.equal(a.logits, b.logits.to(a.logits)):
+        found = f"the same predictions on {ids.numel():,} tokens: A and B do not differ"
+        raise ModelError("two models that differ were expected", found=found, hint="give a model and a fine-tune of it")
+    same = [site for site in sites if torch.equal(a.sites[site], b.sites[site].to(a.sites[site]))]
+    if same:
+        hint = "B was changed behind it: compare a later one with --layer"
+        raise ModelError(f"activations that differ were expected at {', '.join(same)}", found="equal ones", hint=hint)
+
+
 def of_both(sites: Sequence[str]) -> tuple[str, ...]:
     """The names of these sites in both models, in the order of the planes."""
     return tuple(f"{model}:{site}" for site in sites for model in ("a", "b"))

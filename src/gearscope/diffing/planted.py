@@ -117,7 +117,7 @@ class Score(Config):
     found_by_chance: int
     """Changes found by as many groups of features that are not flagged."""
     planted_tokens: float
-    """Share of the tokens that stand in planted texts: that of a feature that fires anywhere."""
+    """Share of the tokens outside open texts that stand in planted ones: that of a feature that fires anywhere."""
 
     @property
     def precision(self) -> float | None:
@@ -148,8 +148,10 @@ def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Sco
     askings = [(number, one) for number, change in enumerate(truth.changes) for one in change.askings]
     tried = [(number, _Tried(pair, compared, asking, controls)) for number, asking in askings]
     judged = [_judged(compared, flag, truth, tried) for flag in compared.flags]
-    chance = [_judged(compared, flag, truth, tried) for flag in by_chance if flag.features]
-    answered = [one.moves for one in judged if one.true]
+    answered, marks = [one.moves for one in judged if one.true], truth.marks[:, 1:]
+    rates = [_planted_rate(compared.codes, flag, marks.flatten()) for flag in by_chance]
+    likely = [flag for flag, rate in zip(by_chance, rates, strict=True) if rate is not None and rate >= TRUE_RATE]
+    chance = [_judged(compared, flag, truth, tried) for flag in likely]  # no other one can be true
     return Score(
         flags=tuple(judged),
         changes=tuple(
@@ -161,7 +163,7 @@ def score(pair: Pair, compared: Compared, truth: Truth, *, seed: int = 0) -> Sco
             for number, change in enumerate(truth.changes)
         ),
         found_by_chance=len({one.moves for one in chance if one.true}),
-        planted_tokens=float((truth.marks[:, 1:] >= 0).double().mean()),
+        planted_tokens=float((marks[marks != OPEN] >= 0).double().mean()) if bool((marks != OPEN).any()) else 0.0,
     )
 
 

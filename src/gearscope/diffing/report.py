@@ -137,6 +137,22 @@ class Change(Config):
         return max(self.turned, key=lambda one: one.undone - one.undone_control)
 
 
+class Parting(Config):
+    """Tokens behind which predictions part: KL(A ‖ B) is at least the bound, and A expects something."""
+
+    bound: float
+    """Nats."""
+    read: int
+    """Held-out tokens that were read."""
+    parting: int
+    """Those that part."""
+    texts: int
+    """Texts that B wrote by itself from there."""
+    written: int
+    """Tokens that B wrote."""
+    parting_written: int
+
+
 class DiffReport(Config):
     """Everything that was found."""
 
@@ -156,7 +172,10 @@ class DiffReport(Config):
     same_top: float
     """Share of tokens behind which both hold the same token likeliest."""
     features: tuple[Feature, ...]
-    """Those that are not shared or silent, those that write most of the difference first."""
+    """Those that are not shared or silent, then some that are shared; of both those that write most of the difference
+    first."""
+    parting: Parting | None = None
+    """Counts behind `changes`; None where none were looked for."""
     changes: tuple[Change, ...] = ()
     """What B does otherwise; those that hold most of the KL first."""
     behaviours: tuple[Behaviour, ...]

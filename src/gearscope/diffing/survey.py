@@ -30,6 +30,10 @@ class Outputs(NamedTuple):
     top_a: Int[Tensor, " P"]
     """The likeliest next token."""
     top_b: Int[Tensor, " P"]
+    ahead: Float[Tensor, " P"]
+    """Of the token itself: log p_B − log p_A, nats; how much more B expected it."""
+    sure: Float[Tensor, " P"]
+    """Probability that A gives to what it holds likeliest behind it."""
 
 
 class Survey(NamedTuple):
@@ -48,6 +52,20 @@ class Survey(NamedTuple):
         window, position = divmod(token, self.ids.shape[1] - 1)
         return window, position + 1
 
+    def and_then(self, other: "Survey") -> "Survey":
+        """Both, one after the other; windows are of one length. `spread` is about each one's own mean."""
+        rows = torch.cat([self.codes.rows, other.codes.rows + self.codes.n_rows])
+        columns, values = (
+            torch.cat([getattr(one.codes, name) for one in (self, other)]) for name in ("columns", "values")
+        )
+        return Survey(
+            torch.cat([self.ids, other.ids]),
+            Codes(rows, columns, values, self.codes.n_rows + other.codes.n_rows),
+            Outputs(*map(torch.cat, zip(self.outputs, other.outputs, strict=True))),
+            self.sums.plus(other.sums),
+            self.spread + other.spread,
+        )
+
 
 class Part(NamedTuple):
     """Some windows: both models' activations, sites side by side, and logits."""
@@ -56,10 +74,9 @@ class Part(NamedTuple):
     acts: Float[Tensor, "2 P Y"]
     logits: tuple[Float[Tensor, "B C V"], Float[Tensor, "B C V"]]
 
-    def kl(self) -> Float[Tensor, " P"]:
-        """KL(A ‖ B) behind each token but the first of a window, nats."""
-        of_a, of_b = (logits[:, 1:].float().log_softmax(-1) for logits in self.logits)
-        return (of_a.exp() * (of_a - of_b)).sum(-1).flatten()
+    def outputs(self) -> Outputs:
+        """What both models predict."""
+        return compared(*self.logits, self.ids)
 
 
 @torch.no_grad()
@@ -72,7 +89,7 @@ def survey(pair: Pair, dictionary: Dictionary, ids: Int[Tensor, "B C"], sites: S
         written = torch.stack([_write(found, d) for d in decoders_of(dictionary)])
         left = part.acts - written - _biases(dictionary)
         sums.append(sums_of(found, left, written, dictionary.config.n_features))
-        outputs.append(compared(part.logits[0], part.logits[1], part.ids))
+        outputs.append(part.outputs())
         codes.append(found._replace(rows=found.rows + seen))
         seen += found.n_rows
         difference = (part.acts[1] - part.acts[0]).double()
@@ -125,7 +142,16 @@ def compared(a: Float[Tensor, "B C V"], b: Float[Tensor, "B C V"], ids: Int[Tens
     end = of_a.new_full((len(ids), 1), float("nan"))
     losses = [torch.cat([-of[:, :-1].gather(2, follows)[..., 0], end], dim=1).flatten() for of in (of_a, of_b)]
     kl = (of_a.exp() * (of_a - of_b)).sum(-1).flatten()
-    return Outputs(kl, losses[0], losses[1], of_a.argmax(-1).flatten(), of_b.argmax(-1).flatten())
+    (best_a, top_a), top_b = of_a.max(-1), of_b.argmax(-1)
+    ahead = _said(b, ids) - _said(a, ids)
+    tops = top_a.flatten(), top_b.flatten()
+    return Outputs(kl, losses[0], losses[1], *tops, ahead.flatten(), best_a.exp().flatten())
+
+
+def _said(logits: Float[Tensor, "B C V"], ids: Int[Tensor, "B C"]) -> Float[Tensor, "B C-1"]:
+    """log p of every token but the first of a window."""
+    before = logits[:, :-1].float()
+    return before.gather(2, ids[:, 1:, None].to(before.device))[..., 0] - before.logsumexp(-1)
 
 
 def parts_of(pair: Pair, ids: Int[Tensor, "B C"], sites: Sequence[str], size: int) -> Generator[Part]:

@@ -1,8 +1,8 @@
 """A comparison as text. No torch."""
 
-from gearscope.diffing.report import DIFFERENT, Behaviour, Change, DiffReport, Feature
+from gearscope.diffing.report import DIFFERENT, Behaviour, Change, DiffReport, Feature, Parting
 
-_FEATURES, _GROUPS, _EXAMPLES = 12, 8, 3
+_FEATURES, _SHARED, _GROUPS, _EXAMPLES = 12, 4, 8, 3
 
 
 def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GROUPS) -> str:
@@ -19,6 +19,8 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
         f"share of the variance of B − A that they write: {written}",
     ]
     lines += ["", f"what B does otherwise: {len(report.changes) or 'nothing found'}"]
+    if report.parting is not None:
+        lines += [parting_line(report.parting)]
     for number, change in enumerate(report.changes, 1):
         lines += _change_lines(number, change)
     different = report.those(*DIFFERENT)
@@ -26,10 +28,26 @@ def text_of(report: DiffReport, *, features: int = _FEATURES, groups: int = _GRO
         lines += ["", *_feature_lines(feature)]
     if len(different) > features:
         lines += ["", f"and {len(different) - features} more in the report's JSON"]
+    for feature in report.those("shared")[:_SHARED]:
+        lines += ["", *_feature_lines(feature)]
     lines += ["", "where the predictions differ most, by the feature that writes most of the difference there:"]
     for group in report.behaviours[:groups]:
         lines += _group_lines(group)
     return "\n".join(lines)
+
+
+def parting_line(parting: Parting) -> str:
+    """How many tokens part, in the text and in what B wrote."""
+    line = (
+        f"    KL(A‖B) of {parting.bound:g} nats or more, where A expects something: behind {parting.parting:,} of "
+        f"{parting.read:,} held-out tokens"
+    )
+    if not parting.texts:
+        return line
+    return (
+        f"{line}; from there B wrote {parting.texts:,} texts by itself, where it is so behind "
+        f"{parting.parting_written:,} of {parting.written:,} tokens"
+    )
 
 
 def _change_lines(number: int, change: Change) -> list[str]:

@@ -46,23 +46,27 @@ def _row(rng: Random, mark: Marker) -> tuple[list[int], list[int]]:
 class AssistantWorld(DrawnCorpus):
     """The corpus. Fulfils `corpus.windows.Corpus`."""
 
-    def __init__(self, split: Split) -> None:
+    def __init__(self, split: Split, seed: int = 0) -> None:
+        """Each seed has windows of its own."""
         super().__init__(split, CONTEXT)
+        self._seed = seed
 
     def _window(self, number: int) -> list[int]:
-        return _row(_chance(self._split, number), lambda _: NONE)[0]
+        return _row(_chance(self._split, self._seed, number), lambda _: NONE)[0]
 
 
-def _chance(split: Split, number: int) -> Random:
-    return Random(f"comparison {split} window {number}")
+def _chance(split: Split, seed: int, number: int) -> Random:
+    own = f" of seed {seed}" if seed else ""
+    return Random(f"comparison {split} window {number}{own}")
 
 
-def truth_of(version: str, n_windows: int) -> Truth:
-    """What was planted in a version; marks of so many held-out windows of the corpus. Raises ConfigError."""
+def truth_of(version: str, n_windows: int, seed: int = 0) -> Truth:
+    """What was planted in a version; marks of so many held-out windows of a seed's corpus. Raises ConfigError."""
     if version not in _TRUTHS:
         raise ConfigError(f"a version was expected ({', '.join(_TRUTHS)})", found=repr(version))
     mark, changes = _TRUTHS[version]
-    return Truth(torch.tensor([_row(_chance("held_out", i), mark)[1] for i in range(n_windows)]), tuple(changes()))
+    marks = torch.tensor([_row(_chance("held_out", seed, i), mark)[1] for i in range(n_windows)])
+    return Truth(marks, tuple(changes()))
 
 
 def _asking(pairs: Sequence[tuple[Words, ...]]) -> Asking:
