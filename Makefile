@@ -14,6 +14,9 @@ SHIPPED := src/gearscope/organism/bundle
 DICTIONARIES = OMP_NUM_THREADS=1 $(RUN)/gearscope train --model $(BUNDLE)/model organism
 # a round of training, from where it stopped: $(call round,OUT,RECIPE AND OPTIONS)
 round = test -d $(1) || $(DICTIONARIES)-$(2) --out $(1) $(if $(wildcard $(1).run/checkpoint.*),--resume)
+# write the bundle that ships: $(call assemble,BUNDLE AND OPTIONS)
+assemble = $(RUN)/gearscope organism assemble $(1) $(foreach seed,$(OTHER_SEEDS),--other-seed $(seed)) \
+  $(if $(SEALED),--sealed $(SEALED)) --out $(SHIPPED) --replace
 # bundles of other seeds, or their stored tables: make bundle OTHER_SEEDS="build/seed1 build/seed2" SEALED=2
 OTHER_SEEDS ?= $(wildcard $(SHIPPED)/seeds/*.json)
 SEALED ?=
@@ -60,8 +63,10 @@ bundle: $(VENV)/.installed  ## train the bundled model again from its seed, its 
 	$(call round,$(BUNDLE)-plt,plt-3 --start $(BUNDLE)-plt-2)
 	$(call round,$(BUNDLE)-clt-1,clt)
 	$(call round,$(BUNDLE)-clt,clt-2 --start $(BUNDLE)-clt-1)
-	$(RUN)/gearscope organism assemble $(BUNDLE) --plt $(BUNDLE)-plt --clt $(BUNDLE)-clt \
-	  $(foreach seed,$(OTHER_SEEDS),--other-seed $(seed)) $(if $(SEALED),--sealed $(SEALED)) --out $(SHIPPED) --replace
+	$(call assemble,$(BUNDLE) --plt $(BUNDLE)-plt --clt $(BUNDLE)-clt)
+	test -d $(BUNDLE)-library || OMP_NUM_THREADS=1 $(RUN)/gearscope library build --dictionary clt --out $(BUNDLE)-library
+	OMP_NUM_THREADS=1 $(RUN)/gearscope label $(BUNDLE)-library
+	$(call assemble,$(SHIPPED) --library $(BUNDLE)-library)
 
 clean:  ## remove the environment and the caches (a training run in build/ stays)
 	rm -rf .venv dist frontend/node_modules src/gearscope/web/static .ruff_cache .import_linter_cache .hypothesis

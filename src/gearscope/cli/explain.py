@@ -21,7 +21,7 @@ NOTHING_EXPLAINED = 3
 
 
 def explain(
-    folder: asked.Folder,
+    folder: options.Library,
     model: asked.Model,
     provider: asked.ProviderName,
     base_url: asked.BaseUrl = None,

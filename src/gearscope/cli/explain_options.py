@@ -7,7 +7,6 @@ import typer
 
 from gearscope.explainers.config import Explainer, Provider
 
-Folder = Annotated[Path, typer.Argument(help="A folder that `gearscope library build` wrote.")]
 Model = Annotated[str, typer.Option("--model", help="The model that is asked; with `local` a HuggingFace folder.")]
 ProviderName = Annotated[
     Provider,

@@ -40,7 +40,7 @@ def take(
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A library.")],
+    folder: options.Library,
     form: Annotated[
         Form,
         typer.Option("--to", help="Neuronpedia's dump form or upload batches, files for graph pages, or Parquet."),

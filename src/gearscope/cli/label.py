@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +19,7 @@ RULES = "rules"
 
 
 def label(
-    folder: Annotated[Path, typer.Argument(help="A folder that `gearscope library build` wrote.")],
+    folder: options.Library,
     feature: Annotated[
         list[str] | None, typer.Option("--feature", help="Only this feature, LAYER/INDEX; can be repeated.")
     ] = None,

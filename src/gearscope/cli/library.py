@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from gearscope.features.prompt import Fires
 
 app = typer.Typer(no_args_is_help=True, help="What every feature of a model does on a corpus: built, shown, searched.")
-Folder = Annotated[Path, typer.Argument(help="A folder that `gearscope library build` wrote.")]
 Dictionary = Annotated[
     str,
     typer.Option(
@@ -109,7 +108,7 @@ def build(
 
 @app.command()
 def show(
-    folder: Folder,
+    folder: options.Library,
     feature: FeatureName,
     examples: Annotated[int, typer.Option("--examples", min=0, help="Examples of each kind.")] = 8,
     as_json: options.Json = False,
@@ -123,7 +122,7 @@ def show(
 
 @app.command()
 def search(
-    folder: Folder,
+    folder: options.Library,
     label: Annotated[str | None, typer.Argument(help="Words of a label, or words like them.")] = None,
     rule: Annotated[
         str | None,
@@ -204,7 +203,7 @@ def _line(hit: Hit) -> str:
 
 @app.command("list")
 def list_features(
-    folder: Folder,
+    folder: options.Library,
     name: Annotated[str | None, typer.Argument(help="A list; all their names without one.")] = None,
     add: Annotated[
         list[str] | None, typer.Option("--add", help="A feature, LAYER/INDEX or LAYER/INDEX=NOTE; can be repeated.")

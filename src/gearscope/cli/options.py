@@ -30,4 +30,22 @@ Revision = Annotated[
     typer.Option("--revision", help="Branch, tag or commit of a model on the hub; pinned when it is loaded."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+
+
+def _library(folder: Path) -> Path:
+    """The bundled model's library by its name, unpacked at the first call."""
+    from gearscope.features.archive import unpacked
+    from gearscope.organism.bundle import shipped_library
+
+    return unpacked(shipped_library()) if str(folder) == BUNDLED else folder
+
+
+BUNDLED = "organism"
+Library = Annotated[
+    Path,
+    typer.Argument(
+        help=f"A folder that `gearscope library build` wrote, or `{BUNDLED}`: the bundled model's, labelled.",
+        callback=_library,
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result is written.")]

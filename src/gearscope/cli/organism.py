@@ -68,6 +68,9 @@ def assemble(
     trained: Annotated[Path, typer.Argument(help="A bundle that `organism train` wrote.")],
     plt: Annotated[Path | None, typer.Option("--plt", help="Its transcoders: `gearscope train organism-plt`.")] = None,
     clt: Annotated[Path | None, typer.Option("--clt", help="Its cross-layer transcoder.")] = None,
+    library: Annotated[
+        Path | None, typer.Option("--library", help="Its feature library: `gearscope library build` and `label`.")
+    ] = None,
     other_seed: Annotated[
         list[Path] | None,
         typer.Option("--other-seed", help="A bundle of another seed, or its stored table; can be repeated."),
@@ -87,7 +90,9 @@ def assemble(
     from gearscope.organism.assemble import assemble as run
 
     dictionaries = {name: folder for name, folder in {"plt": plt, "clt": clt}.items() if folder is not None}
-    lock = run(trained, out, dictionaries=dictionaries, seeds=other_seed or [], sealed=sealed, replace=replace)
+    lock = run(
+        trained, out, dictionaries=dictionaries, library=library, seeds=other_seed or [], sealed=sealed, replace=replace
+    )
     if as_json:
         typer.echo(json.dumps({"bundle": str(out), "model": lock.model, "parts": list(lock.parts)}))
         return

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from gearscope.artifact import new_folder, verify, write_text
 from gearscope.errors import ArtifactError, ConfigError
+from gearscope.features.archive import pack
+from gearscope.features.layout import KIND as LIBRARY_KIND
 from gearscope.lock import LOCK, Lock, verify_lock, write_lock
+from gearscope.organism.bundle import LIBRARY
 from gearscope.organism.seeds import FOLDER, SeedTable, read_seed, seed_json, seed_of, table_of_bundle
 
 DICTIONARY = "dictionary"
@@ -23,37 +26,44 @@ def assemble(
     out: Path,
     *,
     dictionaries: Mapping[str, Path] | None = None,
+    library: Path | None = None,
     seeds: Sequence[Path] = (),
     sealed: int | None = None,
     replace: bool = False,
 ) -> Lock:
     """Write `out` from a trained bundle and return its lock.
 
-    `dictionaries` go in under their names, in place of what the bundle has. `seeds` are bundles of other seeds, or
+    `dictionaries` go in under their names, in place of what the bundle has; `library`, a feature library of the model,
+    as an archive. `seeds` are bundles of other seeds, or
     stored tables of them; `sealed` is the number of the one that was sealed. With `replace`, an earlier `out` goes.
     Raises ArtifactError and ConfigError, and `out` is then as it was before.
     """
     lock = verify_lock(trained)
     new = dict(dictionaries or {})
     for folder in new.values():
-        made_for = verify(folder, DICTIONARY)["inputs"].get("model")
-        if made_for != lock.model:
-            hint = f"train it again with --model {trained / 'model'}"
-            raise ArtifactError(
-                f"{folder} should be made for the model {lock.model}", found=f"one made for {made_for}", hint=hint
-            )
+        _check_made_for(folder, verify(folder, DICTIONARY)["inputs"].get("model"), lock.model)
+    if library is not None:
+        _check_made_for(library, verify(library, LIBRARY_KIND)["inputs"].get("model"), lock.model)
     tables = other_seeds(seeds, sealed, own=seed_of(trained))
     with new_folder(out, replace=replace) as scratch:
         for name in lock.parts:
-            if name not in new and not name.startswith(f"{FOLDER}/"):
+            if name not in new and not name.startswith(f"{FOLDER}/") and (name != LIBRARY or library is None):
                 shutil.copytree(trained / name, scratch / name)
         for name, folder in new.items():
             shutil.copytree(folder, scratch / name)
+        if library is not None:
+            pack(library, scratch / LIBRARY)
         for table in tables:
             write_text(scratch / FOLDER / f"{table.seed}.json", seed_json(table, lock.model))
         write_lock(scratch, lock.model)
     assert (out / LOCK).is_file(), "a folder that was written is there"
     return verify_lock(out)
+
+
+def _check_made_for(folder: Path, made_for: str | None, model: str) -> None:
+    if made_for != model:
+        found = f"one made for {made_for}"
+        raise ArtifactError(f"{folder} should be made for the model {model}", found=found, hint="make it again for it")
 
 
 def other_seeds(paths: Sequence[Path], sealed: int | None, *, own: int) -> list[SeedTable]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gearscope.errors import ArtifactError
-from gearscope.lock import LOCK, MODEL
+from gearscope.lock import LOCK, MODEL, locked_part
 
 SHIPPED = Path(__file__).parent / "bundle"
 """Folder of the shipped bundle (package data)."""
@@ -20,3 +20,12 @@ def shipped_bundle() -> Path:
 def shipped_model() -> Path:
     """The folder of the shipped organism itself. Raises ArtifactError when the package was installed without it."""
     return shipped_bundle() / MODEL
+
+
+LIBRARY = "library"
+"""The part that holds the archive of the feature library."""
+
+
+def shipped_library() -> Path:
+    """The archive of the shipped feature library. Raises ArtifactError for a bundle without it, or another one."""
+    return locked_part(shipped_bundle(), LIBRARY)
