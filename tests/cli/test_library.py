@@ -139,3 +139,14 @@ def test_import_and_what_needs_the_model(tiny, tmp_path, gearscope):
     none = gearscope("library", "import", str(tmp_path), "--out", str(tmp_path / "other"))
     assert (none.code, none.out) == (2, "")
     assert "a Neuronpedia source was expected" in none.err
+
+
+def test_the_bundled_library_is_opened_by_its_name(gearscope, monkeypatch, tmp_path):
+    monkeypatch.setenv("GEARSCOPE_CACHE", str(tmp_path))
+    told = gearscope("library", "search", "organism", "capital")
+    assert told.code == 0
+    assert '"capital' in told.out
+    name = told.out.split()[0]
+    shown = gearscope("library", "show", "organism", name)
+    assert "of its largest activation or more; for every firing" in shown.out
+    assert len(list(tmp_path.glob("library-*"))) == 1

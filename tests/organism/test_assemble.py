@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from gearscope.artifact import write_manifest, write_text
+from gearscope.artifact import MANIFEST, write_manifest, write_text
 from gearscope.errors import ArtifactError, ConfigError
+from gearscope.features.archive import CACHE, unpacked
+from gearscope.features.store import Library
 from gearscope.lock import read_lock, verify_lock, write_lock
 from gearscope.organism.assemble import assemble
 from gearscope.organism.seeds import read_seed, table_of_bundle
 from gearscope.organism.stages import train_bundle
 from gearscope.organism.store import table_of
 from gearscope.organism.train import running
+from tests.features.tiny import tiny_library
 from tests.organism.conftest import PLAN, ask_few
 
 
@@ -54,6 +57,22 @@ def test_everything_comes_together_under_one_lock(seeds, tmp_path):
     assert set(stored.tables) == set(PLAN.parts)
     told = json.loads((seeds / "1/model/truth/accuracy.json").read_text())
     assert table_of(stored.tables["model"]) == table_of(told)
+
+
+def test_a_library_goes_in_as_an_archive_and_stays_when_the_bundle_is_assembled_again(seeds, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    tiny_library(tmp_path / "tiny").close()
+    sealed = json.loads((tmp_path / "tiny" / MANIFEST).read_text())
+    sealed["inputs"]["model"] = read_lock(seeds / "0").model
+    write_text(tmp_path / "tiny" / MANIFEST, json.dumps(sealed))
+    out = tmp_path / "bundle"
+    assert "library" in assemble(seeds / "0", out, library=tmp_path / "tiny").parts
+    assert "library" in assemble(out, out, replace=True).parts
+    with Library.open(unpacked(out / "library")) as library:
+        assert library.n_features > 0
+    with pytest.raises(ArtifactError, match="should be made for the model"):
+        assemble(seeds / "1", tmp_path / "other", library=tmp_path / "tiny")
+    assert not (tmp_path / "other").exists()
 
 
 def test_stored_tables_are_taken_over_and_an_earlier_bundle_goes_when_the_new_one_is_whole(seeds, tmp_path):

@@ -92,7 +92,15 @@ def _label(label: Label, scores: Sequence[Score]) -> str:
     if label.scored_by is not None:
         figures = {label.scored_by: (label.score, label.baseline)} | figures
     told = [_figure(name, *values) for name, values in figures.items() if values[0] is not None]
-    return f"{label.text}   ({'; '.join([' '.join(filter(None, by)), *told])})"
+    return f"{label.text}   ({'; '.join([' '.join(filter(None, by)), *told, *_reach(label)])})"
+
+
+def _reach(label: Label) -> list[str]:
+    """For a rule that is about strong firing: from where on, and its F1 for every firing."""
+    level, f1 = label.details.get("level"), label.details.get("f1_any")
+    if not isinstance(level, float) or not isinstance(f1, float):
+        return []
+    return [f"for {level:.0%} of its largest activation or more; for every firing {f1:.2f}"]
 
 
 def _figure(name: str, value: float | None, baseline: float | None) -> str:
@@ -159,6 +167,7 @@ def as_json(library: Library, record: FeatureRecord) -> dict[str, Any]:
     told["examples"] = [
         example._asdict()
         | {
+            "token_ids": example.token_ids.tolist(),
             "tokens": list(example.tokens),
             "activations": [round(float(value), 5) for value in example.activations],
             "interval": None if example.interval is None else example.interval._asdict(),
