@@ -110,7 +110,7 @@ def test_what_does_not_belong_is_refused_and_the_earlier_bundle_stays(seeds, tmp
     settings, message = {}, ""
     if case == "other model":
         settings = {"dictionaries": {"plt": dictionaries(tmp_path / "plt", "ff" * 8)}}
-        message = f"made for the model {ours}; found one made for {'ff' * 8}; train it again with --model"
+        message = f"made for the model {ours}; found one made for {'ff' * 8}; make it again for it"
     elif case == "changed file":
         weights = trained / "model/model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
