@@ -5,7 +5,7 @@ import json
 import pytest
 
 SMALL = {"tokens": 1500, "batch_tokens": 250, "held_out_tokens": 400, "n_features": 24, "k": 3, "context": 24}
-SMALL |= {"block_tokens": 500, "change_tokens": 300, "change_held_out": 200, "change_steps": 4}
+SMALL |= {"block_tokens": 500, "change_tokens": 300, "change_held_out": 200}
 
 
 def arguments(*models, out, **changes):
