@@ -1,11 +1,14 @@
 """`diff`: the report as text and as JSON, mistakes as one sentence with exit code 2."""
 
 import json
+import shutil
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 SMALL = {"tokens": 1500, "batch_tokens": 250, "held_out_tokens": 400, "n_features": 24, "k": 3, "context": 24}
-SMALL |= {"block_tokens": 500, "change_tokens": 300, "change_held_out": 200, "change_steps": 4}
+SMALL |= {"block_tokens": 500, "change_tokens": 300, "change_held_out": 200}
 
 
 def arguments(*models, out, **changes):
@@ -14,14 +17,26 @@ def arguments(*models, out, **changes):
 
 
 def test_diff_as_json_and_as_text(gearscope, untrained, tmp_path):
-    done = gearscope(*arguments(untrained, untrained, out=tmp_path / "same"), "--json", "--layer", "1")
+    changed = AutoModelForCausalLM.from_pretrained(untrained)
+    with torch.no_grad():
+        changed.model.layers[0].mlp.down_proj.weight += 1e-3
+    shutil.copytree(untrained, tmp_path / "changed")
+    changed.save_pretrained(tmp_path / "changed")
+    done = gearscope(*arguments(untrained, tmp_path / "changed", out=tmp_path / "out"), "--json", "--layer", "1")
     assert done.code == 0, done.err  # a slow machine leaves lines of progress there
     found = json.loads(done.out)
     assert found["sites"] == ["blocks.1.resid_post"]
-    assert found["counts"]["gained"] == found["counts"]["lost"] == 0
-    written = (tmp_path / "same" / "report.txt").read_text()
-    assert "the same likeliest next token 100.0%" in written
+    assert found["parting"]["parting"] == 0  # an untrained model expects nothing
+    written = (tmp_path / "out" / "report.txt").read_text()
     assert "what B does otherwise: nothing found" in written
+    assert f"behind 0 of {found['parting']['read']:,} held-out tokens" in written
+
+
+def test_one_model_twice_is_one_sentence(gearscope, untrained, tmp_path):
+    done = gearscope(*arguments(untrained, untrained, out=tmp_path / "same"))
+    assert done.code == 2
+    assert "A and B do not differ" in done.err
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
