@@ -41,7 +41,7 @@ LEAST = 3
 ENOUGH = 8
 """Documents in each half that a value needs at a place other than the first, unless it has fewer there too."""
 WANTED = 24
-"""Documents of each value that are drawn, unless told otherwise, where there are so many; of every form of a map too."""
+"""Documents of each value that are drawn, unless told otherwise, where there are so many, of every form of a map."""
 MOST_VALUES = 20
 """Values of a variable that are asked for: the most frequent."""
 _DRAWS = 3
