@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gearscope.evaluation.best import Plane, best, sides, together
+from gearscope.dictionaries.selection import Codes
+from gearscope.evaluation.best import Dense, Sparse, best, sides, together
 from gearscope.evaluation.places import Labelled
 from gearscope.evaluation.probe import best_probe
 
@@ -13,7 +14,23 @@ N = 80
 def planes(*columns):
     """Features as functions of the document's number."""
     scores = torch.tensor([[float(column(number)) for column in columns] for number in range(N)])
-    return Plane(scores, {(number, 0): number for number in range(N)})
+    return Dense(scores, {(number, 0): number for number in range(N)})
+
+
+def test_codes_are_the_plane_of_their_matrix(at):
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.randn(N, 7, generator=generator).clamp_min(0)
+    scores[:, 3] = 0
+    row = {(number, 0): (7 * number) % N for number in range(N)}
+    rows, columns = scores.nonzero().unbind(1)
+    sparse, dense = Sparse(Codes(rows, columns, scores[rows, columns], N), 7, row), Dense(scores, row)
+    found, wanted = best(at, sparse), best(at, dense)
+    assert found[1:] == wanted[1:]
+    assert found.area == pytest.approx(wanted.area)
+    assert together(at, "settled", sparse, most=3) == pytest.approx(together(at, "settled", dense, most=3))
+    tokens = at["settled"][1].tokens
+    assert torch.equal(sparse.scores(tokens), dense.scores(tokens))
+    assert torch.equal(sparse.scores(tokens, (5, 3, 0, 5)), dense.scores(tokens, (5, 3, 0, 5)))
 
 
 def value(number):
@@ -64,5 +81,5 @@ def test_the_probe_reads_a_value_that_no_feature_has(at):
     noise = torch.randn(N, 6, generator=generator)
     scores = torch.stack([mixed[value(number)] for number in range(N)]) + 0.02 * noise
     row = {(number, 0): number for number in range(N)}
-    assert best_probe(at, [Plane(noise, row), Plane(scores, row)]) == 1.0
-    assert best_probe(at, [Plane(noise, row)]) < 0.75
+    assert best_probe(at, [Dense(noise, row), Dense(scores, row)]) == 1.0
+    assert best_probe(at, [Dense(noise, row)]) < 0.75

@@ -6,38 +6,88 @@ number are the first half. Knows nothing about models.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gearscope.evaluation.auroc import areas, auroc, mid_ranks
+from gearscope.dictionaries.selection import Codes
+from gearscope.evaluation.auroc import areas, auroc, mid_ranks, sparse_areas
 from gearscope.evaluation.places import ENOUGH, Labelled, Where
 from gearscope.organism.world.document import Value
 
+Rows = Mapping[tuple[int, int], int]
+"""The row of a plane for each (document, word)."""
 
-class Plane:
-    """Scores of features at tokens; ranks are made once for each choice of tokens."""
 
-    def __init__(self, scores: Float[Tensor, "P F"], row: Mapping[tuple[int, int], int]) -> None:
-        """`row` finds the row of a (document, word)."""
+@runtime_checkable
+class Plane(Protocol):
+    """Scores of features at tokens."""
+
+    def areas(self, tokens: Sequence[Labelled], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
+        """AUROC of every question and feature on these tokens."""
+        ...
+
+    def scores(self, tokens: Sequence[Labelled], columns: Sequence[int] | None = None) -> Float[Tensor, "P F"]:
+        """Of these tokens, and of some features where they are named."""
+        ...
+
+
+class Dense:
+    """A plane of all scores; ranks are made once for each choice of tokens."""
+
+    def __init__(self, scores: Float[Tensor, "P F"], row: Rows) -> None:
         self._scores, self._row = scores, row
         self._known: dict[tuple[int, ...], Tensor] = {}
 
-    def scores(self, tokens: Sequence[Labelled]) -> Float[Tensor, "P F"]:
-        """Of these tokens."""
-        return self._scores[list(self._rows(tokens))]
-
-    def ranks(self, tokens: Sequence[Labelled]) -> Float[Tensor, "P F"]:
-        """Of these tokens, among themselves."""
-        rows = self._rows(tokens)
+    def areas(self, tokens: Sequence[Labelled], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
+        """AUROC of every question and feature on these tokens."""
+        rows = tuple(_rows(tokens, self._row))
         if rows not in self._known:
             self._known[rows] = mid_ranks(self._scores[list(rows)])
-        return self._known[rows]
+        return areas(self._known[rows], positive)
 
-    def _rows(self, tokens: Sequence[Labelled]) -> tuple[int, ...]:
-        return tuple(self._row[token.document, token.word] for token in tokens)
+    def scores(self, tokens: Sequence[Labelled], columns: Sequence[int] | None = None) -> Float[Tensor, "P F"]:
+        """Of these tokens, and of some features where they are named."""
+        found = self._scores[_rows(tokens, self._row)]
+        return found if columns is None else found[:, list(columns)]
+
+
+class Sparse:
+    """A plane of codes, of which only what is active is kept and ranked."""
+
+    def __init__(self, codes: Codes, n_features: int, row: Rows) -> None:
+        """Entries of `codes` are in the order of their rows."""
+        self._codes, self._offsets, self._row = codes, codes.offsets(), row
+        self._n_features = n_features
+
+    def areas(self, tokens: Sequence[Labelled], positive: Bool[Tensor, "P U"]) -> Float[Tensor, "U F"]:
+        """AUROC of every question and feature on these tokens."""
+        here = self._of(tokens)
+        return sparse_areas(here.rows, here.columns, here.values, self._n_features, positive)
+
+    def scores(self, tokens: Sequence[Labelled], columns: Sequence[int] | None = None) -> Float[Tensor, "P F"]:
+        """Of these tokens, and of some features where they are named."""
+        here = self._of(tokens)
+        if columns is None:
+            return here.dense(self._n_features)
+        unique, back = torch.tensor(columns).unique(return_inverse=True)
+        place = torch.searchsorted(unique, here.columns).clamp(max=len(unique) - 1)
+        kept = unique[place] == here.columns
+        return Codes(here.rows[kept], place[kept], here.values[kept], len(tokens)).dense(len(unique))[:, back]
+
+    def _of(self, tokens: Sequence[Labelled]) -> Codes:
+        rows = torch.tensor(_rows(tokens, self._row))
+        ends = torch.cat([self._offsets[1:], torch.tensor([len(self._codes.values)])])
+        count = ends[rows] - self._offsets[rows]
+        new = torch.arange(len(rows)).repeat_interleave(count)
+        entries = torch.arange(len(new)) + (self._offsets[rows] - (count.cumsum(0) - count)).repeat_interleave(count)
+        return Codes(new, self._codes.columns[entries], self._codes.values[entries], len(rows))
+
+
+def _rows(tokens: Sequence[Labelled], row: Rows) -> list[int]:
+    return [row[token.document, token.word] for token in tokens]
 
 
 class Side(NamedTuple):
@@ -67,26 +117,27 @@ def best(at: Sides, plane: Plane) -> Found:
     """The place and features that the first half prefers, and what they are worth on the second half."""
     tried = []
     for where, (first, _) in at.items():
-        found = areas(plane.ranks(first.tokens), first.positive)
+        found = plane.areas(first.tokens, first.positive)
         either = torch.maximum(found, 1 - found)
         columns = either.argmax(1)
         own = torch.arange(len(columns))
         tried.append((float(either[own, columns].mean()), where, columns, found[own, columns] < 0.5))
     _, where, columns, silent = max(tried, key=lambda one: one[0])
     second = at[where][1]
-    area = auroc(plane.scores(second.tokens)[:, columns], second.positive).diagonal()
+    area = auroc(plane.scores(second.tokens, _ints(columns)), second.positive).diagonal()
     return Found(float(torch.where(silent, 1 - area, area).mean()), where, _ints(columns), tuple(silent.tolist()))
 
 
 def together(at: Sides, where: Where, plane: Plane, *, most: int) -> float:
     """Mean AUROC on the second half of sums of up to `most` features at one place, each added for what it adds."""
     first, second = at[where]
-    scores = plane.scores(first.tokens)
-    scale = scores.std(0).clamp_min(1e-6)
-    likely = areas(plane.ranks(first.tokens), first.positive).topk(min(_LIKELY, scores.shape[1]), dim=1).indices
+    each = plane.areas(first.tokens, first.positive)
+    likely = each.topk(min(_LIKELY, each.shape[1]), dim=1).indices
     found = []
     for value, columns in enumerate(likely):
-        ours, theirs = (x[:, columns] / scale[columns] for x in (scores, plane.scores(second.tokens)))
+        ours, theirs = (plane.scores(side.tokens, _ints(columns)) for side in (first, second))
+        scale = ours.std(0).clamp_min(1e-6)
+        ours, theirs = ours / scale, theirs / scale
         asked, known = (side.positive[:, [value]] for side in (first, second))
         chosen, reached = [], 0.0
         while len(chosen) < most:

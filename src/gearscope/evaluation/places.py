@@ -41,7 +41,7 @@ LEAST = 3
 ENOUGH = 8
 """Documents in each half that a value needs at a place other than the first, unless it has fewer there too."""
 WANTED = 24
-"""Documents of each value that are drawn where there are so many, of every form of a map as well."""
+"""Documents of each value that are drawn, unless told otherwise, where there are so many, of every form of a map."""
 MOST_VALUES = 20
 """Values of a variable that are asked for: the most frequent."""
 _DRAWS = 3
@@ -51,8 +51,8 @@ Places = dict[tuple[str, Where], tuple[Labelled, ...]]
 """(variable, place) -> the labelled tokens."""
 
 
-def drawn(phenomenon: str, most: int, seed: int, forms: Sequence[Form] = ()) -> Drawn:
-    """At most so many different documents of a phenomenon that training may show, with `WANTED` of each value.
+def drawn(phenomenon: str, most: int, seed: int, forms: Sequence[Form] = (), *, wanted: int = WANTED) -> Drawn:
+    """At most so many different documents of a phenomenon that training may show, with `wanted` of each value.
 
     A feature cannot be chosen on a handful of documents, so those of frequent values make room for others.
     """
@@ -60,7 +60,7 @@ def drawn(phenomenon: str, most: int, seed: int, forms: Sequence[Form] = ()) -> 
     pool = {document.words: document for document in (draw(phenomenon, "train", rng) for _ in range(_DRAWS * most))}
     count = Counter(known for document in pool.values() for known in settled(document).items())
     values = {name: _most_frequent(name, count) for name in sorted({name for name, _ in count})}
-    chosen = islice(_needed(pool.values(), values, forms), most)
+    chosen = islice(_needed(pool.values(), values, forms, wanted), most)
     return Drawn(tuple(chosen), values)
 
 
@@ -115,16 +115,16 @@ def _most_frequent(variable: str, count: Counter[tuple[str, Value]]) -> tuple[Va
 
 
 def _needed(
-    pool: Iterable[Document], values: dict[str, tuple[Value, ...]], forms: Sequence[Form]
+    pool: Iterable[Document], values: dict[str, tuple[Value, ...]], forms: Sequence[Form], wanted: int
 ) -> Iterator[Document]:
-    """The documents of a pool, in its order, that show something of which fewer than `WANTED` were shown."""
+    """The documents of a pool, in its order, that show something of which fewer than `wanted` were shown."""
     shown: Counter[tuple[str, str, Value]] = Counter()
     for document in pool:
         known = [(name, value) for name, value in settled(document).items() if value in values[name]]
         fitting = [form for form in forms if form.fits(document)]
         keys = [("", name, value) for name, value in known]
         keys += [(form.name, name, value) for form in fitting for name, value in known if form.is_about(name)]
-        if any(shown[key] < WANTED for key in keys):
+        if any(shown[key] < wanted for key in keys):
             shown.update(keys)
             yield document
 

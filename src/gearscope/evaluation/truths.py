@@ -22,9 +22,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.dictionaries.collection import DictionarySet
-from gearscope.evaluation.best import Found, Plane, best, sides, together
+from gearscope.dictionaries.selection import Codes
+from gearscope.evaluation.best import Dense, Found, Plane, Sparse, best, sides, together
 from gearscope.evaluation.forms import forms_of
-from gearscope.evaluation.places import Drawn, Places, drawn, often, places, shuffled
+from gearscope.evaluation.places import WANTED, Drawn, Places, drawn, often, places, shuffled
 from gearscope.evaluation.probe import best_probe
 from gearscope.evaluation.replaced import in_model
 from gearscope.evaluation.report import TruthReport, TruthRow, Unasked
@@ -39,8 +40,12 @@ RECOVERED = 0.95
 """AUROC from which on a variable counts as recovered, and as being there."""
 TOGETHER = 3
 """Features that are added where one does not tell."""
+_PER_VALUE = 50
+"""One in so many of the documents asked for is drawn of each value, and `WANTED` at least."""
 _FOR_THRESHOLDS = 1000
 """Tokens on which the thresholds of random features are found."""
+_AT_ONCE = 2048
+"""Tokens of which random features are computed at once."""
 
 
 class _Read(NamedTuple):
@@ -74,7 +79,7 @@ def recover_truths(
     unasked: list[Unasked] = []
     for name in phenomena or tuple(module.PHENOMENON for module in BASE):
         forms = forms_of(maps, name)
-        chosen = drawn(name, documents, seed, forms)
+        chosen = drawn(name, documents, seed, forms, wanted=max(WANTED, documents // _PER_VALUE))
         labelled = places(chosen.documents, forms)
         read = _read(model, dictionaries, chosen.documents, labelled)
         for made in _rows(name, chosen, labelled, read):
@@ -135,32 +140,48 @@ def _read(model: Model, dictionaries: DictionarySet, texts: Sequence[Document], 
     generator = torch.Generator().manual_seed(0)
     for dictionary in fitting.dictionaries:
         x = torch.stack([acts[site] for site in dictionary.config.reads], 1)
-        dense = dictionary.encode(x).dense(dictionary.config.n_features)
-        fires = (dense != 0).any(0)
+        found = dictionary.encode(x)
+        fires = torch.bincount(found.columns, minlength=dictionary.config.n_features) > 0
         fires[0] = True  # so that a dictionary that never fires can be asked as well
-        codes.append(dense[:, fires])
-        random.append(_at_random(x.flatten(1), codes[-1], generator))
+        codes.append(found._replace(columns=(fires.cumsum(0) - 1)[found.columns]))
+        random.append(_at_random(x.flatten(1), codes[-1], int(fires.sum()), generator))
         layer = dictionary.config.read_sites[0].layer or 0
-        names += [FeatureId(layer, index) for index in fires.nonzero().flatten().tolist()]
+        names.append([FeatureId(layer, index) for index in fires.nonzero().flatten().tolist()])
     row = {token: number for number, token in enumerate(wanted)}
+    widths = [len(own) for own in names]
     return _Read(
-        Plane(torch.cat(codes, 1), row),
-        Plane(torch.cat(random, 1), row),
-        Plane(torch.cat([acts[site] for site in neurons], 1), row),
-        tuple(Plane(acts[site], row) for site in residual),
-        tuple(names),
+        Sparse(_beside(codes, widths), sum(widths), row),
+        Sparse(_beside(random, widths), sum(widths), row),
+        Dense(torch.cat([acts[site] for site in neurons], 1), row),
+        tuple(Dense(acts[site], row) for site in residual),
+        tuple(name for own in names for name in own),
     )
 
 
-def _at_random(
-    x: Float[Tensor, "P D"], codes: Float[Tensor, "P F"], generator: torch.Generator
-) -> Float[Tensor, "P F"]:
-    """As many features in random directions, each with the threshold that lets it fire about as often."""
-    scores = x @ torch.randn(x.shape[1], codes.shape[1], generator=generator)
-    some = slice(None, None, max(1, len(x) // _FOR_THRESHOLDS))
-    ordered = scores[some].sort(dim=0, descending=True).values
-    firing = (codes[some] != 0).sum(0).clamp(max=len(ordered) - 1)
-    return (scores - ordered.gather(0, firing[None])).clamp_min(0)
+def _beside(codes: Sequence[Codes], widths: Sequence[int]) -> Codes:
+    """Codes of the same tokens by several dictionaries, as those of one."""
+    columns = [one.columns + sum(widths[:number]) for number, one in enumerate(codes)]
+    order = torch.cat([one.rows for one in codes]).argsort(stable=True)
+    rows, all_columns, values = (
+        torch.cat(parts)[order] for parts in ([one.rows for one in codes], columns, [one.values for one in codes])
+    )
+    return Codes(rows, all_columns, values, codes[0].n_rows)
+
+
+def _at_random(x: Float[Tensor, "P D"], codes: Codes, width: int, generator: torch.Generator) -> Codes:
+    """As many features in random directions, each with the threshold at which it fires about as often."""
+    directions = torch.randn(x.shape[1], width, generator=generator)
+    every = max(1, len(x) // _FOR_THRESHOLDS)
+    ordered = (x[::every] @ directions).sort(dim=0, descending=True).values
+    firing = torch.bincount(codes.columns[codes.rows % every == 0], minlength=width).clamp(max=len(ordered) - 1)
+    threshold = ordered.gather(0, firing[None])
+    parts = []
+    for first in range(0, len(x), _AT_ONCE):
+        above = (x[first : first + _AT_ONCE] @ directions - threshold).clamp_min(0)
+        rows, columns = above.nonzero().unbind(1)
+        parts.append((rows + first, columns, above[rows, columns]))
+    rows, columns, values = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Codes(rows, columns, values, len(x))
 
 
 def _ids(document: Document) -> Int[Tensor, " P"]:
