@@ -2,7 +2,7 @@
 
 import json
 
-SMALL = ("change_tokens=1500", "change_held_out=700", "change_steps=5")
+SMALL = ("change_tokens=1500", "change_held_out=700", "change_continued=4")
 FEW = [part for setting in SMALL for part in ("--set", setting)]
 
 

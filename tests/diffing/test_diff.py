@@ -73,7 +73,9 @@ def test_shared_features_are_reported_and_turned_as_well(planted):
         assert feature.effect is not None
         assert feature.effect.control != feature.index
     changed = planted.done.report.those(*DIFFERENT)[0]
-    assert max(abs(feature.effect.undone) for feature in shared) < changed.effect.undone
+    assert max(feature.effect.kl for feature in shared) < changed.effect.kl
+    for feature in shared:
+        assert (feature.effect.undone is None) == (feature.effect.kl < 1e-5)
 
 
 def test_a_folder_is_written_whole_and_read_again(planted, tmp_path):

@@ -26,6 +26,9 @@ from gearscope.ids import SiteId
 from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 
+_SMALLEST = 1e-5
+"""Nats of KL(A ‖ B) under which nothing is said to be undone: rounding is of this size."""
+
 
 class Turn(NamedTuple):
     """What is added per unit of a feature's activation, and the controls of equal size.
@@ -100,10 +103,15 @@ def effect_of(
         off_control=kl_at(plain, off_control, here),
         on=kl_at(plain_base, on, here),
         on_control=kl_at(plain_base, on_control, here),
-        undone=1 - kl_at(plain_base, off, here) / max(kl, 1e-12),
-        undone_control=1 - kl_at(plain_base, off_control, here) / max(kl, 1e-12),
+        undone=_undone(kl, kl_at(plain_base, off, here)),
+        undone_control=_undone(kl, kl_at(plain_base, off_control, here)),
         control=control,
     )
+
+
+def _undone(kl: float, left: float) -> float | None:
+    """The share of a difference that is gone; None where there is hardly any."""
+    return 1 - left / kl if kl >= _SMALLEST else None
 
 
 def kl_at(p: Float[Tensor, "B C V"], q: Float[Tensor, "B C V"], here: Tensor) -> float:

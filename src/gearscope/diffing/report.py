@@ -43,10 +43,10 @@ class Effect(Config):
     on: float
     """KL(A ‖ A with the feature as B has it)."""
     on_control: float
-    undone: float
+    undone: float | None
     """1 − KL(A ‖ B with the feature as A has it) / KL(A ‖ B): the share of the difference that this takes away; may be
-    below 0."""
-    undone_control: float
+    below 0. None where A and B do not differ there."""
+    undone_control: float | None
     control: int
     """The shared feature whose direction that was."""
 

@@ -1,6 +1,6 @@
 """A comparison as text. No torch."""
 
-from gearscope.diffing.report import DIFFERENT, Behaviour, Change, DiffReport, Feature, Parting
+from gearscope.diffing.report import DIFFERENT, Behaviour, Change, DiffReport, Effect, Feature, Parting
 
 _FEATURES, _SHARED, _GROUPS, _EXAMPLES = 12, 4, 8, 3
 
@@ -65,6 +65,12 @@ def _change_lines(number: int, change: Change) -> list[str]:
     ]
 
 
+def _undoes(effect: Effect) -> str:
+    if effect.undone is None or effect.undone_control is None:
+        return "no difference there to undo"
+    return f"undoes {effect.undone:.0%} of the difference there (control {effect.undone_control:.0%})"
+
+
 def _feature_lines(feature: Feature) -> list[str]:
     lines = [
         f"feature {feature.index} {feature.kind}: fires on {feature.fired:,} tokens, norm A {feature.norm_a:.2f} "
@@ -76,9 +82,8 @@ def _feature_lines(feature: Feature) -> list[str]:
     if feature.effect is not None:
         effect = feature.effect
         lines.append(
-            f"    off: KL {effect.off:.3f} (control {effect.off_control:.3f}), undoes {effect.undone:.0%} of the "
-            f"difference there (control {effect.undone_control:.0%}); on: KL {effect.on:.3f} "
-            f"(control {effect.on_control:.3f}); {effect.tokens} tokens"
+            f"    off: KL {effect.off:.3f} (control {effect.off_control:.3f}), {_undoes(effect)}; "
+            f"on: KL {effect.on:.3f} (control {effect.on_control:.3f}); {effect.tokens} tokens"
         )
     shown = feature.examples[:_EXAMPLES]
     lines += [_one_line(f"    {one.value:8.2f}  {one.before} [{one.token}] {one.behind}") for one in shown]

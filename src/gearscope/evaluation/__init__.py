@@ -8,5 +8,5 @@ Reading order: `report.py` (the figures, as data), `replaced.py` (the model run 
 `forms.py` (interchange maps as places in texts), `places.py` (where the world's variables are known), `auroc.py`,
 `best.py` (the feature that tells a value best), `probe.py` (whether it can be read at all), `truths.py` (which
 variables single features tell); `hops.py` (whether circuits keep the step between two facts); `questions.py` (questions
-with a known answer), `labelled.py` (whether rules name what features tell).
+with a known answer), `told.py` (which of them features tell), `labelled.py` (whether rules name that).
 """

@@ -23,7 +23,8 @@ Reading, without torch: `config.py` (settings, contents), `records.py` (what is 
 (which firings become examples), `database.py` (sqlite files that may come from strangers), `text.py` (strings of
 tokens, text of windows), `kept.py` (what an imported source says beyond columns), `notes.py` (labels, scores),
 `store.py` (the `Library`), `similar.py` (labels like some words), `asking.py` (what rules ask for), `find.py`
-(searches), `lists.py` (lists of features), `describe.py` (a feature as text). Other programs' formats: `foreign/`.
+(searches), `lists.py` (lists of features), `describe.py` (a feature as text), `archive.py` (a library in
+one file). Other programs' formats: `foreign/`.
 
 Building: `coders.py` (dictionaries and neurons in one shape), `corpus_file.py` (the tokens), `weights.py`, `spread.py`
 and `from_weights.py` (what follows from weights; the map; both stored), `reading.py` (text to what fires),

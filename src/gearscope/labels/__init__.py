@@ -7,6 +7,6 @@ choose it, and the F1 of another feature's rule. Labels of people are never touc
 Reading order: `config.py` (settings), `columns.py` (what a rule can ask of a token), `rules.py` (rules as text, and
 run), `stack.py` (the best values of many columns at once), `search.py` (the best rule), `scores.py` (precision, recall,
 F1), `ruling.py` (kinds, held-out scores, exchanged rules), `wording.py` (a rule in English), `firing.py` (where
-features fire; random directions), `report.py` (figures as data), `explain.py` (all of it, for a library). Knows nothing
-about circuits.
+features fire, and how strongly), `control.py` (what is asked; directions drawn at random beside it), `report.py`
+(figures as data), `explain.py` (all of it, for a library). Knows nothing about circuits.
 """
