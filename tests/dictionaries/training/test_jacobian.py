@@ -67,7 +67,7 @@ def test_slopes_become_those_of_the_function(tmp_path):
     errors = {}
     for weight in (0.0, 1.0):
         config = TrainingConfig(
-            kind="transcoder", n_features=32, k=6, jacobian_weight=weight, tokens=256 * 300, batch_tokens=256,
+            kind="transcoder", n_features=32, k=6, jacobian_weight=weight, tokens=256 * 300, batch_tokens=256, clip_norm=1 / D,
             learning_rate=1e-2, revive_every=0,
         )  # fmt: skip
         source = FixedSource(planes if weight else planes[:, :2])
