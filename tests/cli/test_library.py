@@ -150,3 +150,13 @@ def test_the_bundled_library_is_opened_by_its_name(gearscope, monkeypatch, tmp_p
     shown = gearscope("library", "show", "organism", name)
     assert "of its largest activation or more; for every firing" in shown.out
     assert len(list(tmp_path.glob("library-*"))) == 1
+
+
+def test_text_that_cannot_be_read_leaves_nothing_behind(gearscope, tmp_path):
+    (tmp_path / "empty.txt").touch()
+    build = ("library", "build", "--dictionary", "plt", "--out", str(tmp_path / "lib"), "--corpus")
+    for _ in range(2):
+        told = gearscope(*build, str(tmp_path / "empty.txt"))
+        assert (told.code, told.out) == (2, "")
+        assert "found none" in told.err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.txt"]

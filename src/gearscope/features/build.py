@@ -13,7 +13,8 @@ stored depends on shards, on who worked on them, or on memory (`tests/features/t
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ import torch
 from gearscope.artifact import alone_in, unwritable
 from gearscope.config import fingerprint
 from gearscope.corpus.windows import Corpus
-from gearscope.errors import ArtifactError
+from gearscope.errors import ArtifactError, GearscopeError
 from gearscope.features import layout
 from gearscope.features.arrays import read_arrays
 from gearscope.features.cluster import Run, here
@@ -82,8 +83,9 @@ def build_library(
         with alone_in(folder), one_thread(), torch.no_grad():
             plan = _begun(folder, key, resume=resume)
             if plan is None:
-                contents = _corpus(finished, subject, corpus, config, names, tell)
-                plan = _plan(folder, key, subject, contents, work)
+                with _nothing_begun(folder):
+                    contents = _corpus(finished, subject, corpus, config, names, tell)
+                    plan = _plan(folder, key, subject, contents, work)
             windows = _windows(finished, plan.contents)
             if not (folder / WEIGHTS).is_file():
                 laid = finished / layout.DIRECTIONS
@@ -114,6 +116,16 @@ def build_library(
             shutil.rmtree(folder)
     except OSError as error:
         raise unwritable(out, error) from error
+
+
+@contextmanager
+def _nothing_begun(folder: Path) -> Generator[None]:
+    """A corpus that cannot be read leaves no unfinished build behind."""
+    try:
+        yield
+    except GearscopeError:
+        shutil.rmtree(folder)
+        raise
 
 
 def _begun(folder: Path, key: str, *, resume: bool) -> Plan | None:

@@ -67,8 +67,8 @@ def test_slopes_become_those_of_the_function(tmp_path):
     errors = {}
     for weight in (0.0, 1.0):
         config = TrainingConfig(
-            kind="transcoder", n_features=32, k=6, jacobian_weight=weight, tokens=256 * 300, batch_tokens=256, clip_norm=1 / D,
-            learning_rate=1e-2, revive_every=0,
+            kind="transcoder", n_features=32, k=6, jacobian_weight=weight, tokens=256 * 300, batch_tokens=256,
+            clip_norm=1 / D, learning_rate=1e-2, revive_every=0,
         )  # fmt: skip
         source = FixedSource(planes if weight else planes[:, :2])
         made = train(config, layout_of(config, 1), source, [planes[:2000, :2]], tmp_path / str(weight)).dictionaries[0]
