@@ -27,6 +27,13 @@ def everything(subject, windows):
     return firing(subject, windows)
 
 
+def strong(found, least):
+    """Feature by feature, the firings that reach their least."""
+    kept = [found.values(feature) >= least[feature] for feature in range(found.n_features)]
+    begin = np.append(0, np.cumsum([some.sum() for some in kept]))
+    return Firing(begin, found.token[np.concatenate(kept)], found.value[np.concatenate(kept)])
+
+
 def test_firings_by_feature(everything):
     for feature in np.flatnonzero(np.diff(everything.begin))[:50].tolist():
         tokens = everything.tokens(feature)
@@ -39,12 +46,12 @@ def test_firings_by_feature(everything):
 
 def test_strong_ones_cut_on_the_way_and_afterwards_are_the_same(subject, windows, everything):
     least = everything.largest * np.float32(0.5)
-    cut, after = firing(subject, windows, least=least), everything.strong(least)
+    cut, after = firing(subject, windows, least=least), strong(everything, least)
     assert 0 < len(cut.token) < len(everything.token)
     for one, other in zip((cut.begin, cut.token, cut.value), (after.begin, after.token, after.value), strict=True):
         assert np.array_equal(one, other)
     alone = Firing(np.array([0, 3]), np.array([1, 5, 9]), np.array([1.0, 4.0, 2.0], np.float32))
-    assert alone.strong(np.array([2.0])).token.tolist() == [5, 9]
+    assert strong(alone, np.array([2.0])).token.tolist() == [5, 9]
 
 
 def test_random_directions_fire_about_as_often_and_stand_behind_the_features(subject, windows, everything):

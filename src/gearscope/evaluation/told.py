@@ -100,6 +100,8 @@ class _Texts(NamedTuple):
     context: int
     fires: sparse.csc_array
     """[tokens, features]"""
+    by_token: sparse.csr_array
+    """The same, by rows."""
 
     def rows(self, tokens: Sequence[Labelled]) -> np.ndarray:
         """The tokens of some labelled words: `<s>` stands before the first."""
@@ -148,7 +150,7 @@ def _about(feature: int, best: Told, texts: Iterable[_Texts]) -> float:
 def _examine(phenomenon: str, exam: Exam, read: _Texts, best: dict[int, Told]) -> None:
     """Ask an exam; features that tell a question of it better than what they told so far, on both halves, get it."""
     rows = read.rows(exam.tokens)
-    fires = read.fires.tocsr()[rows]
+    fires = read.by_token[rows]
     even = np.array([token.document % 2 == 0 for token in exam.tokens])
     first = told(exam, fires, even)
     for feature in np.flatnonzero(first.f1).tolist():
@@ -163,7 +165,7 @@ def _examine(phenomenon: str, exam: Exam, read: _Texts, best: dict[int, Told]) -
 
 def _examine_plane(at: str, read: _Texts, best: dict[int, Told]) -> None:
     rows = np.arange(SIDE * SIDE) * read.context + _PLACES[at]
-    fires = read.fires.tocsr()[rows].tocsc()
+    fires = read.by_token[rows].tocsc()
     for feature in np.flatnonzero(np.diff(fires.indptr) >= SIDE // 2).tolist():
         fired = np.zeros(SIDE * SIDE, bool)
         fired[fires.indices[fires.indptr[feature] : fires.indptr[feature + 1]]] = True
@@ -206,5 +208,5 @@ def _plane(asked: Asked, tell: Tell) -> _Texts:
 def _texts(
     documents: Sequence[Document], windows: np.ndarray, token: np.ndarray, feature: np.ndarray, asked: Asked
 ) -> _Texts:
-    fires = by_feature((token, feature), asked.subject.n_features, windows.size).tocsc()
-    return _Texts(documents, Columns(windows, words(VOCABULARY)), windows.shape[1], fires)
+    fires = by_feature((token, feature), asked.subject.n_features, windows.size)
+    return _Texts(documents, Columns(windows, words(VOCABULARY)), windows.shape[1], fires.tocsc(), fires)

@@ -49,13 +49,6 @@ class Firing:
         np.maximum.at(found, self.features, self.value)
         return found
 
-    def strong(self, least: Float[np.ndarray, " F"]) -> "Firing":
-        """The firings that are as strong as their feature's least, or stronger."""
-        feature = self.features
-        kept = self.value >= least[feature]
-        begin = np.append(0, np.cumsum(np.bincount(feature[kept], minlength=self.n_features)))
-        return Firing(begin, self.token[kept], self.value[kept])
-
 
 def firing(
     subject: Subject,
