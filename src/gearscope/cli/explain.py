@@ -1,15 +1,13 @@
 """`explain`: what a language model says that features mean, asked for on request, with its scores, calls and cost."""
 
 import json
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import get_args
 
 import typer
 
 from gearscope.cli import explain_options as asked
 from gearscope.cli import options
-from gearscope.cli.progress import status_line
+from gearscope.cli.progress import counting_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
 from gearscope.explainers.config import ExplainConfig, Prices, ScorerName
@@ -73,24 +71,11 @@ def explain(
     )
     chosen, opening = Chosen(feature or (), of_list, every, most), Opening(device, dtype, revision)
     work = estimate_library if dry_run else explain_library
-    with _progress() as progress:
+    with counting_line("explain") as progress:
         told = work(folder, chosen, wanted, opening=opening, progress=progress)
     typer.echo(json.dumps(told.model_dump(mode="json")) if as_json else lines_of(told))
     if isinstance(told, ExplainReport) and told.features and not told.labelled:
         raise typer.Exit(code=NOTHING_EXPLAINED)
-
-
-@contextmanager
-def _progress() -> Generator[Callable[[str, int], None]]:
-    """Yield a callback (what, how much more of it) that keeps a line of stderr current."""
-    done: dict[str, int] = {}
-    with status_line("explain") as show:
-
-        def progress(what: str, more: int) -> None:
-            done[what] = done.get(what, 0) + more
-            show(what, done[what])
-
-        yield progress
 
 
 def scorers_of(text: str | None) -> tuple[ScorerName, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.progress import status_line
+from gearscope.cli.progress import counting_line
 from gearscope.features.foreign.give import Form, give
 from gearscope.features.foreign.take import import_library
 from gearscope.features.store import Library
@@ -22,13 +22,7 @@ def take(
     as_json: options.Json = False,
 ) -> None:
     """Make a library of what another program measured; what it does not say is absent."""
-    with status_line("import") as show:
-        done: dict[str, int] = {}
-
-        def progress(what: str, more: int) -> None:
-            done[what] = done.get(what, 0) + more
-            show(what, done[what])
-
+    with counting_line("import") as progress:
         taken = import_library(path, out, progress=progress)
     if as_json:
         typer.echo(json.dumps({"library": str(out)} | taken._asdict()))

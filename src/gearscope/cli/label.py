@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gearscope.cli import options
-from gearscope.cli.progress import status_line
+from gearscope.cli.progress import counting_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
 from gearscope.evaluation.report import Accuracy
@@ -56,13 +56,8 @@ def label(
         written = write_edits(folder, edit)
         typer.echo(json.dumps(written) if as_json else "\n".join(f"{name}  {text}" for name, text in written.items()))
         return
-    opening, done = Opening(device, dtype, revision), dict[str, int]()
-    with status_line("label") as show:
-
-        def progress(what: str, more: int) -> None:
-            done[what] = done.get(what, 0) + more
-            show(what, done[what])
-
+    opening = Opening(device, dtype, revision)
+    with counting_line("label") as progress:
         if truths is not None:
             known = judge_stored(folder, documents=truths, opening=opening, progress=progress)
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gearscope.cli import foreign, options
-from gearscope.cli.progress import status_line
+from gearscope.cli.progress import counting_line
 from gearscope.cli.train import Settings
 from gearscope.errors import ConfigError
 from gearscope.features import lists
@@ -77,13 +77,7 @@ def build(
 
     config = LibraryConfig().changed(parse_settings(settings or []))
     run = here if ray is None else on_ray(None if ray == "local" else ray)
-    with status_line("library") as show:
-        done: dict[str, int] = {}
-
-        def progress(what: str, more: int) -> None:
-            done[what] = done.get(what, 0) + more
-            show(what, done[what])
-
+    with counting_line("library") as progress:
         build_named(
             out,
             model=model,

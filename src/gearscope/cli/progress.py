@@ -126,3 +126,16 @@ def status_line(what: str) -> Generator[Callable[[str, int], None]]:
                 sys.stderr.flush()
 
         yield show
+
+
+@contextmanager
+def counting_line(what: str) -> Generator[Callable[[str, int], None]]:
+    """The same for a callback (phrase, how much more of it is done)."""
+    done: dict[str, int] = {}
+    with status_line(what) as show:
+
+        def count(phrase: str, more: int) -> None:
+            done[phrase] = done.get(phrase, 0) + more
+            show(phrase, done[phrase])
+
+        yield count
