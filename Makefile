@@ -38,7 +38,7 @@ demo: $(VENV)/.installed  ## trace `calc : 36 + 59 =` in the bundled model, prin
 test: check  ## the checks below, then every test, the page's in a headless Chromium
 	$(RUN)/python frontend/node.py test
 	$(RUN)/python frontend/node.py build --if-stale
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/.installed-dev  ## style, types and the order of the rooms
 	$(RUN)/ruff check

@@ -103,9 +103,10 @@ def synthetic(folder: Path, n: int) -> None:
     )  # fmt: skip
     contents = Contents(
         settings=settings, model="none", dictionaries="none", corpus="none", shelves=shelves, d_model=MODEL["width"],
-        context=CONTEXT, n_windows=WINDOWS, n_vocabulary=VOCABULARY, cofiring_tokens=10_000,
+        context=CONTEXT, n_windows=WINDOWS, n_vocabulary=VOCABULARY,
+        cofiring_every=WINDOWS * (CONTEXT - 1) // 10_000, cofiring_tokens=10_000,
     )  # fmt: skip
-    columns = layout.feature_columns(n, VOCABULARY, settings)
+    columns = layout.feature_columns(n, VOCABULARY, settings, contents.looked_at)
     made = new_arrays(
         folder / layout.FEATURES, {k: (c.dtype, tuple(s or 0 for s in c.shape)) for k, c in columns.items()}
     )
@@ -146,7 +147,7 @@ def examples(path: Path, n: int, settings: LibraryConfig, rng: np.random.Generat
             "begin": begin,
             "place": rng.integers(1, WINDOWS * CONTEXT, n * each).astype(np.uint32),
             "activation": rng.random(n * each).astype(np.float16),
-            "decile": np.tile(np.r_[np.zeros(settings.top), np.arange(10, 0, -1)], n).astype(np.uint8),
+            "tenths": np.full((n, layout.TENTHS), settings.per_decile, np.uint8),
             "n_around": n_around,
             "around_begin": around,
             "around_offset": rng.integers(-9, 9, int(around[-1])).astype(np.int8),

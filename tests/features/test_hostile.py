@@ -136,7 +136,9 @@ def overwrite(library, name, **arrays):
     columns = (
         layout.example_columns(20)
         if "examples" in name
-        else layout.feature_columns(20, library.contents.n_vocabulary, library.contents.settings)
+        else layout.feature_columns(
+            20, library.contents.n_vocabulary, library.contents.settings, library.contents.looked_at
+        )
     )
     stored = {key: np.array(value) for key, value in read_arrays(path, columns).items()}
     for key, (index, value) in arrays.items():
@@ -150,6 +152,7 @@ def overwrite(library, name, **arrays):
         ("examples/00000.safetensors", {"place": (0, 2**31)}),
         ("examples/00000.safetensors", {"begin": (1, 2**31)}),
         ("examples/00000.safetensors", {"n_around": (0, 200)}),
+        ("examples/00000.safetensors", {"tenths": (0, 255)}),
         ("examples/00000.safetensors", {"around_begin": (1, 2**31)}),
         (layout.FEATURES, {"neighbours": ((0, 0), 10**6)}),
         (layout.FEATURES, {"cofiring": ((0, 0), 10**6)}),

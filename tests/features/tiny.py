@@ -79,9 +79,8 @@ def dense_library(
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     unembedding = np.random.default_rng(1).normal(size=(len(words), directions.shape[1]))
     columns = dense_columns(windows, acts, directions, directions @ unembedding.T, config)
-    write_arrays(
-        folder / layout.FEATURES, as_stored(columns, layout.feature_columns(acts.shape[2], len(words), config))
-    )
+    kinds = layout.feature_columns(acts.shape[2], len(words), config, contents.looked_at)
+    write_arrays(folder / layout.FEATURES, as_stored(columns, kinds))
     examples = dense_examples(acts, config)
     write_arrays(folder / layout.examples_file(0), as_stored(examples, layout.example_columns(acts.shape[2])))
     counts = np.bincount(windows[:, 1:].ravel(), minlength=len(words))
@@ -113,7 +112,7 @@ def dense_columns(
     has_next = np.ones(windows[:, 1:].shape, bool)
     has_next[:, -1] = False
     has_next, following = has_next.ravel(), np.roll(windows, -1, axis=1)[:, 1:].ravel()
-    columns: dict[str, list] = {name: [] for name in layout.feature_columns(F, V, config)}
+    columns: dict[str, list] = {name: [] for name in layout.feature_columns(F, V, config, 1)}
     both = fires.astype(np.int64).T @ fires
     for f in range(F):
         here = flat[fires[:, f], f]
@@ -187,17 +186,19 @@ def dense_examples(acts: np.ndarray, config: LibraryConfig) -> dict[str, np.ndar
     """The arrays of one file of examples, one feature at a time."""
     context = acts.shape[1]
     begin, around_begin = [0], [0]
-    rows: dict[str, list] = {"place": [], "activation": [], "decile": [], "n_around": []}
+    rows: dict[str, list] = {"place": [], "activation": [], "tenths": [], "n_around": []}
     around: dict[str, list] = {"around_offset": [], "around_level": []}
     for f in range(acts.shape[2]):
         values = acts[..., f]
+        rows["tenths"].append([0] * layout.TENTHS)
         for place, decile in [*dense_top(values, config.top), *dense_spread(values, f, config)]:
             window, position = divmod(place, context)
             near = [p for p in np.flatnonzero(values[window]) if p != position and abs(p - position) < 128]
             near = sorted(sorted(near, key=lambda p: (abs(p - position), p))[: config.around])
             rows["place"].append(place)
             rows["activation"].append(values[window, position])
-            rows["decile"].append(decile)
+            if decile:
+                rows["tenths"][f][layout.TENTHS - decile] += 1
             rows["n_around"].append(len(near))
             around["around_offset"] += [p - position for p in near]
             around["around_level"] += [min(255, np.ceil(255 * values[window, p] / float(values.max()))) for p in near]

@@ -101,6 +101,11 @@ class Contents(Config):
         return sum(shelf.n_features for shelf in self.shelves)
 
     @property
+    def looked_at(self) -> int:
+        """Tokens on which co-firing is counted, about."""
+        return self.n_tokens // self.cofiring_every
+
+    @property
     def filler(self) -> int | None:
         """The token that stands for nothing; None where there is none."""
         return None if self.imported is None else self.n_vocabulary - 1

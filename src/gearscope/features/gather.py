@@ -33,7 +33,7 @@ def gather(
     corpus = merge.counts_of(windows, c.n_vocabulary)
     together = np.sum([part.together() for part in opened], axis=0)
     entries = np.sum([part.entries() for part in opened], axis=0)
-    columns = layout.feature_columns(n, c.n_vocabulary, settings)
+    columns = layout.feature_columns(n, c.n_vocabulary, settings, c.looked_at)
     made = new_arrays(out / layout.FEATURES, {name: (k.dtype, layout.shape(k)) for name, k in columns.items()})
     known = read_arrays(weights, layout.weight_columns(n, c.n_vocabulary, settings))
     for name, column in known.items():

@@ -21,6 +21,8 @@ SHARD = 65_536
 BINS = 16
 """Half octaves of a histogram: the one of the maximum and those below it."""
 DECILES = 9
+"""Edges between tenths."""
+TENTHS = DECILES + 1
 LARGEST = 65_504.0
 
 
@@ -29,9 +31,9 @@ def examples_file(number: int) -> Path:
     return Path("examples") / f"{number:05d}.safetensors"
 
 
-def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
-    """One row per feature."""
-    F, token = n_features, token_type(n_vocabulary)
+def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig, looked_at: int) -> dict[str, Column]:
+    """One row per feature; co-firing is counted on `looked_at` tokens, about."""
+    F, token, together = n_features, token_type(n_vocabulary), _count_type(looked_at)
     return {
         "fired": Column("<u4", (F,)),
         "max_activation": Column("<f4", (F,)),
@@ -45,11 +47,11 @@ def feature_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -
         "trigger_count": Column("<u4", (F, config.triggers)),
         "neighbours": Column("<i4", (F, config.neighbours)),
         "cofiring": Column("<i4", (F, config.cofiring)),
-        "cofiring_count": Column("<u4", (F, config.cofiring)),
-        "cofiring_fired": Column("<u4", (F,)),
-        "input_score": Column("<f4", (F,)),
-        "output_score": Column("<f4", (F,)),
-        "output_base": Column("<f4", (F,)),
+        "cofiring_count": Column(together, (F, config.cofiring)),
+        "cofiring_fired": Column(together, (F,)),
+        "input_score": Column("<f2", (F,)),
+        "output_score": Column("<f2", (F,)),
+        "output_base": Column("<f2", (F,)),
     }
 
 
@@ -73,17 +75,20 @@ WEIGHT_COLUMNS = ("promoted", "promoted_by", "suppressed", "suppressed_by", "nei
 
 def weight_columns(n_features: int, n_vocabulary: int, config: LibraryConfig) -> dict[str, Column]:
     """Those of them, while a library is built."""
-    columns = feature_columns(n_features, n_vocabulary, config)
+    columns = feature_columns(n_features, n_vocabulary, config, looked_at=1)
     return {name: columns[name] for name in WEIGHT_COLUMNS}
 
 
 def example_columns(n_features: int) -> dict[str, Column]:
-    """Examples of a range of features, one feature after another, and the firings around them, likewise."""
+    """Examples of a range of features, one feature after another, and the firings around them, likewise.
+
+    Of a feature the largest activations come first, then so many of each tenth as `tenths` says, the highest first.
+    """
     return {
         "begin": Column("<u4", (n_features + 1,)),
         "place": Column("<u4", (None,)),
         "activation": Column("<f2", (None,)),
-        "decile": Column("|u1", (None,)),
+        "tenths": Column("|u1", (n_features, TENTHS)),
         "n_around": Column("|u1", (None,)),
         "around_begin": Column("<u4", (n_features + 1,)),
         "around_offset": Column("|i1", (None,)),
@@ -139,6 +144,11 @@ def in_steps(directions: Float[np.ndarray, "F D"]) -> tuple[np.ndarray, np.ndarr
 def shape(column: Column) -> tuple[int, ...]:
     """The shape of a column whose lengths are all known."""
     return tuple(length or 0 for length in column.shape)
+
+
+def _count_type(expected: int) -> str:
+    """A type that holds a count of which about `expected` is the most; tokens are chosen by hash, so it may be more."""
+    return "<u2" if expected < 2**15 else "<u4"
 
 
 def token_type(n_vocabulary: int) -> str:

@@ -16,7 +16,7 @@ from scipy import sparse
 from gearscope.features.bins import coarse_bins, lower_edges
 from gearscope.features.config import LibraryConfig
 from gearscope.features.firings import Firings, drawn, joined, largest, ranks
-from gearscope.features.layout import BINS, DECILES, LARGEST
+from gearscope.features.layout import BINS, DECILES, LARGEST, TENTHS
 from gearscope.features.sampling import deciles_of, lots
 from gearscope.features.tally import COUNTS, TABLES, Tallied, added
 
@@ -154,11 +154,13 @@ def examples_of(tallied: Tallied, first: int, n_features: int, config: LibraryCo
     order = np.lexsort((within, -np.where(decile == 0, 99, decile), found.feature))
     found, decile = found.take(order), decile[order]
     begin = np.searchsorted(found.feature, np.arange(first, first + n_features + 1))
+    tenths, drawn_ones = np.zeros((n_features, TENTHS), np.int64), decile > 0
+    np.add.at(tenths, (found.feature[drawn_ones] - first, TENTHS - decile[drawn_ones]), 1)
     return {
         "begin": begin,
         "place": found.place,
         "activation": found.value.clip(max=LARGEST),
-        "decile": decile,
+        "tenths": tenths,
         "n_around": found.n_around,
         "around_begin": np.append(0, np.cumsum(found.n_around))[begin],
         "around_offset": found.around_offset,

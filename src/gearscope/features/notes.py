@@ -10,6 +10,7 @@ what it had not committed. Labels are indexed by words and by groups of three ch
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from gearscope.features.records import Label, NewLabel, Score
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS label (
     id INTEGER PRIMARY KEY, feature INTEGER NOT NULL, text TEXT NOT NULL, method TEXT NOT NULL, model TEXT,
-    score REAL, baseline REAL, scored_by TEXT, details TEXT NOT NULL, created TEXT NOT NULL);
+    score REAL, baseline REAL, scored_by TEXT, details TEXT NOT NULL, created INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS label_feature ON label (feature);
 CREATE VIRTUAL TABLE IF NOT EXISTS label_words USING fts5 (
     text, content='label', content_rowid='id', tokenize='porter unicode61');
@@ -155,7 +156,7 @@ class Notes:
     def _add(self, new: NewLabel) -> int:
         row = (
             new.number, new.text, new.method, new.model, new.score, new.baseline, new.scored_by,
-            json.dumps(new.details or {}), new.created or now(),
+            json.dumps(new.details or {}), int(time.time()),
         )  # fmt: skip
         columns = _LABEL.removeprefix("id, ")
         added = self.connection.execute(f"INSERT INTO label ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", row).lastrowid
@@ -217,9 +218,9 @@ def _label(path: Path, row: Sequence[Any]) -> Label:
         names = [None if value is None else str(value) for value in (model, scored_by)]
         return Label(
             int(id_), int(number), text, method, names[0], figures[0], figures[1], names[1],
-            _details(path, details), str(created),
+            _details(path, details), datetime.fromtimestamp(int(created), UTC).isoformat(),
         )  # fmt: skip
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, OSError) as error:
         raise ArtifactError(f"{path} should hold labels", found=str(error)) from error
 
 

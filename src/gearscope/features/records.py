@@ -181,8 +181,6 @@ class NewLabel(NamedTuple):
     baseline: float | None = None
     scored_by: str | None = None
     details: dict[str, Any] | None = None
-    created: str | None = None
-    """ISO 8601; None for now."""
 
 
 class Score(NamedTuple):

@@ -67,8 +67,9 @@ class Library:
         self._layers = [shelf.layer for shelf in contents.shelves]
         self._by_layer = {shelf.layer: number for number, shelf in enumerate(contents.shelves)}
         c, imported = contents, contents.imported
-        kinds = layout.feature_columns if imported is None else layout.imported_feature_columns
-        columns = kinds(self.n_features, c.n_vocabulary, c.settings)
+        sizes = (self.n_features, c.n_vocabulary, c.settings)
+        built = imported is None
+        columns = layout.feature_columns(*sizes, c.looked_at) if built else layout.imported_feature_columns(*sizes)
         self.columns = _Columns(read_arrays(folder / layout.FEATURES, columns))
         """One value, or several, of each feature; ConfigError for what an imported library lacks."""
         corpus = read_arrays(folder / layout.CORPUS, layout.corpus_columns(c.n_windows, c.context, c.n_vocabulary))
@@ -235,7 +236,8 @@ class Library:
         begin, end = (int(edge) for edge in stored["begin"][row : row + 2])
         at, stop = (int(edge) for edge in stored["around_begin"][row : row + 2])
         counts = stored["n_around"][begin:end].astype(np.int64)
-        whole = 0 <= begin <= end <= len(stored["place"]) and at + int(counts.sum()) == stop
+        spread = 0 if imported else int(stored["tenths"][row].sum())
+        whole = 0 <= begin <= begin + spread <= end <= len(stored["place"]) and at + int(counts.sum()) == stop
         if not whole or stop > len(stored["around_offset"]) or end - begin > _MOST_EXAMPLES:
             raise ArtifactError(f"whole examples of feature {number} were expected in {self.folder}", found="others")
         places = stored["place"][begin:end].astype(np.int64)
@@ -244,7 +246,7 @@ class Library:
         window, position = np.divmod(places, self.contents.context)
         activations = self._activations(number, stored, slice(begin, end), slice(at, stop), position)
         ids, values = self.windows[window], stored["activation"][begin:end].tolist()
-        groups = _groups(stored, begin, end) if imported else [(d, None) for d in stored["decile"][begin:end].tolist()]
+        groups = _groups(stored, begin, end) if imported else _tenths(stored["tenths"][row], end - begin)
         lengths = self._lengths(ids)
         return tuple(
             Example(
@@ -362,6 +364,12 @@ def _groups(stored: dict[str, np.ndarray], begin: int, end: int) -> list[tuple[i
             known = low == low and high == high
             found.append((None, Interval(low, high, share if share == share else None) if known else None))
     return found
+
+
+def _tenths(counts: Integer[np.ndarray, " 10"], n: int) -> list[tuple[int, None]]:
+    """The tenth of each of `n` examples, 0 for the largest, which come first."""
+    deciles = np.repeat(np.arange(layout.TENTHS, 0, -1), counts)
+    return [(decile, None) for decile in [0] * (n - len(deciles)) + deciles.tolist()]
 
 
 def contents_of(config: object) -> Contents:

@@ -154,5 +154,5 @@ class Stack:
         n = len(value)
         rank = np.full(n_values + 1, n, np.int32)
         rank[value] = np.arange(n)
-        hits = np.cumsum(np.bincount(rank[inside].min(1), minlength=n + 1)[:n])
+        hits = np.cumsum(np.bincount(rank[np.ascontiguousarray(inside.T)].min(0), minlength=n + 1)[:n])
         return _Ordered(np.full(n, number), value, hits, np.cumsum(total))
