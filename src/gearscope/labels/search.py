@@ -89,7 +89,7 @@ class Search:
     def _term(self, stacks: Sequence[Stack], fired: np.ndarray, free: np.ndarray, sofar: Sofar) -> _Grown | None:
         """The best conjunction that names free tokens, beside the terms before, and the tokens that it names."""
         whole = None if sofar.named == 0 else np.flatnonzero(free)
-        beam: list[_Grown] = [(_Part((), np.count_nonzero(fired), np.count_nonzero(free), 0.0, 0.0), whole)]
+        beam: list[_Grown] = [(_Part((), int(np.count_nonzero(fired)), int(np.count_nonzero(free)), 0.0, 0.0), whole)]
         best: _Grown | None = None
         for _ in range(self._config.clauses):
             grown: dict[tuple[float, float], _Grown] = {}
@@ -113,7 +113,7 @@ class Search:
         """A proposal with what it really names, and those tokens."""
         last = part.asked[-1]
         rows = stacks[last.stack].narrowed(last.column, last.values, rows)
-        hits, named, n_values = np.count_nonzero(fired[rows]), len(rows), len(last.values)
+        hits, named, n_values = int(np.count_nonzero(fired[rows])), len(rows), len(last.values)
         paid = sofar.hits + hits - n_values * self._config.firings_per_value
         score = 2 * paid / (sofar.named + named + sofar.fired) - part.cost
         return part._replace(hits=hits, named=named, score=score), rows
