@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from measure import Measured
+from measure import Measured, Private
 from peer import environment
 
 from gearscope.features import layout
@@ -242,14 +242,18 @@ def build(folder: Path, n_features: int, n_tokens: int, memory: int) -> dict[str
     subject = Subject(model, dictionary_coders(DictionarySet(dictionaries=(sae,))))
     out = folder / f"lib-{n_features}"
     rmtree(out, ignore_errors=True)
-    with Measured() as measured:
+    with Measured() as measured, Private() as private:
         build_library(
             subject, Windows(ids), out, LibraryConfig(tokens=n_tokens), names=Names("random", "random", "zipf"),
             inputs={"model": model.fingerprint}, work=WorkConfig(memory_megabytes=memory),
         )  # fmt: skip
     with Library.open(out) as library:
         density = float(library.columns["fired"].mean() / library.n_tokens)
-    return measured.found() | {"features": n_features, "tokens": n_tokens, "memory_budget": memory, "density": density}
+    return (
+        measured.found()
+        | {"private_mib": private.extra_mib}
+        | {"features": n_features, "tokens": n_tokens, "memory_budget": memory, "density": density}
+    )
 
 
 def tokens_of(folder: Path, n_tokens: int) -> Any:

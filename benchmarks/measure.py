@@ -14,6 +14,7 @@ memory beyond what was resident at the start (Linux, whose process files reset t
 `product_rate` is called: another program's environment runs this file too.
 """
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def resident(field: str) -> float:
-    """VmRSS (now), VmHWM (peak since the last reset) or RssFile (pages of files), MiB."""
+    """VmRSS (now), VmHWM (peak since the last reset), RssFile (pages of files) or RssAnon (others), MiB."""
     lines = _STATUS.read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
 
@@ -49,6 +50,31 @@ class Measured:
 
     def found(self) -> dict[str, float]:
         return self._marks | {"cpu_seconds": self.cpu_seconds, "seconds": self.seconds, "extra_mib": self.extra_mib}
+
+
+class Private:
+    """The peak of memory that is no page of a file, beyond that at the start, MiB: looked at every few milliseconds.
+
+    Pages of mapped files count as resident as long as nobody needs their place.
+    """
+
+    extra_mib = float("nan")
+
+    def __enter__(self) -> "Private":
+        self._first = self._most = resident("RssAnon")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self.extra_mib = self._most - self._first
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.005):
+            self._most = max(self._most, resident("RssAnon"))
 
 
 class Laps:

@@ -84,9 +84,9 @@ def test_shards_workers_and_memory_change_no_byte(tmp_path, monkeypatch):
     build(tmp_path / "seven", made, work=WorkConfig(shards=7), run=shuffled).close()
     assert stored(tmp_path / "seven") == expected
     monkeypatch.setattr(tally.Tally, "n_bytes", 10**12)  # a new part after every block
-    monkeypatch.setattr("gearscope.features.reading.BLOCK_PASSES", 1)
+    monkeypatch.setattr("gearscope.features.plan.BLOCK_PASSES", 1)
     monkeypatch.setattr("gearscope.features.gather._ENTRY_BYTES", 10**6)  # features are merged a few at a time
-    monkeypatch.setattr(tally, "_WAITING", 10)
+    monkeypatch.setattr("gearscope.features.plan.WAITING", 10)
     build(tmp_path / "small", made, work=WorkConfig(shards=2, memory_megabytes=64)).close()
     assert stored(tmp_path / "small") == expected
 

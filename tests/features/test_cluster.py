@@ -78,5 +78,5 @@ def test_without_ray_the_way_to_install_it_is_said(monkeypatch):
 def test_work_can_be_sent_to_another_machine(tmp_path):
     from gearscope.features.shard import ShardWork
 
-    work = ShardWork(folder=tmp_path, open=subject, memory_megabytes=64)
+    work = ShardWork(folder=tmp_path, open=subject, work=WorkConfig(memory_megabytes=64))
     assert pickle.loads(pickle.dumps(work)) == work

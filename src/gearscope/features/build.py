@@ -95,7 +95,7 @@ def build_library(
                 ShardWork(
                     folder=folder,
                     open=reopen or (lambda: subject),
-                    memory_megabytes=work.memory_megabytes,
+                    work=work,
                     progress=None if reopen else partial(tell, "tokens read"),
                 ),
             )

@@ -16,6 +16,8 @@ from gearscope.features.config import Contents
 
 PLAN, PARTS, WEIGHTS, FINISHED = "plan.json", "parts", "weights.safetensors", "library"
 """What is in the folder of a build: FINISHED is the library that it becomes, the rest is scaffolding."""
+BLOCK_PASSES, _MEGABYTES_PER_PASS = 16, 64
+WAITING, _WAITING_PER_MEGABYTE = 4_000_000, 2_000
 
 
 class WorkConfig(Config):
@@ -25,6 +27,16 @@ class WorkConfig(Config):
     """Stretches of text that are worked on one by one, or side by side; None for one per 262,144 tokens."""
     memory_megabytes: int = Field(default=2048, ge=16)
     """What counts and kept examples may take, beside the model and the dictionaries."""
+
+    @property
+    def block_passes(self) -> int:
+        """Forward passes whose firings are counted together: on the way a count takes several times what it adds."""
+        return min(BLOCK_PASSES, max(1, self.memory_megabytes // _MEGABYTES_PER_PASS))
+
+    @property
+    def waiting(self) -> int:
+        """Entries of a table that wait to be added: adding passes over the whole table."""
+        return min(WAITING, self.memory_megabytes * _WAITING_PER_MEGABYTE)
 
 
 class Plan(Config):

@@ -15,10 +15,10 @@ from gearscope.activations.harvest import passes
 from gearscope.dictionaries.selection import Codes
 from gearscope.features.coders import Coder, sites_of
 from gearscope.features.firings import Block
+from gearscope.features.plan import BLOCK_PASSES
 from gearscope.models.model import Model
 
 PASS_TOKENS = 512
-BLOCK_PASSES = 16
 
 
 class Subject(NamedTuple):
@@ -40,16 +40,22 @@ def windows_per_pass(context: int) -> int:
 
 @torch.no_grad()
 def blocks(
-    subject: Subject, windows: np.ndarray, stretch: range, progress: Callable[[int], None] | None = None
+    subject: Subject,
+    windows: np.ndarray,
+    stretch: range,
+    progress: Callable[[int], None] | None = None,
+    *,
+    block_passes: int = BLOCK_PASSES,
 ) -> Generator[tuple[Block, range]]:
     """What fires in the windows of these passes, block by block, with the windows of each block.
 
-    Raises ModelError for activations that are not finite. `progress` is called with the tokens of each block.
+    A block is of `block_passes` passes at most. `progress` is called with the tokens of each. Raises ModelError for
+    activations that are not finite.
     """
     context, per_pass = windows.shape[1], windows_per_pass(windows.shape[1])
     sites = sites_of(subject.coders)
-    for start in range(stretch.start, stretch.stop, BLOCK_PASSES):
-        here = range(start * per_pass, min(min(start + BLOCK_PASSES, stretch.stop) * per_pass, len(windows)))
+    for start in range(stretch.start, stretch.stop, block_passes):
+        here = range(start * per_pass, min(min(start + block_passes, stretch.stop) * per_pass, len(windows)))
         ids = torch.from_numpy(windows[here.start : here.stop].astype(np.int64)).to(subject.model.device)
         found: list[list[Codes]] = [[] for _ in subject.coders]
         for acts in passes(subject.model, ids, sites, pass_tokens=per_pass * context):

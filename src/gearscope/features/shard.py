@@ -9,7 +9,7 @@ import numpy as np
 from gearscope.features import layout
 from gearscope.features.arrays import read_arrays
 from gearscope.features.parts import ShardFolder
-from gearscope.features.plan import FINISHED, PARTS, WEIGHTS, Plan, read_plan
+from gearscope.features.plan import FINISHED, PARTS, WEIGHTS, Plan, WorkConfig, read_plan
 from gearscope.features.reading import Subject, blocks
 from gearscope.features.tally import Tally
 from gearscope.threads import one_thread
@@ -21,7 +21,7 @@ class ShardWork:
 
     folder: Path
     open: Callable[[], Subject]
-    memory_megabytes: int
+    work: WorkConfig
     progress: Callable[[int], None] | None = None
 
     def __call__(self, shard: int) -> None:
@@ -36,15 +36,16 @@ class ShardWork:
         out.begin()
         with one_thread():
             tally = self._new(plan, windows, promoted)
-            for block, here in blocks(subject, windows, plan.stretch(shard), self.progress):
+            stretch, passes = plan.stretch(shard), self.work.block_passes
+            for block, here in blocks(subject, windows, stretch, self.progress, block_passes=passes):
                 tally.add(block, here)
-                if tally.n_bytes > self.memory_megabytes * 500_000:
+                if tally.n_bytes > self.work.memory_megabytes * 500_000:
                     out.add(tally.finish())
                     tally = self._new(plan, windows, promoted)
             out.add(tally.finish())
         out.finish()
 
-    @staticmethod
-    def _new(plan: Plan, windows: np.ndarray, promoted: np.ndarray) -> Tally:
+    def _new(self, plan: Plan, windows: np.ndarray, promoted: np.ndarray) -> Tally:
         c = plan.contents
-        return Tally(windows, promoted, c.n_vocabulary, c.settings, cofiring_every=c.cofiring_every)
+        every, waiting = c.cofiring_every, self.work.waiting
+        return Tally(windows, promoted, c.n_vocabulary, c.settings, cofiring_every=every, waiting=waiting)

@@ -34,8 +34,6 @@ from gearscope.features.sampling import lots
 TABLES = ("tokens", "bins", "pairs")
 PER_FEATURE = ("with_next", "says_next", "together")
 COUNTS = (*PER_FEATURE, "looked_at")
-_WAITING = 4_000_000
-"""Entries of tables that wait to be added: adding passes over the whole table."""
 
 
 class Tallied(NamedTuple):
@@ -64,9 +62,11 @@ class Tally:
         config: LibraryConfig,
         *,
         cofiring_every: int,
+        waiting: int,
     ) -> None:
+        """`waiting` entries of a table wait to be added, about."""
         self._windows, self._promoted, self._config = windows, promoted, config
-        self._n_features, self._every = len(promoted), cofiring_every
+        self._n_features, self._every, self._most_waiting = len(promoted), cofiring_every, waiting
         widths = {"tokens": n_vocabulary, "bins": N_BINS, "pairs": self._n_features}
         self._tables = {name: sparse.csr_array((self._n_features, widths[name]), dtype=np.int32) for name in TABLES}
         self._waiting: dict[str, list[sparse.csr_array]] = {name: [] for name in TABLES}
@@ -123,7 +123,7 @@ class Tally:
 
     def _count(self, name: str, table: sparse.csr_array) -> None:
         self._waiting[name].append(table)
-        if sum(waiting.nnz for waiting in self._waiting[name]) > _WAITING:
+        if sum(waiting.nnz for waiting in self._waiting[name]) > self._most_waiting:
             self._settle(name)
 
     def _settle(self, name: str) -> None:
