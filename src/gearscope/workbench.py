@@ -10,14 +10,13 @@ It holds no maths. The organism's bundle is found as package data, so this modul
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -26,25 +25,28 @@ from gearscope.artifact import birth_certificate
 from gearscope.attribution import targets as aim
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
-from gearscope.attribution.effects import direct_effects
+from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
-from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.graph.store import read_graph
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import open_features
-from gearscope.interventions.config import InterventionConfig
+from gearscope.interventions.config import InterventionConfig, ValidationConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
 from gearscope.interventions.intervene import intervene
+from gearscope.interventions.protocol import register
 from gearscope.interventions.provenance import check_belongs, token_ids
 from gearscope.interventions.result import Intervention
 from gearscope.interventions.scene import Scene
+from gearscope.interventions.validate import validate
+from gearscope.interventions.validation import Validation, with_validation
 from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
@@ -61,8 +63,6 @@ OWN_BASES = ("plt", "clt")
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
-_MOST_EFFECTS = 1000
-"""Token effects are worked out for so many features of a graph, the most influential."""
 
 
 class NeuronBasis(NamedTuple):
@@ -169,7 +169,8 @@ class Workbench:
             )
             if not everything:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
-            graph = self._with_effects(graph, record, replacement, config.effects)
+            names = self.model.token_names()
+            graph = with_token_effects(graph, record, replacement, most=config.effects, names=names)
             graph = replace(graph, details=graph.details | to_details(self._routing(record)))
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
@@ -206,6 +207,29 @@ class Workbench:
         known |= {name: read_graph(Path(name)) for name in named if name not in known}
         with torch.inference_mode():
             return intervene(self._scene(graph, known), parsed, config)
+
+    def validate(
+        self,
+        graph: AttributionGraph,
+        *,
+        references: Sequence[str | Sequence[int]] = (),
+        registered: Callable[[AttributionGraph], None] | None = None,
+        progress: Progress | None = None,
+        **settings: int,
+    ) -> AttributionGraph:
+        """The graph with a table of predicted and measured effects of every supernode, beside random controls.
+
+        `settings` are those of `ValidationConfig`; `references` are other prompts that resample ablations take values
+        from, instead of the prompt's own words in a random order. `registered` gets the graph with the plan alone,
+        before anything is measured. Read the result with `interventions/validation.py`. Raises GraphError, PromptError.
+        """
+        config = ValidationConfig.of(**settings)
+        with torch.inference_mode():
+            scene = self._scene(graph, {})
+            plan = register(scene, config, [self.model.tokens(prompt).ids.tolist() for prompt in references])
+            if registered is not None:
+                registered(with_validation(graph, Validation(plan=plan, fingerprint=plan.fingerprint())))
+            return with_validation(graph, validate(scene, plan, progress))
 
     def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
         """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
@@ -287,32 +311,6 @@ class Workbench:
         direction = direction.to(record.token_embed)
         reading = self.model.run(record.token_ids, read=[site]).sites[str(site)]
         return aim.probe_target(record, direction, site, reading[position], position=position)
-
-    def _with_effects(
-        self, graph: AttributionGraph, record: FrozenPrompt, replacement: Replacement, most: int
-    ) -> AttributionGraph:
-        """Add the tokens that the strongest features of the graph promote and suppress."""
-        assert graph.influence is not None
-        nodes, features = graph.nodes, graph.layout.features
-        rows = sorted(np.argsort(-graph.influence[features])[:_MOST_EFFECTS].tolist())
-        places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
-        chosen = [replacement.active.find(place) for place in places]
-        if not chosen or not most:
-            return graph
-        found = direct_effects(record, replacement, torch.tensor(chosen), min(most, record.W_U.shape[0]))
-        names = self.model.token_names()
-
-        def side(ids: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
-            return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
-
-        effects = {
-            nodes.ids[row]: TokenEffects(
-                side(found.promoted[i], found.promoted_by[i]),
-                side(found.suppressed[i], found.suppressed_by[i]),
-            )
-            for i, row in enumerate(rows)
-        }
-        return replace(graph, effects=effects)
 
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
         """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""

@@ -35,7 +35,5 @@ class ValidationConfig(Config):
     """Reference runs that values are taken from; what is predicted and measured is the mean over them."""
     controls: int = Field(default=4, ge=1)
     """Random draws beside each ablation and doubling; resample ablations have one beside each reference run."""
-    hold_norms: bool = False
-    """Hold norm scales too, as the graph does; what then differs from the prediction is due to MLPs."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Of the controls and of the shuffled prompts."""

@@ -20,7 +20,7 @@ from gearscope.interventions.compare import target_tokens
 from gearscope.interventions.measure import Measured
 from gearscope.interventions.response import Response, injected
 from gearscope.interventions.scene import Scene
-from gearscope.interventions.validation import EditEffect, EditKind, Plan, StreamRow, TargetKind
+from gearscope.interventions.validation import EditEffect, EditKind, Norms, Plan, StreamRow, TargetKind
 from gearscope.interventions.watch import Watched
 
 
@@ -67,7 +67,10 @@ def reach(scene: Scene, watched: Watched, plan: Plan, number: int) -> Reach:
     distance = _distances(watched, edited)
     feature_rows = [row for row, far in enumerate(distance) if far > 0]
     values = scene.replacement.active.value[watched.active]
-    weights, targets = [], [Aimed("feature", graph.nodes.ids[int(watched.node[row])], distance[row]) for row in feature_rows]
+    weights, targets = (
+        [],
+        [Aimed("feature", graph.nodes.ids[int(watched.node[row])], distance[row]) for row in feature_rows],
+    )
     for other in plan.groups:
         rows = [row_of[name] for name in other.ids]
         reached = [row for row in rows if distance[row] > 0]
@@ -153,7 +156,9 @@ class Done(NamedTuple):
         read = unembed[reached.tokens] - unembed.mean(0)
         moved = values[here] - values[0]
         final = measured.final_in[here, at] - measured.final_in[0, at]
-        changes = torch.cat([moved[:, reached.watched], moved @ reached.groups.T, final @ read.T], 1).double().cpu().numpy()
+        changes = (
+            torch.cat([moved[:, reached.watched], moved @ reached.groups.T, final @ read.T], 1).double().cpu().numpy()
+        )
         value = response.value[reached.active]
         said = [value[reached.watched], reached.groups @ value, read @ response.final_in[at]]
         return cls(
@@ -239,8 +244,8 @@ class Comparison(NamedTuple):
     """Of all its runs, one after the other."""
 
 
-def compare(kind: EditKind, runs: Sequence[Done]) -> Comparison:
-    """The mean over an edit's runs. Numbers are kept to six digits."""
+def compare(kind: EditKind, norms: Norms, runs: Sequence[Done]) -> Comparison:
+    """The mean over an edit's runs. Numbers are kept to five digits."""
     predicted, measured = (np.mean([getattr(run, name) for run in runs], axis=0) for name in ("predicted", "measured"))
     controls = np.concatenate([run.controls for run in runs])
     kl, kl_control, kl_left, kl_unpredicted = np.mean([run.kl for run in runs], axis=0).tolist()
@@ -248,6 +253,7 @@ def compare(kind: EditKind, runs: Sequence[Done]) -> Comparison:
     streams = tuple(sums for run in runs for sums in run.streams)
     stored = EditEffect(
         kind=kind,
+        norms=norms,
         written_norm=_short(float(np.mean([run.written_norm for run in runs]))),
         predicted=tuple(map(_short, predicted.tolist())),
         measured=tuple(map(_short, measured.tolist())),
@@ -294,4 +300,4 @@ def pooled_nmse(products: Sequence[tuple[float, float, float]]) -> float | None:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+    return float(f"{value:.5g}")

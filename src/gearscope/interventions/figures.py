@@ -1,28 +1,41 @@
-"""Figures of a validation over its whole table: by edit, kind of target and distance in layers, each with its control.
+"""Figures of a validation over its whole table: by edit, kind of target and distance in layers, each with a control.
 
-A control's figure is the mean over draws of the same figure between the prediction and what the draw did: what agreement
-alone does not show. Knows nothing about models.
+A control's figure is the mean over draws of the same figure between the prediction and what the draw did: what
+agreement alone does not show. Knows nothing about models.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from gearscope.interventions.agreement import sign_agreement, spearman
 from gearscope.interventions.effects import Aimed, Comparison, Reach, mean_control, mean_cosine, pooled_nmse
-from gearscope.interventions.validation import EDIT_KINDS, EditKind, Figures, StreamFigures
-
-Row = tuple[Reach, EditKind, Comparison]
+from gearscope.interventions.validation import EDIT_KINDS, NORMS, Compared, EditKind, Figures, Norms, StreamFigures
 
 
-def figures(rows: Sequence[Row]) -> tuple[Figures, ...]:
+class Edited(NamedTuple):
+    """One edit of one group: what it reaches, and what came of it with norms held and live."""
+
+    reached: Reach
+    kind: EditKind
+    held: Comparison
+    live: Comparison
+
+    def of(self, norms: Compared) -> tuple[Comparison, Comparison]:
+        """Whose prediction is compared with whose measurement."""
+        return {"held": (self.held,) * 2, "live": (self.live,) * 2, "held, then live": (self.held, self.live)}[norms]
+
+
+def figures(rows: Sequence[Edited]) -> tuple[Figures, ...]:
     """Over everything; by edit; by kind of target; by distance. Those without rows are left out."""
-    far = sorted({target.distance for reached, _, _ in rows for target in reached.targets})
+    far = sorted({target.distance for row in rows for target in row.reached.targets})
     asked: list[tuple[str, str, int | None]] = [("all", "all", None)]
     asked += [(kind, "all", None) for kind in EDIT_KINDS]
     asked += [("all", target, None) for target in ("feature", "supernode", "token")]
     asked += [("all", "all", distance) for distance in far]
-    found = (_figures(rows, *one) for one in asked)
+    compared: tuple[Compared, ...] = ("held", "live", "held, then live")
+    found = (_figures(rows, norms, *one) for norms in compared for one in asked)
     return tuple(row for row in found if row is not None)
 
 
@@ -32,20 +45,22 @@ def _chosen(target: Aimed, wanted: str, distance: int | None) -> bool:
     return target.kind != "supernode" if wanted == "all" else target.kind == wanted
 
 
-def _figures(rows: Sequence[Row], edit: str, target: str, distance: int | None) -> Figures | None:
+def _figures(rows: Sequence[Edited], norms: Compared, edit: str, target: str, distance: int | None) -> Figures | None:
     predicted, measured, draws = [], [], []
-    for reached, kind, found in rows:
-        if edit not in ("all", kind):
+    for row in rows:
+        if edit not in ("all", row.kind):
             continue
-        here = np.array([_chosen(one, target, distance) for one in reached.targets], dtype=bool)
-        predicted.append(np.array(found.stored.predicted)[here])
-        measured.append(np.array(found.stored.measured)[here])
-        draws.append(found.controls[:, here])
+        here = np.array([_chosen(one, target, distance) for one in row.reached.targets], dtype=bool)
+        said, done = row.of(norms)
+        predicted.append(np.array(said.stored.predicted)[here])
+        measured.append(np.array(done.stored.measured)[here])
+        draws.append(done.controls[:, here])
     p, m = np.concatenate(predicted), np.concatenate(measured)
     if not len(p):
         return None
     controls = [np.concatenate([some[draw] for some in draws]) for draw in range(min(map(len, draws)))]
     return Figures.of(
+        norms=norms,
         edit=edit,
         target=target,
         distance=distance,
@@ -66,17 +81,18 @@ def _mean(
     return float(np.mean(known)) if known else None
 
 
-def stream_figures(rows: Sequence[Row]) -> tuple[StreamFigures, ...]:
+def stream_figures(rows: Sequence[Edited]) -> tuple[StreamFigures, ...]:
     """Agreement of the residual stream at every distance."""
-    return tuple(_by_distance(rows))
+    return tuple(figure for norms in NORMS for figure in _by_distance(rows, norms))
 
 
-def _by_distance(rows: Sequence[Row]) -> Iterator[StreamFigures]:
-    every = [sums for _, _, found in rows for sums in found.streams]
+def _by_distance(rows: Sequence[Edited], norms: Norms) -> Iterator[StreamFigures]:
+    every = [sums for row in rows for sums in row.of(norms)[0].streams]
     for distance in sorted({sums.distance for sums in every}):
         mine = [sums for sums in every if sums.distance == distance]
         whole, answered = [sums.whole for sums in mine], [sums.answered for sums in mine]
         yield StreamFigures(
+            norms=norms,
             distance=distance,
             edits=len(mine),
             cosine=mean_cosine(whole),

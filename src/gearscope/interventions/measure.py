@@ -26,7 +26,7 @@ from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 from gearscope.replacement.replacement import Replacement, Skip, WritePlace
 
-_SITES: dict[WritePlace, str] = {
+SITES: dict[WritePlace, str] = {
     "before_post_norm": "mlp_raw",
     "after_post_norm": "mlp_out",
     "resid_post": "resid_post",
@@ -81,7 +81,7 @@ def measure(
 
 def additions(written: Float[Tensor, "L *B P D"], replacement: Replacement) -> list[Edit]:
     """The edits of sites that add `written` where the basis writes; layers that get nothing have none."""
-    name = _SITES[replacement.writes_at]
+    name = SITES[replacement.writes_at]
     return [
         Edit(site=SiteId(layer, name), value=values, mode="add")
         for layer, values in enumerate(written)
@@ -98,7 +98,7 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
         if isinstance(skip, Skip):
             edits.append(Edit(site=SiteId(layer, skip.reads_at), value=partial(_see, seen, layer)))
             edits.append(
-                Edit(site=SiteId(layer, _SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
+                Edit(site=SiteId(layer, SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
             )
     return edits
 

@@ -21,12 +21,21 @@ from gearscope.errors import ConfigError, GraphError
 from gearscope.ids import FeatureAt
 from gearscope.interventions.changes import Change
 from gearscope.interventions.config import InterventionConfig
-from gearscope.interventions.effects import Comparison, Done, Reach, compare, reach
-from gearscope.interventions.figures import figures, stream_figures
+from gearscope.interventions.effects import Done, Reach, compare, reach
+from gearscope.interventions.figures import Edited, figures, stream_figures
 from gearscope.interventions.measure import measure
 from gearscope.interventions.response import respond
 from gearscope.interventions.scene import Scene, activation_in
-from gearscope.interventions.validation import EDIT_KINDS, EditKind, GroupEffects, Plan, PlannedGroup, Validation
+from gearscope.interventions.validation import (
+    EDIT_KINDS,
+    NORMS,
+    EditKind,
+    GroupEffects,
+    Norms,
+    Plan,
+    PlannedGroup,
+    Validation,
+)
 from gearscope.interventions.watch import Watched, levels, watch
 from gearscope.interventions.writing import control_changes, written
 from gearscope.models.frozen import FrozenPrompt
@@ -53,26 +62,29 @@ def validate(scene: Scene, plan: Plan, progress: Progress | None = None) -> Vali
         watched = watch(scene.graph, scene.replacement.active)
         runs = _runs(scene, plan)
         reaches = [reach(scene, watched, plan, number) for number in range(len(plan.groups))]
-        done: dict[tuple[int, EditKind], list[Done]] = {(run.group, run.kind): [] for run in runs}
+        done: dict[tuple[int, EditKind, Norms], list[Done]] = {}
         for held_to in sorted({group.held_to for group in plan.groups}):
             mine = [run for run in runs if plan.groups[run.group].held_to == held_to]
-            for run, outcome in _carry_out(scene, plan, watched, reaches, mine, progress):
-                done[run.group, run.kind].append(outcome)
-    compared = {(number, kind): compare(kind, outcomes) for (number, kind), outcomes in done.items()}
-    every = [(reaches[number], kind, found) for (number, kind), found in compared.items()]
-    each = zip(plan.groups, reaches, strict=True)
-    table = tuple(
-        _effects(group, reached, [compared[i, kind] for kind in EDIT_KINDS]) for i, (group, reached) in enumerate(each)
-    )
+            for norms in NORMS:
+                for run, outcome in _carry_out(scene, plan, watched, reaches, mine, norms, progress):
+                    done.setdefault((run.group, run.kind, norms), []).append(outcome)
+    every = [
+        [
+            Edited(reached, kind, *(compare(kind, norms, done[number, kind, norms]) for norms in NORMS))
+            for kind in EDIT_KINDS
+        ]
+        for number, reached in enumerate(reaches)
+    ]
+    edits = [edited for group in every for edited in group]
     answer = reaches[0].answer
     return Validation(
         plan=plan,
         fingerprint=plan.fingerprint(),
         answer=None if answer is None else answer.name,
         answer_before=None if answer is None else answer.before,
-        table=table,
-        figures=figures(every),
-        streams=stream_figures(every),
+        table=tuple(_effects(group, edited) for group, edited in zip(plan.groups, every, strict=True)),
+        figures=figures(edits),
+        streams=stream_figures(edits),
     )
 
 
@@ -115,6 +127,7 @@ def _carry_out(
     watched: Watched,
     reaches: Sequence[Reach],
     runs: Sequence[Run],
+    norms: Norms,
     progress: Progress | None,
 ) -> Iterator[tuple[Run, Done]]:
     """Predict and measure runs that hold the same layers, in batches of bounded memory."""
@@ -126,18 +139,18 @@ def _carry_out(
         batch.append(run)
         size = sum(1 + len(one.controls) for one in batch)
         if size >= most or number == len(runs) - 1:
-            yield from _batch(scene, plan, watched, reaches, batch)
+            yield from _batch(scene, plan, watched, reaches, batch, norms)
             batch = []
             if progress is not None:
-                progress(f"edits measured, MLPs held through layer {held_to}", number + 1)
+                progress(f"edits measured, MLPs held through layer {held_to}, norms {norms}", number + 1)
 
 
 def _batch(
-    scene: Scene, plan: Plan, watched: Watched, reaches: Sequence[Reach], runs: Sequence[Run]
+    scene: Scene, plan: Plan, watched: Watched, reaches: Sequence[Reach], runs: Sequence[Run], norms: Norms
 ) -> Iterator[tuple[Run, Done]]:
     """Runs in one batch beside the unedited run, which is its first row."""
     held_to, prompt = plan.groups[runs[0].group].held_to, scene.prompt
-    config = InterventionConfig(mode="constrained", freeze_to=held_to, hold_norms=plan.settings.hold_norms)
+    config = InterventionConfig(mode="constrained", freeze_to=held_to, hold_norms=norms == "held")
     held, site = range(held_to + 1), scene.basis.reads
     rows = [changes for run in runs for changes in (run.changes, *run.controls)]
     wholes = torch.stack([written(prompt, scene.basis, changes) for changes in ([], *rows)])
@@ -149,7 +162,7 @@ def _batch(
     at = 1
     for run in runs:
         here = range(at, at + 1 + len(run.controls))
-        response = respond(prompt, scene.replacement, wholes[at], held)
+        response = respond(prompt, scene.replacement, wholes[at], held, live_norms=norms == "live")
         yield run, Done.of(scene, reaches[run.group], measured, values, wholes[at], response, here)
         at = here.stop
 
@@ -159,11 +172,12 @@ def _refuse_overflow(*numbers: Float[Tensor, "..."]) -> None:
         raise ConfigError("a graph whose edits the model's precision can hold was expected", found="NaN or infinity")
 
 
-def _effects(group: PlannedGroup, reached: Reach, found: Sequence[Comparison]) -> GroupEffects:
+def _effects(group: PlannedGroup, edited: Sequence[Edited]) -> GroupEffects:
+    targets = edited[0].reached.targets
     return GroupEffects(
         group=group.name,
-        kinds=tuple(target.kind for target in reached.targets),
-        targets=tuple(target.name for target in reached.targets),
-        distances=tuple(target.distance for target in reached.targets),
-        edits=tuple(comparison.stored for comparison in found),
+        kinds=tuple(target.kind for target in targets),
+        targets=tuple(target.name for target in targets),
+        distances=tuple(target.distance for target in targets),
+        edits=tuple(found.stored for one in edited for found in (one.held, one.live)),
     )

@@ -1,4 +1,4 @@
-"""A graph proved by intervention: the protocol fixed in advance, the table of predicted and measured, figures. No torch.
+"""A graph proved by intervention: the plan made in advance, the table of predicted and measured, figures. No torch.
 
 Every group of a graph is edited in three ways, with MLPs held through its last layer (`held_to`) and later ones live:
 
@@ -7,6 +7,7 @@ Every group of a graph is edited in three ways, with MLPs held through its last 
                 order. All members take it from one run, at the place as far from its end, so that they fit together
     double      each member is set to twice its value
 
+once with norm scales held, as the graph holds them, and once with live norms, which the prediction makes anew as well,
 and compared on everything that the edit can reach: features of the graph, other groups, and the graph's tokens. A
 feature's or token's change is in units of its own value; a group's is Σ v Δv / Σ v² over its members' values v: -1 if
 all are gone, +1 if all are twice as large. Controls are random other features of the same layers and positions, as
@@ -32,6 +33,10 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 EditKind = Literal["zero", "resample", "double"]
 EDIT_KINDS: tuple[EditKind, ...] = ("zero", "resample", "double")
 TargetKind = Literal["feature", "supernode", "token"]
+Norms = Literal["held", "live"]
+NORMS: tuple[Norms, ...] = ("held", "live")
+Compared = Literal["held", "live", "held, then live"]
+"""Norms of prediction and measurement; the last is the prediction with held norms beside what live ones did."""
 
 
 class PlannedGroup(Config):
@@ -82,6 +87,7 @@ class EditEffect(Config):
     """What one edit of a group did; numbers in the order of the group's targets."""
 
     kind: EditKind
+    norms: Norms
     written_norm: Finite
     predicted: tuple[Finite, ...]
     measured: tuple[Finite, ...]
@@ -115,6 +121,7 @@ class GroupEffects(Config):
 class Figures(Config):
     """How well predictions agree with measurements over some rows of the table."""
 
+    norms: Compared
     edit: EditKind | Literal["all"]
     target: TargetKind | Literal["all"]
     """`all` are features and tokens, whose groups are not counted twice."""
@@ -135,6 +142,7 @@ class Figures(Config):
 class StreamFigures(Config):
     """Agreement of the residual stream so many layers on: cosines are means over edits, NMSE is of all together."""
 
+    norms: Norms
     distance: int
     edits: int
     cosine: Finite | None
@@ -162,10 +170,12 @@ class Validation(Config):
         """Whether it was measured."""
         return bool(self.table)
 
-    def of(self, edit: str = "all", target: str = "all", distance: int | None = None) -> Figures | None:
+    def of(
+        self, norms: Compared, edit: str = "all", target: str = "all", distance: int | None = None
+    ) -> Figures | None:
         """The figures of some rows; None where there are none."""
-        wanted = (edit, target, distance)
-        return next((row for row in self.figures if (row.edit, row.target, row.distance) == wanted), None)
+        wanted = (norms, edit, target, distance)
+        return next((row for row in self.figures if (row.norms, row.edit, row.target, row.distance) == wanted), None)
 
 
 def with_validation(graph: AttributionGraph, validation: Validation) -> AttributionGraph:
@@ -181,7 +191,9 @@ def read_validation(graph: AttributionGraph) -> Validation | None:
     try:
         found = Validation.from_json(json.dumps(stored))
     except ConfigError as error:
-        raise GraphError("a whole validation under metadata.gearscope was expected", found=f"another ({error})") from error
+        raise GraphError(
+            "a whole validation under metadata.gearscope was expected", found=f"another ({error})"
+        ) from error
     if found.plan.fingerprint() != found.fingerprint:
         expected = f"a validation by the plan that was registered ({found.fingerprint})"
         raise GraphError(expected, found=f"another plan ({found.plan.fingerprint()})")
