@@ -206,7 +206,7 @@ class Workbench:
         named = [edit.other_graph for edit in parsed if edit.other_graph is not None]
         known |= {name: read_graph(Path(name)) for name in named if name not in known}
         with torch.inference_mode():
-            return intervene(self._scene(graph, known), parsed, config)
+            return intervene(self.scene(graph, known), parsed, config)
 
     def validate(
         self,
@@ -225,14 +225,18 @@ class Workbench:
         """
         config = ValidationConfig.of(**settings)
         with torch.inference_mode():
-            scene = self._scene(graph, {})
+            scene = self.scene(graph)
             plan = register(scene, config, [self.model.tokens(prompt).ids.tolist() for prompt in references])
             if registered is not None:
-                registered(with_validation(graph, Validation(plan=plan, fingerprint=plan.fingerprint())))
+                registered(with_validation(graph, Validation(plan=plan, registered=plan.fingerprint())))
             return with_validation(graph, validate(scene, plan, progress))
 
-    def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
-        """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
+    def scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph] | None = None) -> Scene:
+        """A graph's prompt, run again, for `find_gates(scene)` and `sweep(scene)` of the room `interventions`.
+
+        Raises GraphError where a graph belongs to another model or basis.
+        """
+        others = others or {}
         inputs = self._inputs
         notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
         record = self.model.record(torch.tensor(token_ids(graph)))

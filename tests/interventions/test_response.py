@@ -31,7 +31,7 @@ def test_the_response_solves_the_unpruned_graph(
     """Δv = A[:, s] Δa_s / a_s + A diag(responding / v) Δv, over all features that reach a target at all."""
     case = traced(family, basis)
     graph, nodes = case.graph, case.graph.nodes
-    scene = case.bench._scene(graph, {})
+    scene = case.bench.scene(graph, {})
     watched = watch(graph, scene.replacement.active)
     features = np.arange(graph.layout.features.stop)
     responds = np.isin(np.arange(len(nodes)), features[nodes.layer[features] >= held])

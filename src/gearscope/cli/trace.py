@@ -15,6 +15,8 @@ from gearscope.graph.picture import draw
 from gearscope.graph.schema import to_json
 from gearscope.graph.store import read_graph, write_graph
 from gearscope.graph.text import describe, describe_node
+from gearscope.interventions.validation import read_validation
+from gearscope.interventions.validation_text import describe_validation
 
 if TYPE_CHECKING:
     from gearscope.workbench import Workbench
@@ -90,7 +92,11 @@ def show(
     if svg is not None:
         _draw(circuit, graph, node, svg, as_json)
         return
-    said = describe(circuit) if node is None else describe_node(circuit, circuit.find(node))
+    if node is None:
+        validation = read_validation(circuit)
+        said = "\n\n".join([describe(circuit), *([describe_validation(validation)] if validation is not None else [])])
+    else:
+        said = describe_node(circuit, circuit.find(node))
     typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
 
 

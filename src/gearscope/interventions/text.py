@@ -91,6 +91,7 @@ def _agreement(result: Intervention) -> str:
 
 
 def share(value: float | None) -> str:
+    """A figure, or a dash."""
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -100,6 +101,7 @@ def _token(result: Intervention, position: int) -> str:
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
+    """Columns of one width each: the first to the left, the others to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  " + "  ".join(_cells(line, widths)).rstrip() for line in lines)
 

@@ -79,7 +79,7 @@ def validate(scene: Scene, plan: Plan, progress: Progress | None = None) -> Vali
     answer = reaches[0].answer
     return Validation(
         plan=plan,
-        fingerprint=plan.fingerprint(),
+        registered=plan.fingerprint(),
         answer=None if answer is None else answer.name,
         answer_before=None if answer is None else answer.before,
         table=tuple(_effects(group, edited) for group, edited in zip(plan.groups, every, strict=True)),

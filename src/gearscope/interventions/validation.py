@@ -156,8 +156,8 @@ class Validation(Config):
     """A plan and, once it was carried out, what came of it."""
 
     plan: Plan
-    fingerprint: str
-    """Of the plan, taken before anything was measured."""
+    registered: str
+    """Fingerprint of the plan, taken before anything was measured."""
     answer: str | None = None
     """The graph's strongest token, and its probability on the prompt."""
     answer_before: Finite | None = None
@@ -194,7 +194,7 @@ def read_validation(graph: AttributionGraph) -> Validation | None:
         raise GraphError(
             "a whole validation under metadata.gearscope was expected", found=f"another ({error})"
         ) from error
-    if found.plan.fingerprint() != found.fingerprint:
-        expected = f"a validation by the plan that was registered ({found.fingerprint})"
+    if found.plan.fingerprint() != found.registered:
+        expected = f"a validation by the plan that was registered ({found.registered})"
         raise GraphError(expected, found=f"another plan ({found.plan.fingerprint()})")
     return found

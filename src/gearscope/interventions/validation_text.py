@@ -1,8 +1,9 @@
-"""A validation as plain text: the plan, agreement by edit and distance beside the control, what each group did. No torch.
+"""A validation as plain text: the plan, agreement by edit and distance beside the control, the groups. No torch.
 
 Knows nothing about terminals.
 """
 
+from gearscope.graph.text import clipped, printable, quoted
 from gearscope.interventions.text import share, table
 from gearscope.interventions.validation import (
     EDIT_KINDS,
@@ -35,13 +36,13 @@ def describe_validation(found: Validation, most: int = _MOST_GROUPS) -> str:
 def _head(found: Validation) -> str:
     plan = found.plan
     what = "supernodes" if plan.groups_are == "supernodes" else "features, the most influential (it has no supernodes)"
-    return f"VALIDATED   plan {found.fingerprint}, made before anything was measured: {len(plan.groups)} {what}"
+    return f"VALIDATED   plan {found.registered}, made before anything was measured: {len(plan.groups)} {what}"
 
 
 def _plan(found: Validation) -> list[str]:
     plan, settings = found.plan, found.plan.settings
     where = "prompts that were given" if plan.references_are == "given" else "the prompt's own words in a random order"
-    left = [f"  left out, having no features: {', '.join(plan.left_out[:8])}"] if plan.left_out else []
+    left = [f"  left out, having no features: {printable(', '.join(plan.left_out[:8]))}"] if plan.left_out else []
     return [
         f"  each set to 0, resampled ({settings.resamples} runs of {where}) and doubled,",
         "  MLPs held through its last layer, later ones and all else live but attention patterns",
@@ -99,14 +100,14 @@ def _groups(found: Validation, most: int) -> str:
         zero, *others = (_edit(group, kind) for kind in EDIT_KINDS)
         lines.append(
             [
-                group.group if len(group.group) <= 28 else group.group[:27] + "…",
+                clipped(printable(group.group), 28),
                 *(f"{edit.answer:.1%}" for edit in (zero, *others)),
                 f"{zero.answer_control:.1%}",
                 *(f"{value:.2e}" for value in (zero.kl, zero.kl_control, zero.kl_left, zero.kl_unpredicted)),
             ]
         )
     left = f"\n  … and {len(ranked) - most} more" if len(ranked) > most else ""
-    before = "" if found.answer_before is None else f' ("{found.answer}" is {found.answer_before:.1%})'
+    before = "" if found.answer_before is None else f" ({quoted(found.answer or '')} is {found.answer_before:.1%})"
     head = f"GROUPS{before}, norms live; KL left is what the prediction misses of the KL behind it"
     return head + "\n" + table(lines) + left
 
