@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from gearscope.artifact import birth_certificate
 from gearscope.attribution import targets as aim
@@ -27,16 +25,18 @@ from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
+from gearscope.attribution.opened import open_errors as opened
+from gearscope.attribution.probes import read_probe
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
-from gearscope.errors import ConfigError, ModelError, TargetError
+from gearscope.errors import ConfigError, ModelError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.graph.store import read_graph
-from gearscope.ids import FeatureAt, SiteId
+from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import open_features
 from gearscope.interventions.config import InterventionConfig, ValidationConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
@@ -50,7 +50,7 @@ from gearscope.interventions.validation import Validation, with_validation
 from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
-from gearscope.models.mlp import MlpWeights
+from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
@@ -143,9 +143,12 @@ class Workbench:
         node_threshold: float = 0.8,
         edge_threshold: float = 0.98,
         everything: bool = False,
+        open_errors: int = 0,
         progress: Progress | None = None,
     ) -> AttributionGraph:
         """Trace one prompt and return its circuit, pruned unless `everything`.
+
+        So many of the strongest error nodes are opened into neurons (`open_errors`; `graph/opened.py`).
 
         `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
         last by default) are explained. Raises PromptError, TargetError, ConfigError.
@@ -172,6 +175,8 @@ class Workbench:
             names = self.model.token_names()
             graph = with_token_effects(graph, record, replacement, most=config.effects, names=names)
             graph = replace(graph, details=graph.details | to_details(self._routing(record)))
+            if open_errors:
+                graph = opened(graph, record, replacement, self._mlps, chosen, open_errors)
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
 
@@ -254,7 +259,7 @@ class Workbench:
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
-        mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        mlps = self._mlps
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
             if dictionaries.kind == "sae":
@@ -265,6 +270,10 @@ class Workbench:
         if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
+
+    @property
+    def _mlps(self) -> list[MlpWeights | ExpertWeights]:
+        return [self.model.neurons(layer) for layer in range(self.model.n_layers)]
 
     def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
         """The routers' choices on this prompt, strongest expert first."""
@@ -352,19 +361,6 @@ def model_source(model: str | None) -> str:
         return str(organism_folder())
     name, colon, part = model.partition(":")
     return str(organism_folder(part)) if colon and name == ORGANISM else model
-
-
-def read_probe(path: Path) -> tuple[Tensor, SiteId]:
-    """A probe: a safetensors file with one vector `direction` and the metadata `site`. Raises TargetError."""
-    expected = f"{path} should be a safetensors file with a vector `direction` and the metadata `site`"
-    try:
-        with safe_open(path, framework="pt") as stored:
-            site = (stored.metadata() or {}).get("site")
-            if "direction" not in stored.keys() or site is None:  # noqa: SIM118 - not a mapping
-                raise TargetError(expected, found=f"tensors {sorted(stored.keys())} and metadata {stored.metadata()}")
-            return stored.get_tensor("direction"), SiteId.parse(site)
-    except (OSError, SafetensorError) as error:
-        raise TargetError(expected, found=str(error)) from error
 
 
 def check_own(basis: str, model: str) -> None:
