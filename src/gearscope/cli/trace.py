@@ -8,8 +8,9 @@ import typer
 
 from gearscope.artifact import write_text
 from gearscope.cli import options
+from gearscope.cli.bases import Bases, compare
 from gearscope.cli.progress import status_line
-from gearscope.errors import ArtifactError, ConfigError
+from gearscope.errors import ArtifactError, ConfigError, PromptError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.picture import draw
 from gearscope.graph.schema import to_json
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def trace(
-    prompt: Annotated[str, typer.Argument(help="The text to look into.")],
+    prompt: Annotated[str | None, typer.Argument(help="The text to look into.")] = None,
     model: options.Model = None,
     basis: options.Basis = "neurons",
     target: Annotated[
@@ -52,13 +53,34 @@ def trace(
     ] = 0.8,
     edge_threshold: Annotated[float, typer.Option("--edge-threshold", help="The same for edges.")] = 0.98,
     everything: Annotated[bool, typer.Option("--all", help="Do not prune.")] = False,
+    open_errors: Annotated[
+        int, typer.Option("--open-errors", min=0, help="Open so many of its strongest error nodes into neurons.")
+    ] = 0,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="--basis all: a file of prompts, one a line, instead of PROMPT.")
+    ] = None,
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
-    """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit."""
+    """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit.
+
+    With `--basis all`, the bundled model's bases side by side instead: which of them to trust.
+    """
+    if basis == "all":
+        given = {"--target": target, "--against": against, "--target-feature": target_feature}
+        given |= {"--target-probe": target_probe, "--position": position, "--max-features": max_features}
+        given |= {"--chat": chat, "--all": everything, "--open-errors": open_errors}
+        defaults = {"--coverage": coverage != 0.95, "--node-threshold": node_threshold != 0.8}
+        given |= defaults | {"--edge-threshold": edge_threshold != 0.98}
+        asked = Bases(prompt, prompts, model, device, dtype, revision, out, as_json)
+        compare(asked, [name for name, value in given.items() if value not in (None, False, 0)])
+        return
+    if prompts is not None or prompt is None:
+        found = "--prompts without --basis all" if prompts is not None else "none"
+        raise PromptError("one PROMPT was expected", found=found)
     bench = open_bench(model, basis, device, dtype, revision)
     with status_line("tracing") as progress:
         graph = bench.trace(
@@ -74,6 +96,7 @@ def trace(
             node_threshold=node_threshold,
             edge_threshold=edge_threshold,
             everything=everything,
+            open_errors=open_errors,
             progress=progress,
         )
     report(graph, out, as_json)
