@@ -15,7 +15,7 @@ The peers' wish for it: error nodes end a trace (Ameisen et al. 2025, "Circuit t
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -31,10 +31,10 @@ from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind
 from gearscope.graph.opened import OpenedEdge, OpenedError, with_opened
 from gearscope.ids import FeatureAt
-from gearscope.models.frozen import FrozenPrompt
+from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.replacement.neurons import Neurons, neuron_replacement
-from gearscope.replacement.replacement import Replacement, Way
+from gearscope.replacement.replacement import Replacement, Way, Write, WritePlace
 
 _LISTED = 20
 _MOST = 0.8
@@ -42,13 +42,31 @@ _MOST = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Missed(Neurons):
-    """Neurons with what of them is missed as their activations, beside the ways of the basis that missed it."""
+    """Neurons in the place of another basis' errors: beside its ways, written where it writes."""
 
     ways: tuple[Way | None, ...]
+    place: WritePlace
+    post_norms: tuple[FrozenNorm | None, ...]
+    """The norm behind each layer's MLP, where `place` is behind it."""
+
+    @property
+    def writes_at(self) -> WritePlace:
+        """Where the basis writes."""
+        return self.place
 
     def way(self, layer: int) -> Way | None:
         """The basis' own path past its features."""
         return self.ways[layer]
+
+    def writes(self, layer: int, position: int) -> Iterable[Write]:
+        """The neurons, as they arrive where the basis writes."""
+        post = self.post_norms[layer] if self.place == "after_post_norm" else None
+        for write in super().writes(layer, position):
+            if post is None:
+                yield write
+            else:
+                at = torch.full((len(write.vectors),), position)
+                yield write._replace(vectors=post.linear_at(write.vectors, at))
 
 
 class _Opened(NamedTuple):
@@ -86,26 +104,36 @@ def open_errors(
     influence = graph.influence if graph.influence is not None else graph.node_influence()
     here = np.arange(graph.layout.errors.start, graph.layout.errors.stop)
     nodes = sorted(here[np.argsort(-influence[here], kind="stable")][:count].tolist())
-    neurons = neuron_replacement(prompt, mlps)
-    opened = [_open(graph, node, prompt, replacement, neurons) for node in nodes]
+    neurons = _in_place_of(prompt, replacement, neuron_replacement(prompt, mlps))
+    opened = [_open(graph, node, replacement, neurons) for node in nodes]
     if not opened:
         return with_opened(graph, [])
     edges = _edges(graph, prompt, replacement, neurons, opened, targets)
     return with_opened(graph, [_stored(graph, one, neurons, edges[i], influence) for i, one in enumerate(opened)])
 
 
-def _open(
-    graph: AttributionGraph, node: int, prompt: FrozenPrompt, replacement: Replacement, neurons: Neurons
-) -> _Opened:
+def _in_place_of(prompt: FrozenPrompt, replacement: Replacement, neurons: Neurons) -> Missed:
+    return Missed(
+        active=neurons.active,
+        bias=neurons.bias,
+        mlps=neurons.mlps,
+        mlp_in=neurons.mlp_in,
+        routing=neurons.routing,
+        error=None,
+        ways=tuple(replacement.way(layer) for layer in range(prompt.n_layers)),
+        place=replacement.writes_at,
+        post_norms=tuple(block.mlp_post_norm for block in prompt.blocks),
+    )
+
+
+def _open(graph: AttributionGraph, node: int, replacement: Replacement, neurons: Missed) -> _Opened:
     """Divide one error among the neurons of its place."""
     layer, position = int(graph.nodes.layer[node]), int(graph.nodes.position[node])
     assert replacement.error is not None, "there is an error to open"
-    error, block = replacement.error[layer, position], prompt.blocks[layer]
+    error = replacement.error[layer, position]
     mine = neurons.active.at(layer, position)
     numbers = torch.arange(mine.start, mine.stop)
-    writes = torch.cat([write.vectors for write in neurons.writes(layer, position)])
-    if replacement.writes_at == "after_post_norm" and block.mlp_post_norm is not None:
-        writes = block.mlp_post_norm.linear_at(writes, torch.full((len(writes),), position))
+    writes = torch.cat([error.new_zeros(0, len(error)), *(some.vectors for some in neurons.writes(layer, position))])
     activation = neurons.active.activation[numbers]
     norms = writes.norm(dim=1)
     if isinstance(replacement, Neurons):
@@ -152,7 +180,7 @@ def _edges(
     graph: AttributionGraph,
     prompt: FrozenPrompt,
     replacement: Replacement,
-    neurons: Neurons,
+    neurons: Missed,
     opened: Sequence[_Opened],
     targets: Sequence[Target],
 ) -> list[list[_Edge]]:
@@ -166,16 +194,8 @@ def _edges(
     left = torch.zeros_like(torch.stack([block.mlp_out for block in prompt.blocks]))
     for one in opened:
         left[graph.nodes.layer[one.node], graph.nodes.position[one.node]] = one.left
-    sources = Missed(
-        active=replace(some, activation=missed),
-        bias=neurons.bias,
-        mlps=neurons.mlps,
-        mlp_in=neurons.mlp_in,
-        routing=neurons.routing,
-        error=None,
-        ways=tuple(replacement.way(layer) for layer in range(prompt.n_layers)),
-    )
-    maker = RowMaker(prompt=prompt, replacement=replace(sources, error=_before_post_norm(prompt, replacement, left)))
+    sources = replace(neurons, active=replace(some, activation=missed), error=left)
+    maker = RowMaker(prompt=prompt, replacement=sources)
     by_column = graph.adjacency.tocsc()
     found: list[list[_Edge]] = [[] for _ in opened]
     wanted = [
@@ -192,23 +212,6 @@ def _edges(
                     if target in wanted[i]:
                         place = int(graph.nodes.layer[one.node]), int(graph.nodes.position[one.node])
                         found[i].append(_Edge(target, dense[row, split[i]], float(errors[row][place])))
-    return found
-
-
-def _before_post_norm(
-    prompt: FrozenPrompt, replacement: Replacement, left: Float[Tensor, "L P D"]
-) -> Float[Tensor, "L P D"]:
-    """What is left, where neurons write: a post-norm that stands between is linear, and taken back by least squares."""
-    if replacement.writes_at != "after_post_norm":
-        return left
-    found = torch.zeros_like(left)
-    for layer, block in enumerate(prompt.blocks):
-        if block.mlp_post_norm is None:
-            found[layer] = left[layer]
-            continue
-        norm = block.mlp_post_norm
-        factors = norm.weight * norm.scale[:, None]
-        found[layer] = torch.where(factors == 0, 0.0, left[layer] / factors)
     return found
 
 

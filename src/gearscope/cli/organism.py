@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify | hops | proof | diff`: make the bundled organism, put it together, measure it."""
+"""`organism train | assemble | verify | hops | proof | diff`: make the bundled organism and measure it."""
 
 import json
 from pathlib import Path
