@@ -1,10 +1,11 @@
 """The recipe of a search for gates: what of a circuit holds another answer down, one ablation away.
 
 1. predict    the signed influence of each feature's ablation on every token (response.py)
-2. propose    at each position, for the tokens whose lead over the answer the position's strongest inhibitors would
-              raise most, these inhibitors: the strongest one, two, … up to `most`; and every supernode
+2. propose    at each position, and at each two neighbours (a name of two words), for the tokens whose lead over the
+              answer the place's strongest inhibitors would raise most, these inhibitors: the strongest one, two, … up
+              to `most`; and every supernode
 3. verify     all of them held at 0 in the running model (knocked_out.py), everything else live
-4. rank       of each position and released token the smallest gate that flips the answer, or else the one that raises
+4. rank       of each place and released token the smallest gate that flips the answer, or else the one that raises
               the token most; flips first, then by the token's probability
 5. control    random other active features of the same layers and positions, as many
 
@@ -12,6 +13,7 @@ Nothing is compared with another prompt. Knows nothing about files.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -130,8 +132,8 @@ def _propose(scene: Scene, asked: _Asked, answer: int, position: int, most: int)
     released[:, answer] = -torch.inf
     found: dict[tuple[int, ...], _Proposal] = {}
     places = sorted({feature.position for feature in asked.features})
-    for place in places:
-        rows = torch.tensor([i for i, feature in enumerate(asked.features) if feature.position == place])
+    for window in [(place,) for place in places] + list(pairwise(places)):
+        rows = torch.tensor([i for i, feature in enumerate(asked.features) if feature.position in window])
         strongest = released[rows].topk(min(most, len(rows)), dim=0)
         lead = strongest.values.clamp(min=0).cumsum(0) - behind
         for token in lead[-1].topk(min(_TOKENS, lead.shape[1])).indices.tolist():
@@ -193,7 +195,7 @@ def _rank(
     for i, proposal in enumerate(proposals):
         flips = int(now[i]) != answer
         token = int(now[i]) if flips else proposal.token
-        place = proposal.supernode or features[proposal.members[0]].position
+        place = proposal.supernode or tuple(sorted({features[i].position for i in proposal.members}))
         # a smaller gate that flips is better than a larger one that flips more surely
         score = (flips, -float(len(proposal.members)) if flips else 0.0, float(after[i, token]))
         if (place, token) not in best or score > best[place, token][0]:

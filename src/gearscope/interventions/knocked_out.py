@@ -12,6 +12,7 @@ graphs.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,8 +24,14 @@ from gearscope.interventions.measure import SITES
 from gearscope.interventions.scene import Scene
 from gearscope.models.sites import Edit
 
-_Places = dict[int, list[tuple[int, Int[Tensor, " K"], Int[Tensor, " K"]]]]
-"""By layer: (position, indices of features, their columns of the mask)."""
+
+class _Place(NamedTuple):
+    """Features of one layer at one position."""
+
+    position: int
+    index: Int[Tensor, " K"]
+    columns: Int[Tensor, " K"]
+    """Of the mask."""
 
 
 def knock_out(scene: Scene, features: Sequence[FeatureAt], out: Bool[Tensor, "B K"]) -> list[Edit]:
@@ -44,19 +51,20 @@ def knock_out(scene: Scene, features: Sequence[FeatureAt], out: Bool[Tensor, "B 
     return looks + [Edit(site=SiteId(target, site), value=_taker(taken, target)) for target in targets]
 
 
-def _places(features: Sequence[FeatureAt]) -> _Places:
+def _places(features: Sequence[FeatureAt]) -> dict[int, list[_Place]]:
+    """By layer."""
     by_place: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for column, feature in enumerate(features):
         by_place.setdefault((feature.layer, feature.position), []).append((feature.index, column))
-    found: _Places = {}
+    found: dict[int, list[_Place]] = {}
     for (layer, position), rows in sorted(by_place.items()):
         index, columns = torch.tensor(rows).T
-        found.setdefault(layer, []).append((position, index, columns))
+        found.setdefault(layer, []).append(_Place(position, index, columns))
     return found
 
 
 def _silenced(
-    places: list[tuple[int, Int[Tensor, " K"], Int[Tensor, " K"]]],
+    places: list[_Place],
     out: Bool[Tensor, "B K"],
     acts: Float[Tensor, "B P F"],
 ) -> Float[Tensor, "B P F"]:
@@ -66,17 +74,14 @@ def _silenced(
     return acts
 
 
-def _rows(
-    basis: Basis, layer: int, place: tuple[int, Int[Tensor, " K"], Int[Tensor, " K"]]
-) -> dict[int, Float[Tensor, "K D"]]:
-    position, index, _ = place
-    return dict(basis.writes(layer, index, position))
+def _rows(basis: Basis, layer: int, place: _Place) -> dict[int, Tensor]:
+    return dict(basis.writes(layer, place.index, place.position))
 
 
 def _look(
     basis: Basis,
     layer: int,
-    places: list[tuple[int, Int[Tensor, " K"], Int[Tensor, " K"]]],
+    places: list[_Place],
     out: Bool[Tensor, "B K"],
     taken: dict[int, Tensor],
     x: Float[Tensor, "B P D"],

@@ -49,8 +49,8 @@ def _frame(found: Survival, title: str) -> list[str]:
         f'height="{_HEIGHT:g}" font-family="{_FONT}" role="img"><title>{escape(title)}</title>',
         f"<style>{' '.join(rules)}</style>",
         f'<rect class="page" width="{_WIDTH:g}" height="{_HEIGHT:g}"/>',
-        _words(_MARGIN, 30, title, size=17, style="ink"),
-        _words(_MARGIN, 52, about),
+        _words(_MARGIN, 30.0, title, size=17.0, style="ink"),
+        _words(_MARGIN, 52.0, about),
     ]
 
 
@@ -106,6 +106,6 @@ def _legend(lines: Sequence[Line]) -> list[str]:
     return parts
 
 
-def _words(x: float, y: float, text: str, *, size: float = 12, style: str = "soft", anchor: str = "start") -> str:
+def _words(x: float, y: float, text: str, *, size: float = 12.0, style: str = "soft", anchor: str = "start") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}"'
     return f'<text class="{style}" {place}>{escape(text)}</text>'
