@@ -51,7 +51,6 @@ def test_a_later_feature_loses_what_it_is_in_the_run_without_the_earlier_one(
     torch.testing.assert_close(found[0], wanted, **close)
     torch.testing.assert_close(found[1], without.logits[0], **close)
     torch.testing.assert_close(found[2], scene.prompt.logits, **close)
-    assert float((found[0] - found[1]).abs().max()) > 1e-3
     assert not torch.allclose(found[0], found[2])
 
 

@@ -1,9 +1,9 @@
 """The recipe of a search for gates: what of a circuit holds another answer down, one ablation away.
 
 1. predict    the signed influence of each feature's ablation on every token (response.py)
-2. propose    at each position, and at each two neighbours (a name of two words), for the tokens whose lead over the
-              answer the place's strongest inhibitors would raise most, these inhibitors: the strongest one, two, … up
-              to `most`; and every supernode
+2. propose    at each position, for the tokens whose lead over the answer the position's strongest inhibitors would
+              raise most, and for the likeliest ones, these inhibitors: the strongest one, two, … up to `most`; and
+              every supernode
 3. verify     all of them held at 0 in the running model (knocked_out.py), everything else live
 4. rank       of each place and released token the smallest gate that flips the answer, or else the one that raises
               the token most; flips first, then by the token's probability
@@ -13,7 +13,6 @@ Nothing is compared with another prompt. Knows nothing about files.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -33,7 +32,9 @@ from gearscope.interventions.watch import Watched, watch
 from gearscope.interventions.writing import written
 
 _TOKENS = 6
-"""Tokens that are asked for at each position."""
+"""Tokens that are asked for at each position, beside …"""
+_LIKELY = 4
+"""… so many that are likely already."""
 _FEATURES = 512
 """Features that are asked."""
 _ROWS = 128
@@ -132,11 +133,13 @@ def _propose(scene: Scene, asked: _Asked, answer: int, position: int, most: int)
     released[:, answer] = -torch.inf
     found: dict[tuple[int, ...], _Proposal] = {}
     places = sorted({feature.position for feature in asked.features})
-    for window in [(place,) for place in places] + list(pairwise(places)):
-        rows = torch.tensor([i for i, feature in enumerate(asked.features) if feature.position in window])
+    likely = logits.topk(min(1 + _LIKELY, len(logits))).indices.tolist()
+    for place in places:
+        rows = torch.tensor([i for i, feature in enumerate(asked.features) if feature.position == place])
         strongest = released[rows].topk(min(most, len(rows)), dim=0)
         lead = strongest.values.clamp(min=0).cumsum(0) - behind
-        for token in lead[-1].topk(min(_TOKENS, lead.shape[1])).indices.tolist():
+        strong = lead[-1].topk(min(_TOKENS, lead.shape[1])).indices.tolist()
+        for token in dict.fromkeys([*strong, *(token for token in likely if token != answer)]):
             members = rows[strongest.indices[:, token]].tolist()
             n_inhibitors = int((strongest.values[:, token] > 0).sum())
             for size in range(1, n_inhibitors + 1):
