@@ -6,7 +6,7 @@ where it is a chain of two facts of the organism's world, it is asked whether th
 knows nothing about how a basis was made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
 
@@ -20,6 +20,8 @@ from gearscope.organism.world.two_hops import CITIES, RELATIONS, write_chain
 from gearscope.organism.world.vocabulary import spaced
 from gearscope.workbench import ORGANISM, Workbench
 
+States = Callable[[Workbench], dict[str, set[FeatureAt]]]
+
 
 def compare_bases(
     benches: Sequence[Workbench],
@@ -27,10 +29,14 @@ def compare_bases(
     *,
     top: int = 20,
     seed: int = 0,
+    states: States = features_of_states,
     progress: Progress | None = None,
 ) -> BasisReport:
-    """The report of some benches of one model. Raises as tracing and validating do."""
-    rows = [BasisRow(basis=bench.basis, prompts=_row(bench, prompts, top, seed, progress)) for bench in benches]
+    """The report of some benches of one model. Raises as tracing and validating do.
+
+    `states` finds the features that stand for each state; it is asked where a prompt is a chain.
+    """
+    rows = [BasisRow(basis=bench.basis, prompts=_row(bench, prompts, top, seed, states, progress)) for bench in benches]
     return BasisReport(model=benches[0].name, top=top, seed=seed, rows=tuple(rows))
 
 
@@ -46,10 +52,10 @@ def _chains() -> dict[str, Chain]:
 
 
 def _row(
-    bench: Workbench, prompts: Sequence[str], top: int, seed: int, progress: Progress | None
+    bench: Workbench, prompts: Sequence[str], top: int, seed: int, states: States, progress: Progress | None
 ) -> tuple[BasisPrompt, ...]:
     chains = [chain_of(prompt) if bench.name == ORGANISM else None for prompt in prompts]
-    standing = features_of_states(bench) if any(chains) else {}
+    standing = states(bench) if any(chains) else {}
     rng = Random(f"bases, {seed}")
     found = []
     for prompt, chain in zip(prompts, chains, strict=True):

@@ -6,7 +6,8 @@
 In the organism's world, `i do not know` is what follows a question unless its person is known (truth variable `known`,
 settled by the name); a request is answered unless its thing is dangerous (`danger`, settled by the thing). A gate is
 right if it lies at the words that settle the variable and if, ablated, the model writes the first word of what was held
-down. Held-out questions that the model answers rightly; the control are random draws for the same gates.
+down; `recall_behind` counts gates behind these words too, as later words carry the variable on. Held-out questions that
+the model answers rightly; the control are random draws for the same gates.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,6 +75,7 @@ def measure_gates(
 ) -> GateRow:
     """How often the known gate is among the first. Raises ConfigError where the model answers none rightly."""
     ranks: list[int | None] = []
+    behind: list[bool] = []
     by_chance: list[bool] = []
     sizes: list[int] = []
     for asked in questions(kind, count, seed):
@@ -83,6 +85,8 @@ def measure_gates(
         first = found.gates[:FIRST]
         rank = next((i for i, gate in enumerate(first) if _is_right(gate, asked)), None)
         ranks.append(rank)
+        places = range(min(asked.positions), len(asked.ids))
+        behind.append(any(_releases(gate, asked) and set(gate.positions) <= set(places) for gate in first))
         by_chance.append(any(gate.control_flips > 0 for gate in first))
         if rank is not None:
             sizes.append(len(first[rank].features))
@@ -97,10 +101,15 @@ def measure_gates(
         prompts=len(ranks),
         first=sum(rank == 0 for rank in ranks) / len(ranks),
         recall=sum(rank is not None for rank in ranks) / len(ranks),
+        recall_behind=sum(behind) / len(ranks),
         recall_random=sum(by_chance) / len(ranks),
         features=sum(sizes) / len(sizes) if sizes else None,
     )
 
 
 def _is_right(gate: Gate, asked: Asked) -> bool:
-    return gate.flips and gate.released == asked.held_down and set(gate.positions) <= asked.positions
+    return _releases(gate, asked) and set(gate.positions) <= asked.positions
+
+
+def _releases(gate: Gate, asked: Asked) -> bool:
+    return gate.flips and gate.released == asked.held_down

@@ -78,6 +78,8 @@ class GateRow(Config):
     """Share in which the first of the ranked gates is the known one."""
     recall: Finite
     """Share in which one of the first five is."""
+    recall_behind: Finite
+    """The same where it may also lie behind the words that settle the variable, which carry it on."""
     recall_random: Finite
     """Share in which one of the first five gates' random draws, of any of these, flips the answer to anything."""
     features: Finite | None
