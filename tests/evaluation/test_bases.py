@@ -42,7 +42,7 @@ def test_the_report_repeats_what_trace_and_validate_say(plt: Workbench) -> None:
     assert found.features == graph.layout.features.stop
     assert found.replacement == tuple(graph.scores.replacement.as_published)
     assert found.edited == 4
-    live = validation.of("live")
+    live = validation.figures_of("live")
     assert live is not None
     assert (found.live, found.live_control) == (live.spearman, live.spearman_control)
     assert found.hop is None

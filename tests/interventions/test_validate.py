@@ -130,7 +130,7 @@ def test_figures_are_those_of_the_stored_table(validated: AttributionGraph) -> N
             if kind != "supernode"
         ]
         predicted, measured = np.array(rows).T
-        figures = found.of(norms)
+        figures = found.figures_of(norms)
         assert figures is not None
         assert (
             figures.rows

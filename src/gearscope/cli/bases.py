@@ -73,10 +73,13 @@ def basis_lines(report: "BasisReport") -> list[str]:
     chains = sum(one.hop is not None for one in report.rows[0].prompts)
     if chains:
         rows += [
-            ("nodes that stand for the state", _mean(lambda one: one.hop and one.hop.features, "{:.1f}")),
-            ("hop: influence through them", _mean(lambda one: one.hop and one.hop.through, "{:.1%}")),
-            ("  random nodes", _mean(lambda one: one.hop and one.hop.through_random, "{:.1%}")),
-            ("  through no feature", _mean(lambda one: one.hop and one.hop.direct, "{:.1%}")),
+            (
+                "nodes that stand for the state",
+                _mean(lambda one: None if one.hop is None else one.hop.features, "{:.1f}"),
+            ),
+            ("hop: influence through them", _mean(lambda one: None if one.hop is None else one.hop.through, "{:.1%}")),
+            ("  random nodes", _mean(lambda one: None if one.hop is None else one.hop.through_random, "{:.1%}")),
+            ("  through no feature", _mean(lambda one: None if one.hop is None else one.hop.direct, "{:.1%}")),
         ]
     lines = [["", *(row.basis for row in report.rows)]]
     lines += [[said, *(of(row) for row in report.rows)] for said, of in rows]

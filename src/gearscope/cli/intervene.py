@@ -17,55 +17,65 @@ from gearscope.interventions.edits import parse_edits
 from gearscope.interventions.text import describe_intervention
 
 
+Edits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edit",
+        help="'L/F@P*0' (ablate), '*2', '=3.1', '=2max', '+1.5', the same with 'supernode:NAME', or "
+        "'swap:NAME<-other.json:NAME'. Repeatable: all edits are made together.",
+    ),
+]
+Validate = Annotated[
+    bool,
+    typer.Option(
+        "--validate",
+        help="Ablate (to zero, and to values of other runs) and double every supernode by a plan fixed before; "
+        "the table goes into the graph file, or into --out.",
+    ),
+]
+Redundancy = Annotated[
+    bool, typer.Option("--redundancy", help="Hold growing shares of the features at 0: what survives?")
+]
+Gates = Annotated[bool, typer.Option("--gates", help="Find what holds another answer down, one ablation away.")]
+Reference = Annotated[
+    Path | None,
+    typer.Option("--reference", help="--validate: a file of other prompts, one a line, to take values from."),
+]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", help="--validate: features that are edited where there are no supernodes (30)."),
+]
+Svg = Annotated[Path | None, typer.Option("--svg", help="--redundancy: draw what survives into this file.")]
+Mode = Annotated[
+    str | None, typer.Option("--mode", help="direct (all frozen), constrained (MLPs held up to a layer), or free.")
+]
+FreezeTo = Annotated[
+    int | None,
+    typer.Option("--freeze-to", help="constrained: the last layer held; the last edited one by default."),
+]
+HoldNorms = Annotated[bool, typer.Option("--hold-norms", help="constrained: hold norm scales too, as the graph does.")]
+Generate = Annotated[int, typer.Option("--generate", help="Also write so many tokens, before and after.")]
+Controls = Annotated[
+    int | None,
+    typer.Option("--controls", help="Random draws that the control is averaged over (8; for --validate 4)."),
+]
+
+
 def intervene(
     graph: Annotated[Path, typer.Argument(help="A graph file, as `gearscope trace --out` writes it.")],
-    edit: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--edit",
-            help="'L/F@P*0' (ablate), '*2', '=3.1', '=2max', '+1.5', the same with 'supernode:NAME', or "
-            "'swap:NAME<-other.json:NAME'. Repeatable: all edits are made together.",
-        ),
-    ] = None,
-    validate: Annotated[
-        bool,
-        typer.Option(
-            "--validate",
-            help="Ablate (to zero, and to values of other runs) and double every supernode by a plan fixed before; "
-            "the table goes into the graph file, or into --out.",
-        ),
-    ] = False,
-    redundancy: Annotated[
-        bool, typer.Option("--redundancy", help="Hold growing shares of the features at 0: what survives?")
-    ] = False,
-    gates: Annotated[
-        bool, typer.Option("--gates", help="Find what holds another answer down, one ablation away.")
-    ] = False,
-    reference: Annotated[
-        Path | None,
-        typer.Option("--reference", help="--validate: a file of other prompts, one a line, to take values from."),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option("--top", help="--validate: features that are edited where there are no supernodes (30)."),
-    ] = None,
-    svg: Annotated[Path | None, typer.Option("--svg", help="--redundancy: draw what survives into this file.")] = None,
-    mode: Annotated[
-        str | None, typer.Option("--mode", help="direct (all frozen), constrained (MLPs held up to a layer), or free.")
-    ] = None,
-    freeze_to: Annotated[
-        int | None,
-        typer.Option("--freeze-to", help="constrained: the last layer held; the last edited one by default."),
-    ] = None,
-    hold_norms: Annotated[
-        bool, typer.Option("--hold-norms", help="constrained: hold norm scales too, as the graph does.")
-    ] = False,
-    generate: Annotated[int, typer.Option("--generate", help="Also write so many tokens, before and after.")] = 0,
+    edit: Edits = None,
+    validate: Validate = False,
+    redundancy: Redundancy = False,
+    gates: Gates = False,
+    reference: Reference = None,
+    top: Top = None,
+    svg: Svg = None,
+    mode: Mode = None,
+    freeze_to: FreezeTo = None,
+    hold_norms: HoldNorms = False,
+    generate: Generate = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random control.")] = 0,
-    controls: Annotated[
-        int | None,
-        typer.Option("--controls", help="Random draws that the control is averaged over (8; for --validate 4)."),
-    ] = None,
+    controls: Controls = None,
     model: Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")] = None,
     basis: Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")] = None,
     out: options.Out = None,

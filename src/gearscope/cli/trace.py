@@ -23,6 +23,30 @@ if TYPE_CHECKING:
     from gearscope.workbench import Workbench
 
 
+TargetFeature = Annotated[
+    str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
+]
+TargetProbe = Annotated[
+    Path | None,
+    typer.Option("--target-probe", help="A safetensors file with `direction` and, as metadata, its `site`."),
+]
+Position = Annotated[
+    int | None, typer.Option("--position", help="Explain what follows this position; the last by default.")
+]
+MaxFeatures = Annotated[
+    int | None, typer.Option("--max-features", help="Expand at most so many features, in order of influence.")
+]
+Coverage = Annotated[
+    float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
+]
+OpenErrors = Annotated[
+    int, typer.Option("--open-errors", min=0, help="Open so many of its strongest error nodes into neurons.")
+]
+Prompts = Annotated[
+    Path | None, typer.Option("--prompts", help="--basis all: a file of prompts, one a line, instead of PROMPT.")
+]
+
+
 def trace(
     prompt: Annotated[str | None, typer.Argument(help="The text to look into.")] = None,
     model: options.Model = None,
@@ -31,34 +55,19 @@ def trace(
         str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")
     ] = None,
     against: Annotated[str | None, typer.Option("--against", help="Explain --target minus this token.")] = None,
-    target_feature: Annotated[
-        str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
-    ] = None,
-    target_probe: Annotated[
-        Path | None,
-        typer.Option("--target-probe", help="A safetensors file with `direction` and, as metadata, its `site`."),
-    ] = None,
-    position: Annotated[
-        int | None, typer.Option("--position", help="Explain what follows this position; the last by default.")
-    ] = None,
-    max_features: Annotated[
-        int | None, typer.Option("--max-features", help="Expand at most so many features, in order of influence.")
-    ] = None,
-    coverage: Annotated[
-        float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
-    ] = 0.95,
+    target_feature: TargetFeature = None,
+    target_probe: TargetProbe = None,
+    position: Position = None,
+    max_features: MaxFeatures = None,
+    coverage: Coverage = 0.95,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
     node_threshold: Annotated[
         float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
     ] = 0.8,
     edge_threshold: Annotated[float, typer.Option("--edge-threshold", help="The same for edges.")] = 0.98,
     everything: Annotated[bool, typer.Option("--all", help="Do not prune.")] = False,
-    open_errors: Annotated[
-        int, typer.Option("--open-errors", min=0, help="Open so many of its strongest error nodes into neurons.")
-    ] = 0,
-    prompts: Annotated[
-        Path | None, typer.Option("--prompts", help="--basis all: a file of prompts, one a line, instead of PROMPT.")
-    ] = None,
+    open_errors: OpenErrors = 0,
+    prompts: Prompts = None,
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
@@ -70,7 +79,7 @@ def trace(
     With `--basis all`, the bundled model's bases side by side instead: which of them to trust.
     """
     if basis == "all":
-        given = {"--target": target, "--against": against, "--target-feature": target_feature}
+        given: dict[str, object] = {"--target": target, "--against": against, "--target-feature": target_feature}
         given |= {"--target-probe": target_probe, "--position": position, "--max-features": max_features}
         given |= {"--chat": chat, "--all": everything, "--open-errors": open_errors}
         defaults = {"--coverage": coverage != 0.95, "--node-threshold": node_threshold != 0.8}

@@ -103,7 +103,7 @@ def _active(graph: AttributionGraph) -> int:
 
 
 def _rank(validated: Validation | None, norms: Compared) -> tuple[float | None, float | None]:
-    row = None if validated is None else validated.of(norms)
+    row = None if validated is None else validated.figures_of(norms)
     return (None, None) if row is None else (row.spearman, row.spearman_control)
 
 

@@ -24,7 +24,7 @@ class Edited(NamedTuple):
 
     def of(self, norms: Compared) -> tuple[Comparison, Comparison]:
         """Whose prediction is compared with whose measurement."""
-        return {"held": (self.held,) * 2, "live": (self.live,) * 2, "held, then live": (self.held, self.live)}[norms]
+        return (self.live if norms == "live" else self.held), (self.held if norms == "held" else self.live)
 
 
 def figures(rows: Sequence[Edited]) -> tuple[Figures, ...]:

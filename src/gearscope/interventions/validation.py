@@ -170,7 +170,7 @@ class Validation(Config):
         """Whether it was measured."""
         return bool(self.table)
 
-    def of(
+    def figures_of(
         self, norms: Compared, edit: str = "all", target: str = "all", distance: int | None = None
     ) -> Figures | None:
         """The figures of some rows; None where there are none."""

@@ -54,18 +54,20 @@ def _plan(found: Validation) -> list[str]:
 def _figures(found: Validation) -> str:
     lines = [["", "rows", "rank corr.", "control", "signs", "control", "size", "control"]]
     for norms, said in _SAID.items():
-        whole = found.of(norms)
+        whole = found.figures_of(norms)
         if whole is not None:
             lines.append([said, *_cells(whole)])
         if norms == "held, then live":
             continue
-        lines += [[f"  {_EDITS[kind]}", *_cells(row)] for kind in EDIT_KINDS if (row := found.of(norms, kind))]
+        lines += [[f"  {_EDITS[kind]}", *_cells(row)] for kind in EDIT_KINDS if (row := found.figures_of(norms, kind))]
         lines += [
-            [f"  on {kind}s", *_cells(row)] for kind in ("supernode", "token") if (row := found.of(norms, "all", kind))
+            [f"  on {kind}s", *_cells(row)]
+            for kind in ("supernode", "token")
+            if (row := found.figures_of(norms, "all", kind))
         ]
         far = sorted({row.distance for row in found.figures if row.distance is not None})
         for distance in far:
-            row = found.of(norms, "all", "all", distance)
+            row = found.figures_of(norms, "all", "all", distance)
             if row is not None:
                 lines.append([f"  {distance} {'layer' if distance == 1 else 'layers'} on", *_cells(row)])
     note = "  held, then live: the prediction with norms held, of what happens with live ones"
