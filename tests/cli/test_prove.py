@@ -93,6 +93,14 @@ def test_an_empty_file_of_prompts_and_a_picture_over_the_graph(gearscope, graph:
     )
 
 
+def test_an_option_for_graphs_without_groups_is_refused_with_groups(gearscope, graph: Path) -> None:
+    data = json.loads(graph.read_text())
+    ids = [node["node_id"] for node in data["nodes"] if node["feature_type"] == "cross layer transcoder"]
+    data["qParams"]["supernodes"] = [["pair", *ids[:2]]]
+    graph.write_text(json.dumps(data))
+    assert_mistake(gearscope("intervene", str(graph), "--validate", "--top", "3"), "graphs without supernodes")
+
+
 def test_a_foreign_graph_is_not_rewritten(gearscope, graph: Path, tmp_path: Path, untrained: Path) -> None:
     data = json.loads(graph.read_text())
     del data["metadata"]["gearscope"]

@@ -16,7 +16,6 @@ from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import parse_edits
 from gearscope.interventions.text import describe_intervention
 
-
 Edits = Annotated[
     list[str] | None,
     typer.Option(

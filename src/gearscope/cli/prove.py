@@ -8,7 +8,7 @@ import typer
 from gearscope.artifact import write_text
 from gearscope.cli.options import BenchOptions
 from gearscope.cli.progress import status_line
-from gearscope.errors import ArtifactError, PromptError
+from gearscope.errors import ArtifactError, ConfigError, PromptError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.store import write_detail, write_graph
 from gearscope.interventions.config import ValidationConfig
@@ -38,6 +38,9 @@ class Proof(NamedTuple):
 
 def prove(asked: Proof, bench: BenchOptions) -> None:
     """Do it, print it, store it."""
+    if asked.graph.supernodes and "top" in asked.settings:
+        found = f"{len(asked.graph.supernodes)} supernodes, which are what is edited"
+        raise ConfigError("--top is for graphs without supernodes", found=found, hint="leave it out")
     references = [] if asked.reference is None else read_prompts(asked.reference)
     if asked.action == "--validate":
         ValidationConfig.of(**asked.settings)  # before the model is opened

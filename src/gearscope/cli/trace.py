@@ -12,6 +12,7 @@ from gearscope.cli.bases import Bases, compare
 from gearscope.cli.progress import status_line
 from gearscope.errors import ArtifactError, ConfigError, PromptError
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.opened import read_opened
 from gearscope.graph.picture import draw
 from gearscope.graph.schema import to_json
 from gearscope.graph.store import read_graph, write_graph
@@ -109,6 +110,10 @@ def trace(
             progress=progress,
         )
     report(graph, out, as_json)
+    if open_errors and not as_json:
+        ids = list(read_opened(graph))
+        hint = "none: this graph has no error nodes; --all keeps them" if not ids else ", ".join(ids)
+        typer.echo(f"\nerrors opened into neurons: {hint}")
 
 
 def show(

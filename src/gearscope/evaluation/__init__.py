@@ -11,7 +11,7 @@ variables single features tell); `hops.py` (whether circuits keep the step betwe
 with a known answer), `told.py` (which of them features tell), `labelled.py` (whether rules name that).
 
 Circuits put to test on the bundled model: `proof_report.py` and `basis_report.py` (the figures, as data),
-`agreement_of_pairs.py` (whether circuits predict what editing one feature does to another), `patching.py` (neurons beside
-activation patching), `gate_recall.py` (known inhibitions, found unaided), `bases.py` (prompts in several bases, side by
-side).
+`agreement_of_pairs.py` (whether circuits predict what editing one feature does to another), `patching.py` (neurons
+beside activation patching), `gate_recall.py` (known inhibitions, found unaided), `bases.py` (prompts in several bases,
+side by side).
 """
