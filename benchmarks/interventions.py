@@ -10,7 +10,8 @@ and the change of the target's value is compared over all pairs by rank correlat
     kept edges      paths through the pruned graph's nodes and edges
 
 each against the measured change and against that of a random other feature of the source's layer, written with equal
-norm; norms live and held; by distance in layers, by kind of prompt, strong and random pairs apart. Prints one JSON
+norm; norms live and held (`gearscope organism proof` has the table with norms that the prediction makes anew, resampled
+and doubled features); by distance in layers, by kind of prompt, strong and random pairs apart. Prints one JSON
 document.
 """
 
@@ -19,18 +20,15 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import numpy as np
 
+from gearscope.evaluation.agreement_of_pairs import PAIRS, PROMPTS, edges_of, prompts
 from gearscope.graph.graph import AttributionGraph
 from gearscope.interventions.agreement import sign_agreement, spearman
-from gearscope.organism.behaviours.registry import ask
 from gearscope.workbench import Workbench
 
-PROMPTS = {"addition": 8, "two_hops": 6, "rhyme": 6}
-PAIRS = 10
 CONTROL_SEEDS = (0, 1, 2)
 SETTINGS: dict[str, dict[str, Any]] = {
     "constrained": {"mode": "constrained"},
@@ -52,26 +50,6 @@ class Pair:
     measured: float
     controls: tuple[float, ...]
     """One draw per seed."""
-
-
-def prompts() -> list[str]:
-    """The prompts, in a fixed order."""
-    asked = [question for name, count in PROMPTS.items() for question in ask(name, "heldout", count)]
-    return [" ".join(question.prompt).removeprefix("<s> ") for question in asked]
-
-
-def edges_of(graph: AttributionGraph, seed: int, most: int = PAIRS) -> list[tuple[int, int, bool]]:
-    """(target, source, whether it is one of the strongest) of the pairs of one graph."""
-    edges = graph.adjacency.tocoo()
-    last = graph.layout.features.stop
-    between = (edges.row < last) & (edges.col < last)
-    found = list(
-        zip(edges.row[between].tolist(), edges.col[between].tolist(), edges.data[between].tolist(), strict=True)
-    )
-    found.sort(key=lambda edge: -abs(edge[2]))
-    strong, others = found[:most], found[most:]
-    drawn = Random(f"interventions {seed}").sample(others, min(most, len(others)))
-    return [(t, s, True) for t, s, _ in strong] + [(t, s, False) for t, s, _ in drawn]
 
 
 def along_kept_edges(graph: AttributionGraph, source: int) -> np.ndarray:
@@ -143,7 +121,7 @@ def main() -> None:
     chosen = parser.parse_args()
     begin = time.perf_counter()
     bench = Workbench.open(basis=chosen.basis)
-    graphs = [bench.trace(prompt) for prompt in prompts()]
+    graphs = [bench.trace(prompt) for some in prompts().values() for prompt in some]
     kinds = [name for name, count in PROMPTS.items() for _ in range(count)]
     parts: dict[str, Callable[[Pair], bool]] = {
         "all": lambda pair: True,

@@ -10,45 +10,47 @@ It holds no maths. The organism's bundle is found as package data, so this modul
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from gearscope.artifact import birth_certificate
 from gearscope.attribution import targets as aim
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
-from gearscope.attribution.effects import direct_effects
+from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
+from gearscope.attribution.opened import open_errors as opened
+from gearscope.attribution.probes import read_probe
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
-from gearscope.errors import ConfigError, ModelError, TargetError
-from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.errors import ConfigError, ModelError
+from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.graph.store import read_graph
-from gearscope.ids import FeatureAt, SiteId
+from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import open_features
-from gearscope.interventions.config import InterventionConfig
+from gearscope.interventions.config import InterventionConfig, ValidationConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
 from gearscope.interventions.intervene import intervene
+from gearscope.interventions.protocol import register
 from gearscope.interventions.provenance import check_belongs, token_ids
 from gearscope.interventions.result import Intervention
 from gearscope.interventions.scene import Scene
+from gearscope.interventions.validate import validate
+from gearscope.interventions.validation import Validation, with_validation
 from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
-from gearscope.models.mlp import MlpWeights
+from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
@@ -61,8 +63,6 @@ OWN_BASES = ("plt", "clt")
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
-_MOST_EFFECTS = 1000
-"""Token effects are worked out for so many features of a graph, the most influential."""
 
 
 class NeuronBasis(NamedTuple):
@@ -143,9 +143,12 @@ class Workbench:
         node_threshold: float = 0.8,
         edge_threshold: float = 0.98,
         everything: bool = False,
+        open_errors: int = 0,
         progress: Progress | None = None,
     ) -> AttributionGraph:
         """Trace one prompt and return its circuit, pruned unless `everything`.
+
+        So many of the strongest error nodes are opened into neurons (`open_errors`; `graph/opened.py`).
 
         `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
         last by default) are explained. Raises PromptError, TargetError, ConfigError.
@@ -169,8 +172,11 @@ class Workbench:
             )
             if not everything:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
-            graph = self._with_effects(graph, record, replacement, config.effects)
+            names = self.model.token_names()
+            graph = with_token_effects(graph, record, replacement, most=config.effects, names=names)
             graph = replace(graph, details=graph.details | to_details(self._routing(record)))
+            if open_errors:
+                graph = opened(graph, record, replacement, self._mlps, chosen, open_errors)
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
 
@@ -205,10 +211,37 @@ class Workbench:
         named = [edit.other_graph for edit in parsed if edit.other_graph is not None]
         known |= {name: read_graph(Path(name)) for name in named if name not in known}
         with torch.inference_mode():
-            return intervene(self._scene(graph, known), parsed, config)
+            return intervene(self.scene(graph, known), parsed, config)
 
-    def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
-        """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
+    def validate(
+        self,
+        graph: AttributionGraph,
+        *,
+        references: Sequence[str | Sequence[int]] = (),
+        registered: Callable[[AttributionGraph], None] | None = None,
+        progress: Progress | None = None,
+        **settings: int,
+    ) -> AttributionGraph:
+        """The graph with a table of predicted and measured effects of every supernode, beside random controls.
+
+        `settings` are those of `ValidationConfig`; `references` are other prompts that resample ablations take values
+        from, instead of the prompt's own words in a random order. `registered` gets the graph with the plan alone,
+        before anything is measured. Read the result with `interventions/validation.py`. Raises GraphError, PromptError.
+        """
+        config = ValidationConfig.of(**settings)
+        with torch.inference_mode():
+            scene = self.scene(graph)
+            plan = register(scene, config, [self.model.tokens(prompt).ids.tolist() for prompt in references])
+            if registered is not None:
+                registered(with_validation(graph, Validation(plan=plan, registered=plan.fingerprint())))
+            return with_validation(graph, validate(scene, plan, progress))
+
+    def scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph] | None = None) -> Scene:
+        """A graph's prompt, run again, for `find_gates(scene)` and `sweep(scene)` of the room `interventions`.
+
+        Raises GraphError where a graph belongs to another model or basis.
+        """
+        others = others or {}
         inputs = self._inputs
         notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
         record = self.model.record(torch.tensor(token_ids(graph)))
@@ -226,7 +259,7 @@ class Workbench:
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
-        mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        mlps = self._mlps
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
             if dictionaries.kind == "sae":
@@ -237,6 +270,10 @@ class Workbench:
         if self._basis.by_size and n_features > _FEW_NEURONS:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
+
+    @property
+    def _mlps(self) -> list[MlpWeights | ExpertWeights]:
+        return [self.model.neurons(layer) for layer in range(self.model.n_layers)]
 
     def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
         """The routers' choices on this prompt, strongest expert first."""
@@ -288,32 +325,6 @@ class Workbench:
         reading = self.model.run(record.token_ids, read=[site]).sites[str(site)]
         return aim.probe_target(record, direction, site, reading[position], position=position)
 
-    def _with_effects(
-        self, graph: AttributionGraph, record: FrozenPrompt, replacement: Replacement, most: int
-    ) -> AttributionGraph:
-        """Add the tokens that the strongest features of the graph promote and suppress."""
-        assert graph.influence is not None
-        nodes, features = graph.nodes, graph.layout.features
-        rows = sorted(np.argsort(-graph.influence[features])[:_MOST_EFFECTS].tolist())
-        places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
-        chosen = [replacement.active.find(place) for place in places]
-        if not chosen or not most:
-            return graph
-        found = direct_effects(record, replacement, torch.tensor(chosen), min(most, record.W_U.shape[0]))
-        names = self.model.token_names()
-
-        def side(ids: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
-            return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
-
-        effects = {
-            nodes.ids[row]: TokenEffects(
-                side(found.promoted[i], found.promoted_by[i]),
-                side(found.suppressed[i], found.suppressed_by[i]),
-            )
-            for i, row in enumerate(rows)
-        }
-        return replace(graph, effects=effects)
-
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
         """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""
         inputs = self._inputs | {"prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
@@ -350,19 +361,6 @@ def model_source(model: str | None) -> str:
         return str(organism_folder())
     name, colon, part = model.partition(":")
     return str(organism_folder(part)) if colon and name == ORGANISM else model
-
-
-def read_probe(path: Path) -> tuple[Tensor, SiteId]:
-    """A probe: a safetensors file with one vector `direction` and the metadata `site`. Raises TargetError."""
-    expected = f"{path} should be a safetensors file with a vector `direction` and the metadata `site`"
-    try:
-        with safe_open(path, framework="pt") as stored:
-            site = (stored.metadata() or {}).get("site")
-            if "direction" not in stored.keys() or site is None:  # noqa: SIM118 - not a mapping
-                raise TargetError(expected, found=f"tensors {sorted(stored.keys())} and metadata {stored.metadata()}")
-            return stored.get_tensor("direction"), SiteId.parse(site)
-    except (OSError, SafetensorError) as error:
-        raise TargetError(expected, found=str(error)) from error
 
 
 def check_own(basis: str, model: str) -> None:

@@ -21,7 +21,7 @@ CASES += [("gemma2", "before the gain")]
 def test_active_features_are_as_the_replacement_has_them(
     traced: Callable[[str, str], Traced], family: str, basis: str
 ) -> None:
-    scene = traced(family, basis).bench._scene(traced(family, basis).graph, {})
+    scene = traced(family, basis).bench.scene(traced(family, basis).graph, {})
     prompt, active = scene.prompt, scene.replacement.active
     for number in range(0, len(active), 11):
         layer, at = int(active.layer[number]), int(active.position[number])
@@ -42,7 +42,7 @@ def test_active_features_are_as_the_replacement_has_them(
 
 def test_inactive_features_have_a_value_and_no_activation(traced: Callable[[str, str], Traced]) -> None:
     case = traced("llama", "clt")
-    scene, plain = case.bench._scene(case.graph, {}), case.plain
+    scene, plain = case.bench.scene(case.graph, {}), case.plain
     assert plain is not None
     everything = torch.arange(plain.plan.n_features)
     for layer, block in enumerate(scene.prompt.blocks):

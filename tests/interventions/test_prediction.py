@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.interventions import SETTINGS, edges_of, measure, prompts, report
+from benchmarks.interventions import SETTINGS, measure, report
+from gearscope.evaluation.agreement_of_pairs import edges_of, prompts
 from gearscope.graph.graph import AttributionGraph
 from gearscope.workbench import Workbench
 
@@ -15,7 +16,7 @@ def bench() -> Workbench:
 @pytest.fixture(scope="module")
 def graphs(bench: Workbench) -> list[AttributionGraph]:
     """A sum, a chain of two facts, a couplet."""
-    chosen = prompts()
+    chosen = [prompt for some in prompts().values() for prompt in some]
     assert len(set(chosen)) == 20
     return [bench.trace(chosen[number], coverage=0.9) for number in (0, 10, 17)]
 
@@ -36,5 +37,5 @@ def test_predictions_order_the_measured_effects(
 def test_pairs_follow_from_the_graph_alone(graphs: list[AttributionGraph]) -> None:
     pairs = edges_of(graphs[0], 0)
     assert pairs == edges_of(graphs[0], 0)
-    assert len({(target, source) for target, source, _ in pairs}) == len(pairs) == 20
-    assert all(graphs[0].adjacency[target, source] != 0 for target, source, _ in pairs)
+    assert len({(edge.target, edge.source) for edge in pairs}) == len(pairs) == 20
+    assert all(graphs[0].adjacency[edge.target, edge.source] != 0 for edge in pairs)

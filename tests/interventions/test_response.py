@@ -9,8 +9,10 @@ import torch
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import open_features
 from gearscope.interventions.changes import Change
-from gearscope.interventions.response import respond
-from gearscope.interventions.watch import watch
+from gearscope.interventions.config import InterventionConfig
+from gearscope.interventions.measure import measure
+from gearscope.interventions.response import injected, respond
+from gearscope.interventions.watch import levels, watch
 from gearscope.interventions.writing import written
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import wrap
@@ -31,7 +33,7 @@ def test_the_response_solves_the_unpruned_graph(
     """Δv = A[:, s] Δa_s / a_s + A diag(responding / v) Δv, over all features that reach a target at all."""
     case = traced(family, basis)
     graph, nodes = case.graph, case.graph.nodes
-    scene = case.bench._scene(graph, {})
+    scene = case.bench.scene(graph, {})
     watched = watch(graph, scene.replacement.active)
     features = np.arange(graph.layout.features.stop)
     responds = np.isin(np.arange(len(nodes)), features[nodes.layer[features] >= held])
@@ -75,3 +77,60 @@ def test_small_changes_of_piecewise_linear_neurons_are_predicted_exactly() -> No
         moved = (after.sites[f"blocks.{layer}.mlp_in"] - before.sites[f"blocks.{layer}.mlp_in"])[position]
         wanted = float(model.neurons(layer).rows(active.index[number : number + 1]).W_in[0] @ moved)
         assert float(found.value[number]) == pytest.approx(wanted, rel=1e-6, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("family", "basis"),
+    [("gpt2", "neurons"), ("gemma2", "neurons"), ("gpt_neox", "skip clt"), ("gemma2", "behind the post-norm")],
+)
+def test_with_every_mlp_held_live_norms_are_all_that_is_not_linear(
+    traced: Callable[[str, str], Traced], family: str, basis: str
+) -> None:
+    """Then a prediction that makes norms anew is what the model does, however large the change; a frozen one is not."""
+    case = traced(family, basis)
+    scene = case.bench.scene(case.graph)
+    watched = watch(case.graph, scene.replacement.active)
+    every = range(scene.prompt.n_layers)
+    change = Change(_feature(case, case.sources()[0]), None, 0.0, 3.0)
+    added = written(scene.prompt, scene.basis, [change])
+    config = InterventionConfig(mode="constrained", freeze_to=every[-1])
+    rows = torch.stack([torch.zeros_like(added), added])
+    run = measure(
+        scene.model,
+        scene.prompt,
+        scene.replacement,
+        rows,
+        config=config,
+        held=every,
+        site=scene.basis.reads,
+        streams=True,
+    )
+    live = respond(scene.prompt, scene.replacement, added, every, live_norms=True)
+    frozen = respond(scene.prompt, scene.replacement, added, every)
+    # transformers rounds Gemma's norms to 32 bits
+    close = {"rtol": 1e-3, "atol": 1e-5} if family == "gemma2" else {"rtol": 1e-6, "atol": 1e-9}
+    assert run.streams is not None
+    torch.testing.assert_close(live.streams, run.streams[:, 1] - run.streams[:, 0], **close)
+    moved = run.final_in[1] - run.final_in[0]
+    torch.testing.assert_close(live.final_in, moved, **close)
+    assert float((frozen.final_in - moved).norm()) > 0.01 * float(moved.norm())
+    if basis != "neurons":  # a dictionary's value is linear in what it reads
+        value = levels(watched, scene.basis, scene.replacement, run, frozen_reading=False).value
+        torch.testing.assert_close(live.value[watched.active], value[1] - value[0], **close)
+
+
+def test_what_nothing_answers_to_stays_where_it_was_put(traced: Callable[[str, str], Traced]) -> None:
+    """The first layer's stream changes by the injected vector alone, behind a post-norm as well."""
+    case = traced("gemma2", "neurons")
+    scene = case.bench.scene(case.graph)
+    added = written(scene.prompt, scene.basis, [Change(_feature(case, case.sources()[0]), None, 0.0, 1.0)])
+    put = injected(scene.prompt, scene.replacement, added)
+    found = respond(scene.prompt, scene.replacement, added, range(scene.prompt.n_layers))
+    torch.testing.assert_close(put[0], found.streams[0])
+    torch.testing.assert_close(put[1], put[0])
+    assert float((found.streams[1] - put[1]).norm()) > 1e-6
+
+
+def _feature(case: Traced, i: int) -> FeatureAt:
+    nodes = case.graph.nodes
+    return FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i]))

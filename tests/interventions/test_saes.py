@@ -48,7 +48,7 @@ def place(graph: AttributionGraph, node: int) -> FeatureAt:
 def test_the_response_solves_the_unpruned_graph(family: str, site: str) -> None:
     bench, graph, _ = opened(family, site)
     nodes, features = graph.nodes, np.arange(graph.layout.features.stop)
-    scene, A = bench._scene(graph, {}), graph.adjacency.toarray()
+    scene, A = bench.scene(graph, {}), graph.adjacency.toarray()
     watched = watch(graph, scene.replacement.active)
     for source in sources(graph):
         feature = place(graph, source)

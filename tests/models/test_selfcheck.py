@@ -182,3 +182,17 @@ def test_sinks_are_checked() -> None:
     hf.set_attn_implementation("sinkless")
     with pytest.raises(ModelError, match=r"layers\.0\.self_attn should add attention"):
         wrap(hf)
+
+
+def test_weights_that_are_no_numbers_are_named() -> None:
+    hf = tiny("llama")
+    hf.get_submodule("model.layers.1.mlp.down_proj").weight.data[0, 0] = float("nan")
+    with pytest.raises(ModelError, match=r"finite weights.*model\.layers\.1\.mlp\.down_proj\.weight"):
+        wrap(hf)
+
+
+def test_a_spoiled_embedding_is_found_when_its_token_is_read() -> None:
+    model = wrap(tiny("llama"))
+    model.anatomy.hf.get_input_embeddings().weight.data[int(prompt()[2])] = float("inf")
+    with pytest.raises(ModelError, match=r"stays finite.*embed_tokens"):
+        model.record(prompt())

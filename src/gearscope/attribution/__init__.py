@@ -5,6 +5,7 @@ Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and 
 
 Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
 attributions), `expand.py` (which features get rows: in order of influence), `matrix.py` (their rows as the graph's
-edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe). Knows nothing about labels,
-supernodes or files.
+edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe), `opened.py` (error nodes divided
+among neurons), `probes.py` (directions that a user brings, the only file here that reads one). Knows nothing about
+labels or supernodes.
 """

@@ -1,9 +1,48 @@
 """Options that several commands share, with one wording each."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+
+from gearscope.errors import ConfigError
+from gearscope.graph.graph import AttributionGraph
+
+if TYPE_CHECKING:
+    from gearscope.workbench import Workbench
+
+
+class BenchOptions(NamedTuple):
+    """How a stored graph's model and basis are opened."""
+
+    model: str | None
+    basis: str | None
+    device: str
+    dtype: str
+    revision: str | None
+
+    def open_for(self, graph: AttributionGraph) -> "Workbench":
+        """The model and basis that the graph says it was traced with, or those that were named instead."""
+        model, basis = self.model, self.basis
+        if model is None or basis is None:
+            named_model, named_basis = _named(graph, basis)
+            model, basis = named_model if model is None else model, named_basis if basis is None else basis
+        # Imported here so that --help never loads torch.
+        from gearscope.workbench import Workbench
+
+        return Workbench.open(model=model, basis=basis, device=self.device, dtype=self.dtype, revision=self.revision)
+
+
+def _named(graph: AttributionGraph, given: str | None) -> tuple[str | None, str]:
+    """The model (None for the organism) and the basis that the graph says it was traced with."""
+    opened = graph.details.get("opened")
+    names = opened if isinstance(opened, dict) else {"model": graph.model, "basis": graph.basis}
+    model, basis = str(names.get("model")), str(names.get("basis"))
+    if given is None and not isinstance(opened, dict) and not basis.startswith("neurons"):
+        hint = "add --model and --basis"
+        raise ConfigError("a graph that says how its basis is opened was expected", found=basis, hint=hint)
+    return None if model == "organism" else model, basis
+
 
 Model = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify | hops | diff`: make the bundled organism, put it together, measure it."""
+"""`organism train | assemble | verify | hops | proof | diff`: make the bundled organism and measure it."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 from gearscope.cli import options
 from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
+from gearscope.cli.organism_proof import proof
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import hop_lines, part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 
 app.command("diff")(compare)
+app.command("proof")(proof)
 
 
 @app.command("train")

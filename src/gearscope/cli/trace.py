@@ -8,55 +8,89 @@ import typer
 
 from gearscope.artifact import write_text
 from gearscope.cli import options
+from gearscope.cli.bases import Bases, compare
 from gearscope.cli.progress import status_line
-from gearscope.errors import ArtifactError, ConfigError
+from gearscope.errors import ArtifactError, ConfigError, PromptError
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.opened import read_opened
 from gearscope.graph.picture import draw
 from gearscope.graph.schema import to_json
 from gearscope.graph.store import read_graph, write_graph
 from gearscope.graph.text import describe, describe_node
+from gearscope.interventions.validation import read_validation
+from gearscope.interventions.validation_text import describe_validation
 
 if TYPE_CHECKING:
     from gearscope.workbench import Workbench
 
 
+TargetFeature = Annotated[
+    str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
+]
+TargetProbe = Annotated[
+    Path | None,
+    typer.Option("--target-probe", help="A safetensors file with `direction` and, as metadata, its `site`."),
+]
+Position = Annotated[
+    int | None, typer.Option("--position", help="Explain what follows this position; the last by default.")
+]
+MaxFeatures = Annotated[
+    int | None, typer.Option("--max-features", help="Expand at most so many features, in order of influence.")
+]
+Coverage = Annotated[
+    float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
+]
+OpenErrors = Annotated[
+    int, typer.Option("--open-errors", min=0, help="Open so many of its strongest error nodes into neurons.")
+]
+Prompts = Annotated[
+    Path | None, typer.Option("--prompts", help="--basis all: a file of prompts, one a line, instead of PROMPT.")
+]
+
+
 def trace(
-    prompt: Annotated[str, typer.Argument(help="The text to look into.")],
+    prompt: Annotated[str | None, typer.Argument(help="The text to look into.")] = None,
     model: options.Model = None,
     basis: options.Basis = "neurons",
     target: Annotated[
         str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")
     ] = None,
     against: Annotated[str | None, typer.Option("--against", help="Explain --target minus this token.")] = None,
-    target_feature: Annotated[
-        str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
-    ] = None,
-    target_probe: Annotated[
-        Path | None,
-        typer.Option("--target-probe", help="A safetensors file with `direction` and, as metadata, its `site`."),
-    ] = None,
-    position: Annotated[
-        int | None, typer.Option("--position", help="Explain what follows this position; the last by default.")
-    ] = None,
-    max_features: Annotated[
-        int | None, typer.Option("--max-features", help="Expand at most so many features, in order of influence.")
-    ] = None,
-    coverage: Annotated[
-        float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
-    ] = 0.95,
+    target_feature: TargetFeature = None,
+    target_probe: TargetProbe = None,
+    position: Position = None,
+    max_features: MaxFeatures = None,
+    coverage: Coverage = 0.95,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
     node_threshold: Annotated[
         float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
     ] = 0.8,
     edge_threshold: Annotated[float, typer.Option("--edge-threshold", help="The same for edges.")] = 0.98,
     everything: Annotated[bool, typer.Option("--all", help="Do not prune.")] = False,
+    open_errors: OpenErrors = 0,
+    prompts: Prompts = None,
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
-    """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit."""
+    """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit.
+
+    With `--basis all`, the bundled model's bases side by side instead: which of them to trust.
+    """
+    if basis == "all":
+        given: dict[str, object] = {"--target": target, "--against": against, "--target-feature": target_feature}
+        given |= {"--target-probe": target_probe, "--position": position, "--max-features": max_features}
+        given |= {"--chat": chat, "--all": everything, "--open-errors": open_errors}
+        defaults = {"--coverage": coverage != 0.95, "--node-threshold": node_threshold != 0.8}
+        given |= defaults | {"--edge-threshold": edge_threshold != 0.98}
+        asked = Bases(prompt, prompts, model, device, dtype, revision, out, as_json)
+        compare(asked, [name for name, value in given.items() if value not in (None, False, 0)])
+        return
+    if prompts is not None or prompt is None:
+        found = "--prompts without --basis all" if prompts is not None else "none"
+        raise PromptError("one PROMPT was expected", found=found)
     bench = open_bench(model, basis, device, dtype, revision)
     with status_line("tracing") as progress:
         graph = bench.trace(
@@ -72,9 +106,14 @@ def trace(
             node_threshold=node_threshold,
             edge_threshold=edge_threshold,
             everything=everything,
+            open_errors=open_errors,
             progress=progress,
         )
     report(graph, out, as_json)
+    if open_errors and not as_json:
+        ids = list(read_opened(graph))
+        hint = "none: this graph has no error nodes; --all keeps them" if not ids else ", ".join(ids)
+        typer.echo(f"\nerrors opened into neurons: {hint}")
 
 
 def show(
@@ -90,7 +129,11 @@ def show(
     if svg is not None:
         _draw(circuit, graph, node, svg, as_json)
         return
-    said = describe(circuit) if node is None else describe_node(circuit, circuit.find(node))
+    if node is None:
+        validation = read_validation(circuit)
+        said = "\n\n".join([describe(circuit), *([describe_validation(validation)] if validation is not None else [])])
+    else:
+        said = describe_node(circuit, circuit.find(node))
     typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
 
 

@@ -9,4 +9,9 @@ Reading order: `report.py` (the figures, as data), `replaced.py` (the model run 
 `best.py` (the feature that tells a value best), `probe.py` (whether it can be read at all), `truths.py` (which
 variables single features tell); `hops.py` (whether circuits keep the step between two facts); `questions.py` (questions
 with a known answer), `told.py` (which of them features tell), `labelled.py` (whether rules name that).
+
+Circuits put to test on the bundled model: `proof_report.py` and `basis_report.py` (the figures, as data),
+`agreement_of_pairs.py` (whether circuits predict what editing one feature does to another), `patching.py` (neurons
+beside activation patching), `gate_recall.py` (known inhibitions, found unaided), `bases.py` (prompts in several bases,
+side by side).
 """

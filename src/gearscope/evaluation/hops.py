@@ -71,7 +71,7 @@ class Chain(NamedTuple):
         return write_chain(*self).target
 
 
-class _Traced(NamedTuple):
+class Traced(NamedTuple):
     """A chain's circuit, numbers of its nodes, and what goes through them."""
 
     chain: Chain
@@ -91,7 +91,7 @@ class _Swap(NamedTuple):
 
     graph: AttributionGraph
     ours: Int[np.ndarray, " K"]
-    other: _Traced
+    other: Traced
     theirs: Int[np.ndarray, " J"]
 
 
@@ -102,7 +102,7 @@ def measure_hops(bench: Workbench, *, prompts: int = 60, seed: int = 0) -> HopRe
     if not asked:
         raise ConfigError("a model that answers chains of two facts was expected", found=f"none of {prompts} right")
     standing = features_of_states(bench)
-    traced = [_trace(bench, chain, standing[chain.state], rng) for chain in asked]
+    traced = [trace_chain(bench, chain, standing[chain.state], rng) for chain in asked]
     pairs = [(one, other) for one in traced if (other := _other(one, traced)) is not None]
     return HopReport(
         model=bench.name,
@@ -170,7 +170,8 @@ def _active(bench: Workbench, chains: Sequence[Chain]) -> tuple[list[FeatureAt],
     return list(columns), values
 
 
-def _trace(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: Random) -> _Traced:
+def trace_chain(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: Random) -> Traced:
+    """One chain's circuit, with what goes through its features among `standing`, and through random others."""
     graph = bench.trace(chain.ids, target=chain.answer, everything=True)
     nodes, by_place = graph.nodes, defaultdict(list)
     state = []
@@ -186,7 +187,7 @@ def _trace(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: Random
         random += rng.sample(others, min(wanted, len(others)))
     ours, others = np.array(state, dtype=int), np.array(sorted(random), dtype=int)
     every = np.arange(graph.layout.features.start, graph.layout.features.stop)
-    return _Traced(
+    return Traced(
         chain=chain,
         graph=replace(graph, adjacency=csr_array(graph.adjacency.shape, dtype=np.float32)),
         state=ours,
@@ -197,7 +198,7 @@ def _trace(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: Random
     )
 
 
-def _other(one: _Traced, traced: Sequence[_Traced]) -> _Traced | None:
+def _other(one: Traced, traced: Sequence[Traced]) -> Traced | None:
     """The next chain with the same relation and another state, in a circle; None where there is none."""
     start = next(i for i, other in enumerate(traced) if other is one)
     for other in (*traced[start + 1 :], *traced[:start]):

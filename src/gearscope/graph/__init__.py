@@ -20,6 +20,7 @@ Reading order:
     notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)
     routing.py      which experts the prompt was sent to
+    opened.py       error nodes opened into neurons
     text.py         a circuit as plain text
     placement.py    where the boxes of a picture stand, so that none touch
     picture.py      a circuit as an SVG picture

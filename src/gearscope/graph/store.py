@@ -30,6 +30,25 @@ def write_notes(path: Path, notes: Notes) -> None:
     write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
 
 
+def write_detail(path: Path, key: str, value: Any) -> None:
+    """Put one entry into the details of a graph file of ours; all else in it stays.
+
+    Raises GraphError, for a file of another program too, and ArtifactError.
+    """
+    data = _opened(path, lambda data: _with_detail(data, key, value))
+    write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
+
+
+def _with_detail(data: Any, key: str, value: Any) -> Any:
+    from_json(data)
+    own = data["metadata"].get("gearscope")
+    if not isinstance(own, dict):
+        hint = "write another file instead, with --out"
+        raise GraphError("a graph file of gearscope was expected", found="one of another program", hint=hint)
+    details = own["details"] | {key: value}
+    return data | {"metadata": data["metadata"] | {"gearscope": own | {"details": details}}}
+
+
 def read_graph(path: Path) -> AttributionGraph:
     """Read a graph file, ours or another program's. Raises GraphError."""
     return _opened(path, from_json)

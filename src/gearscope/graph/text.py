@@ -20,6 +20,7 @@ from scipy.sparse import csr_array
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.influence import edge_scores
 from gearscope.graph.nodes import KIND_ORDER, NodeKind
+from gearscope.graph.opened import read_opened
 from gearscope.graph.panels import flows
 from gearscope.graph.paths import strongest_paths
 from gearscope.graph.routing import expert_of, read_routing
@@ -79,9 +80,33 @@ def describe_node(graph: AttributionGraph, node: int, width: int = 100) -> str:
         head + said,
         ["FED BY   weight, share of the absolute input", *inputs] if inputs else [],
         ["FEEDS    weight", *feeds] if feeds else [],
+        _opened(graph, node),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
     return "\n".join(clipped(line, width) for line in lines[:-1])
+
+
+def _opened(graph: AttributionGraph, node: int) -> list[str]:
+    """An error node's neurons: what they are, what of it was missed, what that adds to the strongest target."""
+    found = read_opened(graph).get(graph.nodes.ids[node])
+    edges = [edge for edge in found.edges if edge.target in graph.nodes] if found is not None else []
+    if found is None or not edges:
+        return []
+    influence = graph.node_influence() + graph.target_weight
+    share = influence / np.maximum(graph.row_mass(), np.finfo(float).tiny)
+    edge = max(edges, key=lambda edge: abs(edge.weight) * share[graph.nodes.find(edge.target)])
+    layer, position = int(graph.nodes.layer[node]), int(graph.nodes.position[node])
+    columns = list(zip(found.neurons, found.activation, found.missed, edge.contributions, strict=True))
+    ranked = sorted(columns, key=lambda row: -abs(row[3]))
+    lines = [
+        f"  {part:+9.3f}  neuron {layer}/{neuron}@{position}, {activation:.3g} of which {missed:+.3g} was missed"
+        for neuron, activation, missed, part in ranked[:MAIN_INPUTS]
+    ]
+    rest = edge.others + sum(row[3] for row in ranked[MAIN_INPUTS:])
+    by_chance = "" if found.needed_random is None else f"; {found.needed_random} for a random error"
+    head = f"OPENED   into neurons, on {node_name(graph, graph.nodes.find(edge.target))}: {edge.weight:+.3f} ="
+    tail = f"  {rest:+9.3f}  all other neurons, {edge.left:+.1e} no neuron"
+    return [head, *lines, tail, f"  {found.needed} of {found.active} neurons hold 80 % of what was missed{by_chance}"]
 
 
 def printable(text: str) -> str:

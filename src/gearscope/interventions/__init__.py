@@ -20,4 +20,20 @@ Files in reading order:
     compare.py      rows of predicted, measured and control
     intervene.py    the recipe
     text.py         a result as plain text; torch-free
+
+Whole graphs put to test:
+
+    validation.py   the plan made in advance, the table of predicted and measured, its place in a graph; torch-free
+    protocol.py     the plan of a graph: its groups, from which runs values are taken
+    validate.py     the recipe
+    effects.py      what one edit can reach, and what was predicted and measured there
+    figures.py      agreement over the whole table
+    validation_text.py   a validation as plain text; torch-free
+    knocked_out.py  features held at 0 while everything else is live
+    survival.py     what survives of an answer, as data; torch-free
+    redundancy.py   the recipe of a redundancy sweep
+    survival_picture.py  a sweep as SVG; torch-free
+    gate_report.py  gates one ablation away, as data; torch-free
+    gates.py        the recipe of a search for gates
+    proof_text.py   sweeps and gates as plain text; torch-free
 """

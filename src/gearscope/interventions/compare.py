@@ -63,7 +63,7 @@ def node_rows(scene: Scene, watched: Watched, found: Levels, response: Response)
     )
 
 
-def _target_tokens(graph: AttributionGraph, n_layers: int) -> tuple[dict[int, str], int]:
+def target_tokens(graph: AttributionGraph, n_layers: int) -> tuple[dict[int, str], int]:
     """The graph's target tokens with their node ids, and the position that it explains; else the last one."""
     nodes, targets = graph.nodes, graph.layout.targets
     ids = {
@@ -81,7 +81,7 @@ def token_rows(
 ) -> tuple[tuple[TokenRow, ...], Float[Tensor, "B N"]]:
     """Rows of the targets and of likely tokens, and their logits in every run of the batch."""
     prompt = scene.prompt
-    targets, position = _target_tokens(scene.graph, prompt.n_layers)
+    targets, position = target_tokens(scene.graph, prompt.n_layers)
     shares = measured.logits[:, position].double().softmax(-1)
     likely = [shares[row].topk(min(_LIKELY, shares.shape[1])).indices.tolist() for row in (0, 1)]
     tokens = list(dict.fromkeys([*targets, *likely[0], *likely[1]]))

@@ -24,3 +24,16 @@ class InterventionConfig(Config):
     """Seed of the control."""
     controls: int = Field(default=8, ge=0)
     """Random draws that the control is averaged over."""
+
+
+class ValidationConfig(Config):
+    """The protocol of a validation, fixed before anything is measured."""
+
+    top: int = Field(default=30, ge=1)
+    """Where the graph has no supernodes: so many of its features, the most influential, are groups of their own."""
+    resamples: int = Field(default=4, ge=1)
+    """Reference runs that values are taken from; what is predicted and measured is the mean over them."""
+    controls: int = Field(default=4, ge=1)
+    """Random draws beside each ablation and doubling; resample ablations have one beside each reference run."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Of the controls and of the shuffled prompts."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 from gearscope.replacement.replacement import Replacement, Skip, WritePlace
 
-_SITES: dict[WritePlace, str] = {
+SITES: dict[WritePlace, str] = {
     "before_post_norm": "mlp_raw",
     "after_post_norm": "mlp_out",
     "resid_post": "resid_post",
@@ -40,6 +41,8 @@ class Measured(NamedTuple):
     routing: tuple[Float[Tensor, "B P X"] | None, ...]
     final_in: Float[Tensor, "B P D"]
     logits: Float[Tensor, "B P V"]
+    streams: Float[Tensor, "L B P D"] | None = None
+    """The residual stream behind each layer, where it was asked for."""
 
 
 def measure(
@@ -51,10 +54,11 @@ def measure(
     config: InterventionConfig,
     held: range,
     site: str,
+    streams: bool = False,
 ) -> Measured:
     """Run the prompt once per row of `written`, what is added to each MLP output (or stream), all rows in one batch.
 
-    `site` is what the basis reads in every layer.
+    `site` is what the basis reads in every layer; with `streams`, the residual stream behind each layer is kept.
     """
     reads = [SiteId(layer, site) for layer in range(prompt.n_layers)]
     routed = {i: SiteId(i, "routing") for i, block in enumerate(prompt.blocks) if block.routing is not None}
@@ -63,19 +67,21 @@ def measure(
         freeze = Frozen(record=prompt, norms=config.mode == "direct" or config.hold_norms, mlp_layers=held)
     edits = [*_open_skips(prompt, replacement, held), *additions(written.movedim(1, 0), replacement)]
     ids = prompt.token_ids.expand(len(written), -1)
-    wanted = [*reads, *routed.values(), SiteId(None, "final_in")]
+    behind = [SiteId(layer, "resid_post") for layer in range(prompt.n_layers)] if streams else []
+    wanted = list(dict.fromkeys([*reads, *routed.values(), *behind, SiteId(None, "final_in")]))
     run = model.run(ids, read=wanted, edits=edits, freeze=freeze)
     return Measured(
         inputs=tuple(run.sites[str(site)] for site in reads),
         routing=tuple(run.sites[str(routed[i])] if i in routed else None for i in range(prompt.n_layers)),
         final_in=run.sites["final_in"],
         logits=run.logits,
+        streams=torch.stack([run.sites[str(site)] for site in behind]) if streams else None,
     )
 
 
 def additions(written: Float[Tensor, "L *B P D"], replacement: Replacement) -> list[Edit]:
     """The edits of sites that add `written` where the basis writes; layers that get nothing have none."""
-    name = _SITES[replacement.writes_at]
+    name = SITES[replacement.writes_at]
     return [
         Edit(site=SiteId(layer, name), value=values, mode="add")
         for layer, values in enumerate(written)
@@ -92,7 +98,7 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
         if isinstance(skip, Skip):
             edits.append(Edit(site=SiteId(layer, skip.reads_at), value=partial(_see, seen, layer)))
             edits.append(
-                Edit(site=SiteId(layer, _SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
+                Edit(site=SiteId(layer, SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
             )
     return edits
 

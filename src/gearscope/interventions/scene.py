@@ -34,19 +34,7 @@ class Scene:
     def activation(self, feature: FeatureAt) -> float:
         """The activation of any feature on the prompt, 0 where it is not active. Raises GraphError."""
         self._check(feature)
-        block = self.prompt.blocks[feature.layer]
-        match self.basis.reads:
-            case "mlp_in":
-                x = block.mlp_in
-            case "mlp_out":
-                x = block.mlp_written()
-            case "resid_post":
-                x = self.prompt.resid_post()[feature.layer]
-            case _:
-                x = self.prompt.resid_mid()[feature.layer]
-        here = slice(feature.position, feature.position + 1)
-        routing = None if block.routing is None else block.routing[here]
-        return float(self.basis.levels(feature.layer, torch.tensor([feature.index]), x[here], routing).activation)
+        return activation_in(self.prompt, self.basis, feature)
 
     def _check(self, feature: FeatureAt) -> None:
         """A feature that the basis has, at a position where features can be."""
@@ -63,3 +51,20 @@ class Scene:
             f"a feature in layers 0 to {layers[-1]} was expected, at positions {positions[0]} to {positions[-1]}",
             found=str(feature),
         )
+
+
+def activation_in(prompt: FrozenPrompt, basis: Basis, feature: FeatureAt) -> float:
+    """The activation of a feature on any prompt of the basis' model, 0 where it is not active."""
+    block = prompt.blocks[feature.layer]
+    match basis.reads:
+        case "mlp_in":
+            x = block.mlp_in
+        case "mlp_out":
+            x = block.mlp_written()
+        case "resid_post":
+            x = prompt.resid_post()[feature.layer]
+        case _:
+            x = prompt.resid_mid()[feature.layer]
+    here = slice(feature.position, feature.position + 1)
+    routing = None if block.routing is None else block.routing[here]
+    return float(basis.levels(feature.layer, torch.tensor([feature.index]), x[here], routing).activation)

@@ -39,7 +39,7 @@ def _edits(result: Intervention) -> str:
         [name, f"{row.before:.4g}", "->", f"{row.after:.4g}", f"(norm written {row.written_norm:.3g})"]
         for name, row in zip(names, result.edited, strict=True)
     ]
-    return "EDITED  " + ", ".join(result.edits) + "\n" + _table(lines)
+    return "EDITED  " + ", ".join(result.edits) + "\n" + table(lines)
 
 
 def _tokens(result: Intervention) -> str:
@@ -55,7 +55,7 @@ def _tokens(result: Intervention) -> str:
         for row in result.next_tokens
     ]
     after = _token(result, result.next_tokens[0].position)
-    return f"AFTER {after} (logits less their mean; * a target of the graph)\n" + _table(lines)
+    return f"AFTER {after} (logits less their mean; * a target of the graph)\n" + table(lines)
 
 
 def _nodes(result: Intervention, most: int) -> str:
@@ -67,7 +67,7 @@ def _nodes(result: Intervention, most: int) -> str:
         [f"{row.name} on {_token(result, row.position)}", f"{row.before:.3f}", *_changes(row)] for row in ranked[:most]
     ]
     left = f"\n  … and {len(ranked) - most} more" if len(ranked) > most else ""
-    return f"NODES that changed most, of {len(ranked)} that the edits can reach\n" + _table(lines) + left
+    return f"NODES that changed most, of {len(ranked)} that the edits can reach\n" + table(lines) + left
 
 
 def _changes(row: NodeRow | TokenRow) -> list[str]:
@@ -78,7 +78,7 @@ def _agreement(result: Intervention) -> str:
     found = result.agreement
     lines = [
         ["", "edits", "control"],
-        ["rank correlation with the prediction", _share(found.spearman), _share(found.spearman_control)],
+        ["rank correlation with the prediction", share(found.spearman), share(found.spearman_control)],
         ["mean absolute change", f"{found.size:.4f}", f"{found.size_control:.4f}"],
         [
             "KL of the next token, nats",
@@ -87,10 +87,11 @@ def _agreement(result: Intervention) -> str:
         ],
         ["signs that agree", "-" if found.sign_agreement is None else f"{found.sign_agreement:.1%}", ""],
     ]
-    return f"AGREEMENT over {found.rows} nodes and tokens\n" + _table(lines)
+    return f"AGREEMENT over {found.rows} nodes and tokens\n" + table(lines)
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A figure, or a dash."""
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -99,7 +100,8 @@ def _token(result: Intervention, position: int) -> str:
     return f'"{token.strip() or token}"'
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Columns of one width each: the first to the left, the others to the right."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  " + "  ".join(_cells(line, widths)).rstrip() for line in lines)
 

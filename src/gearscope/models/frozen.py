@@ -51,6 +51,17 @@ class FrozenNorm:
         x = x - x.mean(-1, keepdim=True) if self.centred else x
         return x * (self.weight * self.scale[positions, None])
 
+    def moved(self, x: Float[Tensor, "P D"], change: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """How the norm's output moves when its input, `x` on the prompt, moves by `change`: its scale is made anew."""
+        size = self.centring(x).square().mean(-1)
+        there = self.centring(x + change)
+        scale = (there.square().mean(-1) - size + self.scale**-2).clamp(min=torch.finfo(x.dtype).tiny).rsqrt()
+        return self.weight * (there * scale[:, None] - self.centring(x) * self.scale[:, None])
+
+    def centring(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
+        """What the norm scales of its input."""
+        return x - x.mean(-1, keepdim=True) if self.centred else x
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenAttention:

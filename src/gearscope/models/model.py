@@ -52,8 +52,19 @@ def wrap(hf_model: PreTrainedModel, tokenizer: Any | None = None, *, revision: s
     anatomy = Anatomy(hf_model.eval())
     if anatomy.W_U.dtype == torch.float64 and any(parts.experts is not None for parts in anatomy.blocks):
         hf_model.set_experts_implementation("eager")  # the fused matrix products of transformers know no float64
-    check(anatomy)
+    try:
+        check(anatomy)
+    except ModelError as error:
+        if spoiled := _not_finite(anatomy):
+            raise ModelError("finite weights were expected", found=f"NaN or infinity in {spoiled}") from error
+        raise
     return Model(anatomy, tokenizer, revision=revision)
+
+
+def _not_finite(anatomy: Anatomy) -> str:
+    """Names of weights that are not finite, the first few; empty where all are."""
+    named = anatomy.hf.named_parameters()
+    return ", ".join([name for name, weight in named if not bool(weight.isfinite().all())][:3])
 
 
 class Model:
@@ -219,13 +230,17 @@ class Model:
     def record(self, ids: Int[Tensor, " P"]) -> FrozenPrompt:
         """One forward pass as a frozen linear map. A special token at the first position makes it constant.
 
-        Raises PromptError; ModelError for a model in half precision.
+        Raises PromptError; ModelError for a model in half precision, and where something is not finite.
         """
         if self.dtype not in (torch.float32, torch.float64):
             hint = "sums over thousands of paths need it; open the model with --dtype float32"
             raise ModelError("attribution needs a model in float32 or float64", found=str(self.dtype), hint=hint)
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
-        return record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+        found = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+        if not bool(found.final_in.isfinite().all()):
+            spoiled = _not_finite(self.anatomy) or "what it computes on this prompt"
+            raise ModelError("a model that stays finite was expected", found=f"NaN or infinity in {spoiled}")
+        return found
 
     def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """How the output of a layer's MLP moves when its inputs `x` move along `v`, token by token."""
