@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gearscope.models.scoring import FrozenScores
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenNorm:
@@ -110,6 +112,8 @@ class FrozenBlock:
     routing: Float[Tensor, "P X"] | None = None
     """The weight of each expert at each position, zero where it was not chosen; None for a dense MLP."""
     parallel: bool = False
+    scores: FrozenScores | None = None
+    """Where the pattern comes from, for what asks why a head looks where it does."""
 
     @cached_property
     def _attn_adjoint(self) -> _AttnAdjoint:
