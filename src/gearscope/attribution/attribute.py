@@ -14,6 +14,7 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.expand import Expansion, Progress, expand
 from gearscope.attribution.matrix import connect
 from gearscope.attribution.rows import RowMaker
+from gearscope.attribution.sources import ATTENTION_BIAS
 from gearscope.attribution.targets import Target, aims
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind, Nodes
@@ -85,7 +86,7 @@ def _nodes(prompt: FrozenPrompt, replacement: Replacement, active: Active, targe
     layers, live = np.arange(L), np.arange(first, P)
     has_error = replacement.error is not None
     own = "MLP and SAE bias" if replacement.writes_at == "resid_post" else "MLP bias"
-    bias_names = [f"attention bias, layer {i}" for i in layers] + [f"{own}, layer {i}" for i in layers]
+    bias_names = [f"{ATTENTION_BIAS}, layer {i}" for i in layers] + [f"{own}, layer {i}" for i in layers]
     return Nodes.join(
         Nodes.of(
             NodeKind.FEATURE,
