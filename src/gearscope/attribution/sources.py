@@ -21,14 +21,42 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.graph.graph import AttributionGraph
-from gearscope.graph.nodes import NodeKind
+from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
-from gearscope.replacement.replacement import Replacement
+from gearscope.replacement.replacement import Active, Replacement
 
 ATTENTION_BIAS = "attention bias"
 """How labels of nodes begin that stand for the biases of one layer's attention; those of its MLP begin otherwise."""
 _CHUNK_BYTES = 48 * 2**20
 """Memory that one chunk may take; without effect on results."""
+
+
+def source_nodes(prompt: FrozenPrompt, replacement: Replacement, active: Active) -> Nodes:
+    """These active features of `replacement`, and every source that is no feature, as nodes in their order."""
+    L, P, first = prompt.n_layers, prompt.n_positions, prompt.n_constant_positions
+    layers, live = np.arange(L), np.arange(first, P)
+    has_error = replacement.error is not None
+    own = "MLP and SAE bias" if replacement.writes_at == "resid_post" else "MLP bias"
+    bias_names = [f"{ATTENTION_BIAS}, layer {i}" for i in layers] + [f"{own}, layer {i}" for i in layers]
+    return Nodes.join(
+        Nodes.of(
+            NodeKind.FEATURE,
+            layer=active.layer.numpy(),
+            position=active.position.numpy(),
+            index=active.index.numpy(),
+            activation=active.activation.numpy(),
+            value=active.value.numpy(),
+        ),
+        Nodes.of(
+            NodeKind.ERROR,
+            layer=np.repeat(layers, len(live)) if has_error else np.empty(0, int),
+            position=np.tile(live, L) if has_error else np.empty(0, int),
+        ),
+        Nodes.of(NodeKind.TOKEN, position=np.arange(P), index=prompt.token_ids.numpy()),
+        Nodes.of(NodeKind.POSITION, position=np.arange(P if prompt.position_embed is not None else 0)),
+        Nodes.of(NodeKind.FIRST, layer=np.repeat(layers, first), position=np.tile(np.arange(first), L)),
+        Nodes.of(NodeKind.BIAS, layer=np.append(np.tile(layers, 2), -1), labels=[*bias_names, "read bias"]),
+    )
 
 
 class Points(NamedTuple):
