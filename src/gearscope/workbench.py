@@ -5,6 +5,7 @@
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
     bench.intervene(graph, ["3/388@6*0"])                       # Intervention: predicted, measured, random control
+    bench.attention(graph, 1, 2, query=6, key=3)                # ScoreAttribution: why head 1.2 looks from 6 to 3
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """
@@ -17,7 +18,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -26,16 +26,22 @@ from gearscope.artifact import birth_certificate
 from gearscope.attribution import targets as aim
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
-from gearscope.attribution.effects import direct_effects
+from gearscope.attribution.effects import with_effects
 from gearscope.attribution.expand import Progress
+from gearscope.attribution.heads import head_loadings
+from gearscope.attribution.qk import attribute_score
+from gearscope.attribution.routing import routing
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
-from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.heads import HeadLook, head_looks
+from gearscope.graph.heads import to_details as loadings_to_details
 from gearscope.graph.prune import prune
-from gearscope.graph.routing import Chosen, LayerRouting, to_details
+from gearscope.graph.qk import Question, ScoreAttribution
+from gearscope.graph.routing import to_details
 from gearscope.graph.store import read_graph
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import open_features
@@ -48,7 +54,7 @@ from gearscope.interventions.scene import Scene
 from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
-from gearscope.models.mlp import MlpWeights
+from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.model import Model
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
@@ -61,8 +67,6 @@ OWN_BASES = ("plt", "clt")
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
-_MOST_EFFECTS = 1000
-"""Token effects are worked out for so many features of a graph, the most influential."""
 
 
 class NeuronBasis(NamedTuple):
@@ -169,10 +173,45 @@ class Workbench:
             )
             if not everything:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
-            graph = self._with_effects(graph, record, replacement, config.effects)
-            graph = replace(graph, details=graph.details | to_details(self._routing(record)))
+            graph = with_effects(graph, record, replacement, self.model.token_names(), config.effects)
+            graph = replace(graph, details=graph.details | to_details(routing(record, self._mlps())))
+            split = None if everything else head_loadings(record, replacement, chosen, graph)
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
-        return self._certified(graph, {} if everything else thresholds)
+        graph = self._certified(graph, {} if everything else thresholds)
+        return graph if split is None else replace(graph, details=graph.details | loadings_to_details(graph, split))
+
+    def attention(
+        self,
+        traced: AttributionGraph | str | Sequence[int],
+        layer: int,
+        head: int,
+        query: int,
+        key: int,
+        against: int | None = None,
+    ) -> ScoreAttribution:
+        """Why a head, asking from position `query`, looks at `key` (and not at `against`): its score by pairs of nodes.
+
+        `traced` is a graph, or a prompt. Raises TargetError for a head or position that does not exist, or that the
+        query does not see; GraphError for a graph of another model; PromptError, ModelError.
+        """
+        record, replacement = self._again(traced)
+        found = attribute_score(record, replacement, Question(layer, head, query, key, against))
+        return found.labelled(traced) if isinstance(traced, AttributionGraph) else found
+
+    def looks(self, graph: AttributionGraph, most: int = 12) -> list[HeadLook]:
+        """The heads that carry most of a graph, and where each looks from where it matters. Raises GraphError."""
+        record, _ = self._again(graph)
+        patterns = [block.attn.pattern.numpy(force=True) for block in record.blocks]
+        return head_looks(graph, patterns, most)
+
+    def _again(self, traced: AttributionGraph | str | Sequence[int]) -> tuple[FrozenPrompt, Replacement]:
+        """The prompt of a graph, or one that is given, run and rewritten. Raises GraphError where a graph is another's."""
+        if isinstance(traced, AttributionGraph):
+            check_belongs(traced, self._inputs, basis=self.basis)
+            traced = token_ids(traced)
+        with torch.inference_mode():
+            record = self.model.record(self.model.tokens(traced).ids)
+            return record, self.replace(record)
 
     def intervene(
         self,
@@ -226,7 +265,7 @@ class Workbench:
 
     def replace(self, record: FrozenPrompt) -> Replacement:
         """The prompt's local replacement model in this bench's basis."""
-        mlps = [self.model.neurons(layer) for layer in range(self.model.n_layers)]
+        mlps = self._mlps()
         if isinstance(self._basis, DictionaryBasis):
             dictionaries = self._basis.dictionaries
             if dictionaries.kind == "sae":
@@ -238,17 +277,8 @@ class Workbench:
             most = _NEURONS_PER_TOKEN
         return neuron_replacement(record, mlps, most)
 
-    def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
-        """The routers' choices on this prompt, strongest expert first."""
-        layers = []
-        for layer, block in enumerate(record.blocks):
-            mlp = self.model.neurons(layer)
-            if block.routing is None or isinstance(mlp, MlpWeights):
-                continue
-            rows = [[Chosen(i, weight) for i, weight in enumerate(row) if weight] for row in block.routing.tolist()]
-            chosen = tuple(tuple(sorted(row, key=lambda c: -c.weight)) for row in rows)
-            layers.append(LayerRouting(layer, len(mlp.experts), mlp.width, chosen))
-        return layers
+    def _mlps(self) -> list[MlpWeights | ExpertWeights]:
+        return [self.model.neurons(layer) for layer in range(self.model.n_layers)]
 
     def _targets(
         self,
@@ -287,32 +317,6 @@ class Workbench:
         direction = direction.to(record.token_embed)
         reading = self.model.run(record.token_ids, read=[site]).sites[str(site)]
         return aim.probe_target(record, direction, site, reading[position], position=position)
-
-    def _with_effects(
-        self, graph: AttributionGraph, record: FrozenPrompt, replacement: Replacement, most: int
-    ) -> AttributionGraph:
-        """Add the tokens that the strongest features of the graph promote and suppress."""
-        assert graph.influence is not None
-        nodes, features = graph.nodes, graph.layout.features
-        rows = sorted(np.argsort(-graph.influence[features])[:_MOST_EFFECTS].tolist())
-        places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
-        chosen = [replacement.active.find(place) for place in places]
-        if not chosen or not most:
-            return graph
-        found = direct_effects(record, replacement, torch.tensor(chosen), min(most, record.W_U.shape[0]))
-        names = self.model.token_names()
-
-        def side(ids: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
-            return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
-
-        effects = {
-            nodes.ids[row]: TokenEffects(
-                side(found.promoted[i], found.promoted_by[i]),
-                side(found.suppressed[i], found.suppressed_by[i]),
-            )
-            for i, row in enumerate(rows)
-        }
-        return replace(graph, effects=effects)
 
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
         """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""

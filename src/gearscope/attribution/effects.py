@@ -2,19 +2,26 @@
 
 The direct path runs from the feature's writes through the residual stream and the final norm, frozen at the feature's
 own position, to the demeaned unembedding; it passes no attention, no other feature and no skip ("logit lens" of a
-decoder row, scaled by the activation). Units: logits. Knows nothing about graphs.
+decoder row, scaled by the activation). Units: logits.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.replacement.replacement import Replacement
 
 _ROWS = 512
+_MOST_FEATURES = 1000
+"""Token effects are worked out for so many features of a graph, the most influential."""
 
 
 class Effects(NamedTuple):
@@ -38,6 +45,32 @@ def direct_effects(prompt: FrozenPrompt, replacement: Replacement, chosen: Int[T
         up, down = effect.topk(most), effect.topk(most, largest=False)
         parts.append((up.indices, up.values, down.indices, down.values))
     return Effects(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def with_effects(
+    graph: AttributionGraph, prompt: FrozenPrompt, replacement: Replacement, names: Sequence[str], most: int
+) -> AttributionGraph:
+    """Add the `most` tokens that the strongest features of a graph promote and suppress, by their `names`."""
+    assert graph.influence is not None
+    nodes, features = graph.nodes, graph.layout.features
+    rows = sorted(np.argsort(-graph.influence[features])[:_MOST_FEATURES].tolist())
+    places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
+    chosen = [replacement.active.find(place) for place in places]
+    if not chosen or not most:
+        return graph
+    found = direct_effects(prompt, replacement, torch.tensor(chosen), min(most, prompt.W_U.shape[0]))
+
+    def side(ids: Tensor, values: Tensor) -> tuple[tuple[str, float], ...]:
+        return tuple((names[token], value) for token, value in zip(ids.tolist(), values.tolist(), strict=True))
+
+    effects = {
+        nodes.ids[row]: TokenEffects(
+            side(found.promoted[i], found.promoted_by[i]),
+            side(found.suppressed[i], found.suppressed_by[i]),
+        )
+        for i, row in enumerate(rows)
+    }
+    return replace(graph, effects=effects)
 
 
 def _residual_writes(prompt: FrozenPrompt, replacement: Replacement) -> Float[Tensor, "C D"]:

@@ -59,7 +59,7 @@ def intervene(
         "controls": controls,
     }
     InterventionConfig.of(**settings)  # before the model is opened
-    named_model, named_basis = _named(circuit)
+    named_model, named_basis = named_opening(circuit)
     # Imported here so that --help never loads torch.
     from gearscope.workbench import Workbench
 
@@ -78,7 +78,7 @@ def intervene(
     typer.echo(result.to_json() if as_json else describe_intervention(result))
 
 
-def _named(graph: AttributionGraph) -> tuple[str | None, str]:
+def named_opening(graph: AttributionGraph) -> tuple[str | None, str]:
     """The model (None for the organism) and the basis that the graph says it was traced with."""
     opened = graph.details.get("opened")
     names = opened if isinstance(opened, dict) else {"model": graph.model, "basis": graph.basis}

@@ -10,12 +10,14 @@ hold next to nothing vanish. They are kept by the ids of nodes, so they stay rig
 there. Knows nothing about how an edge is split.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.influence import row_scale
 
@@ -61,25 +63,69 @@ class HeadShare(NamedTuple):
 
     head: int
     share: float
-    """Of the influence on the targets that passes edges, the part whose last head this is; steps of a chain count each.
-    """
+    """Of the influence that all edges carry together, the part whose last head this is."""
     edge: tuple[int, int]
     """The (target, source) through which it carries most."""
 
 
-def head_shares(graph: AttributionGraph, loadings: HeadLoadings) -> list[HeadShare]:
-    """What each head carries, the strongest first: Σ over edges of |part| · (I_t + w_t) / Σ|row t|, as a share."""
+def carried(graph: AttributionGraph, loadings: HeadLoadings) -> Float[np.ndarray, " M"]:
+    """The influence that every part carries: |part| (I_t + w_t) / Σ|row t|."""
     flow = (graph.node_influence() + graph.target_weight) * row_scale(graph.row_mass())
-    carried = np.abs(loadings.weight) * flow[loadings.target]
-    total = float(carried.sum()) or 1.0
-    sums = np.bincount(loadings.head + 1, weights=carried, minlength=1 + loadings.n_layers * loadings.n_heads)
+    return np.abs(loadings.weight) * flow[loadings.target]
+
+
+def head_shares(graph: AttributionGraph, loadings: HeadLoadings) -> list[HeadShare]:
+    """What each head carries of all that edges carry, the strongest first; what passes no head is among them."""
+    flow = carried(graph, loadings)
+    total = float(flow.sum()) or 1.0
+    sums = np.bincount(loadings.head + 1, weights=flow, minlength=1 + loadings.n_layers * loadings.n_heads)
     found = []
     for head in (np.flatnonzero(sums) - 1).tolist():
         own = np.flatnonzero(loadings.head == head)
-        best = own[np.argmax(carried[own])]
+        best = own[np.argmax(flow[own])]
         edge = (int(loadings.target[best]), int(loadings.source[best]))
         found.append(HeadShare(head, float(sums[head + 1]) / total, edge))
     return sorted(found, key=lambda some: -some.share)
+
+
+class HeadLook(NamedTuple):
+    """A head, what it carries, and where it looks from the position that it carries most to."""
+
+    layer: int
+    head: int
+    share: float
+    query: int
+    key: int
+    """Where most of its attention goes ..."""
+    weight: float
+    """... and how much of it."""
+    edge: tuple[int, int]
+    """The (target, source) through which it carries most."""
+
+
+def head_looks(
+    graph: AttributionGraph, patterns: Sequence[Float[np.ndarray, "H P P"]], most: int
+) -> list[HeadLook]:
+    """The `most` heads that carry most, with where each looks. Raises GraphError where edges were not split."""
+    loadings = read_loadings(graph)
+    if loadings is None:
+        hint = "trace the prompt again; whole graphs (--all) are not split"
+        raise GraphError("a graph whose edges are split by heads was expected", found="one without", hint=hint)
+    flow = carried(graph, loadings)
+    found = []
+    for some in head_shares(graph, loadings):
+        if some.head == NO_HEAD:
+            continue
+        layer, head = divmod(some.head, loadings.n_heads)
+        own = loadings.head == some.head
+        reached = np.bincount(
+            graph.nodes.position[loadings.target[own]], weights=flow[own], minlength=len(graph.tokens)
+        )
+        query = int(reached.argmax())
+        row = patterns[layer][head, query]
+        key = int(row.argmax())
+        found.append(HeadLook(layer, head, some.share, query, key, float(row[key]), some.edge))
+    return found[:most]
 
 
 def to_details(graph: AttributionGraph, loadings: HeadLoadings) -> dict[str, Any]:
