@@ -37,8 +37,7 @@ from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
 from gearscope.errors import ConfigError, ModelError, TargetError
 from gearscope.graph.graph import AttributionGraph
-from gearscope.graph.heads import HeadLook, head_looks
-from gearscope.graph.heads import to_details as loadings_to_details
+from gearscope.graph.heads import HeadLook, head_looks, with_loadings
 from gearscope.graph.prune import prune
 from gearscope.graph.qk import Question, ScoreAttribution
 from gearscope.graph.routing import to_details
@@ -178,11 +177,11 @@ class Workbench:
             split = None if everything else head_loadings(record, replacement, chosen, graph)
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         graph = self._certified(graph, {} if everything else thresholds)
-        return graph if split is None else replace(graph, details=graph.details | loadings_to_details(graph, split))
+        return graph if split is None else with_loadings(graph, split)
 
     def attention(
         self,
-        traced: AttributionGraph | str | Sequence[int],
+        graph_or_prompt: AttributionGraph | str | Sequence[int],
         layer: int,
         head: int,
         query: int,
@@ -191,21 +190,20 @@ class Workbench:
     ) -> ScoreAttribution:
         """Why a head, asking from position `query`, looks at `key` (and not at `against`): its score by pairs of nodes.
 
-        `traced` is a graph, or a prompt. Raises TargetError for a head or position that does not exist, or that the
-        query does not see; GraphError for a graph of another model; PromptError, ModelError.
+        Raises TargetError for a head or position that does not exist, or that the query does not see; GraphError for
+        a graph of another model; PromptError, ModelError.
         """
-        record, replacement = self._again(traced)
+        record, replacement = self._again(graph_or_prompt)
         found = attribute_score(record, replacement, Question(layer, head, query, key, against))
-        return found.labelled(traced) if isinstance(traced, AttributionGraph) else found
+        return found.labelled(graph_or_prompt) if isinstance(graph_or_prompt, AttributionGraph) else found
 
     def looks(self, graph: AttributionGraph, most: int = 12) -> list[HeadLook]:
         """The heads that carry most of a graph, and where each looks from where it matters. Raises GraphError."""
         record, _ = self._again(graph)
-        patterns = [block.attn.pattern.numpy(force=True) for block in record.blocks]
-        return head_looks(graph, patterns, most)
+        return head_looks(graph, [block.attn.pattern.numpy(force=True) for block in record.blocks], most)
 
     def _again(self, traced: AttributionGraph | str | Sequence[int]) -> tuple[FrozenPrompt, Replacement]:
-        """The prompt of a graph, or one that is given, run and rewritten. Raises GraphError where a graph is another's."""
+        """A prompt, or a graph's, run and rewritten. Raises GraphError where the graph is another model's."""
         if isinstance(traced, AttributionGraph):
             check_belongs(traced, self._inputs, basis=self.basis)
             traced = token_ids(traced)

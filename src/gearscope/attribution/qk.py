@@ -53,6 +53,45 @@ def attribute_score(
         return _assembled(maker, question, scores, (query.nonzero(), key.nonzero()), pairs, formed, most)
 
 
+def score_sums(prompt: FrozenPrompt, replacement: Replacement, question: Question, *, most: int = MOST) -> "Sums":
+    """The scores of a head at everything that its query sees, each from its `most` strongest pairs alone.
+
+    The key of the question does not count. Raises TargetError.
+    """
+    question = checked(prompt, question)
+    scores, maker = scores_of(prompt, question.layer), RowMaker(prompt=prompt, replacement=replacement)
+    keys = scores.visible[question.query].nonzero()[:, 0]
+    with torch.inference_mode():
+        query_map, key_maps = scores.ends(question.head, question.query, keys.tolist())
+        query = end_rows(maker, question.layer, question.query, query_map)
+        ends = [end_rows(maker, question.layer, p, some) for p, some in zip(keys.tolist(), key_maps, strict=True)]
+        sums = torch.stack([strongest(query.parts, end.parts, most).value.sum() for end in ends]) * scores.scale
+    return Sums(keys, sums, scores.formed(question.head)[question.query, keys], scores.softcap)
+
+
+class Sums(NamedTuple):
+    """Scores of one query."""
+
+    keys: Int[Tensor, " K"]
+    """The positions that it sees."""
+    named: Float[Tensor, " K"]
+    """From the strongest pairs alone."""
+    formed: Float[Tensor, " K"]
+    """The model's own."""
+    softcap: float | None
+
+    def attention(self, own: Float[Tensor, " P"], scores: Float[Tensor, " K"]) -> Float[Tensor, " P"]:
+        """What the query's row of the pattern, `own`, becomes with other scores. What a sink held stays in play."""
+        old, new = (x if self.softcap is None else self.softcap * torch.tanh(x / self.softcap) for x in (self.formed, scores))
+        shift = new - old
+        most = shift.max().clamp_min(0.0)
+        grown = own[self.keys] * (shift - most).exp()
+        sink = (1 - own[self.keys].sum()).clamp_min(0.0) * (-most).exp()
+        row = torch.zeros_like(own)
+        row[self.keys] = grown / (grown.sum() + sink)
+        return row
+
+
 class EndRows(NamedTuple):
     """What each source brings to the E entries of a query or key."""
 

@@ -11,7 +11,7 @@ there. Knows nothing about how an edge is split.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,8 +128,12 @@ def head_looks(
     return found[:most]
 
 
-def to_details(graph: AttributionGraph, loadings: HeadLoadings) -> dict[str, Any]:
-    """What goes into the graph's details."""
+def with_loadings(graph: AttributionGraph, loadings: HeadLoadings) -> AttributionGraph:
+    """The graph with its edges split."""
+    return replace(graph, details=graph.details | {KEY: _stored(graph, loadings)})
+
+
+def _stored(graph: AttributionGraph, loadings: HeadLoadings) -> dict[str, Any]:
     steps = graph.row_mass() * (_ROUNDING / (1 + loadings.n_layers * loadings.n_heads))
     steps[steps == 0] = 1.0
     whole = np.rint(loadings.weight / steps[loadings.target]).astype(np.int64)
@@ -139,17 +143,15 @@ def to_details(graph: AttributionGraph, loadings: HeadLoadings) -> dict[str, Any
     target, source = numbers[: len(kept)], numbers[len(kept) :]
     starts = np.flatnonzero(np.diff(target, prepend=-1) | np.diff(source, prepend=-1))
     return {
-        KEY: {
-            "layers": loadings.n_layers,
-            "heads": loadings.n_heads,
-            "ids": [graph.nodes.ids[node] for node in used.tolist()],
-            "step": [float(f"{step:.9g}") for step in steps[used].tolist()],
-            "target": target[starts].tolist(),
-            "source": source[starts].tolist(),
-            "parts": np.diff(starts, append=len(kept)).tolist(),
-            "head": loadings.head[kept].tolist(),
-            "weight": whole[kept].tolist(),
-        }
+        "layers": loadings.n_layers,
+        "heads": loadings.n_heads,
+        "ids": [graph.nodes.ids[node] for node in used.tolist()],
+        "step": [float(f"{step:.9g}") for step in steps[used].tolist()],
+        "target": target[starts].tolist(),
+        "source": source[starts].tolist(),
+        "parts": np.diff(starts, append=len(kept)).tolist(),
+        "head": loadings.head[kept].tolist(),
+        "weight": whole[kept].tolist(),
     }
 
 

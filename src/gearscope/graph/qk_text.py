@@ -44,7 +44,7 @@ def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 
 
 def describe_looks(graph: AttributionGraph, looks: Sequence[HeadLook], width: int = 100) -> str:
     """The heads that carry most of a circuit, and where each looks."""
-    lines = ["HEADS   share of the influence of edges; where it looks from where it carries most; its strongest edge"]
+    lines = ["HEADS   share of the influence; where it looks from where it carries most; its strongest edge"]
     for look in looks:
         where = f"{_place(look.query, graph.tokens)} to {_place(look.key, graph.tokens)} ({look.weight:.0%})"
         edge = f"{node_name(graph, look.edge[1])} -> {node_name(graph, look.edge[0])}"

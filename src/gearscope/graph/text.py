@@ -24,12 +24,13 @@ from gearscope.graph.heads import NO_HEAD, HeadLoadings, head_shares, read_loadi
 from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes
 from gearscope.graph.panels import flows
 from gearscope.graph.paths import strongest_paths
+from gearscope.graph.qk import read_scores
 from gearscope.graph.routing import expert_of, read_routing
 from gearscope.graph.scores import Forms
 
 MAIN_INPUTS, OTHER_INPUTS, OTHER_TARGETS = 10, 3, 2
 TOKENS, OPERANDS, FED_BY_TOKEN, PATHS, INHIBITORS, GROUPS, ROUTED = 12, 4, 3, 8, 5, 12, 12
-HEADS, CARRIERS = 6, 3
+HEADS, CARRIERS, LOOKS = 6, 3, 8
 _PLURAL = {
     NodeKind.FEATURE: "features",
     NodeKind.ERROR: "errors",
@@ -55,6 +56,7 @@ def describe(graph: AttributionGraph, width: int = 100) -> str:
         _paths(graph),
         _inhibition(graph),
         _heads(graph),
+        _looks(graph),
         _routing(graph),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
@@ -316,6 +318,21 @@ def _heads(graph: AttributionGraph) -> list[str]:
     ][:HEADS]
     said = f"HEADS   share of the influence of edges whose last head it is; {direct:.1%} passes no head"
     return [said, *lines] if lines else []
+
+
+def _looks(graph: AttributionGraph) -> list[str]:
+    """The attention scores that were taken apart and stored, each with its strongest pair."""
+    lines = []
+    for found in read_scores(graph)[:LOOKS]:
+        layer, head, query, key, against = found.question
+        q, k, other = (f"{quoted(graph.tokens[p])}@{p}" if p is not None else "" for p in (query, key, against))
+        said = f"  {f'{layer}.{head}':>5}  {q} to {k}" + (f", not {other}" if other else "") + f": {found.score:+.3f}"
+        if found.pairs:
+            best = found.pairs[0]
+            names = [name_among(found.nodes, node, graph.tokens).partition(" on ")[0] for node in best[:2]]
+            said += f", most of it {best.value:+.3f} from {names[0]} x {names[1]}"
+        lines.append(said)
+    return ["WHY HEADS LOOK   score, or difference of two scores", *lines] if lines else []
 
 
 def _routing(graph: AttributionGraph) -> list[str]:
