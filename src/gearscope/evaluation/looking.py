@@ -30,7 +30,7 @@ from gearscope.workbench import Workbench
 
 FOCUSED = 0.5
 """A head looks at one place when it gets this much of its attention."""
-_DRAWS = 4
+_DRAWS = 16
 """Of the shuffled control."""
 
 
