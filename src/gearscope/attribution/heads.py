@@ -59,10 +59,12 @@ class _Receivers(NamedTuple):
     ) -> "_Receivers":
         """Features in the graph's order, then the targets."""
         features = graph.layout.features
-        numbers = replacement.active.numbers(*(
-            torch.from_numpy(column[features]).to(prompt.token_ids.device)
-            for column in (graph.nodes.layer, graph.nodes.position, graph.nodes.index)
-        ))
+        numbers = replacement.active.numbers(
+            *(
+                torch.from_numpy(column[features]).to(prompt.token_ids.device)
+                for column in (graph.nodes.layer, graph.nodes.position, graph.nodes.index)
+            )
+        )
         found = []
         counts = torch.bincount(replacement.active.layer[numbers], minlength=prompt.n_layers).tolist()
         for layer, here in enumerate(torch.split(numbers, counts)):

@@ -47,10 +47,10 @@ def attribute_score(
         query_map, key_maps = scores.ends(question.head, question.query, keys)
         query = end_rows(maker, question.layer, question.query, query_map)
         found = [end_rows(maker, question.layer, p, some) for p, some in zip(keys, key_maps, strict=True)]
-        key = found[0] if len(found) == 1 else found[0].less(found[1])
+        key = found[0] if len(found) == 1 else found[0].less(found[1]).nonzero()
         formed = scores.formed(question.head)[question.query, keys].double()
         pairs = strongest(query.parts, key.parts, most)
-        return _assembled(maker, question, scores, (query.nonzero(), key.nonzero()), pairs, formed, most)
+        return _assembled(maker, question, scores, (query, key), pairs, formed, most)
 
 
 def score_sums(prompt: FrozenPrompt, replacement: Replacement, question: Question, *, most: int = MOST) -> "Sums":
@@ -82,7 +82,9 @@ class Sums(NamedTuple):
 
     def attention(self, own: Float[Tensor, " P"], scores: Float[Tensor, " K"]) -> Float[Tensor, " P"]:
         """What the query's row of the pattern, `own`, becomes with other scores. What a sink held stays in play."""
-        old, new = (x if self.softcap is None else self.softcap * torch.tanh(x / self.softcap) for x in (self.formed, scores))
+        old, new = (
+            x if self.softcap is None else self.softcap * torch.tanh(x / self.softcap) for x in (self.formed, scores)
+        )
         shift = new - old
         most = shift.max().clamp_min(0.0)
         grown = own[self.keys] * (shift - most).exp()
@@ -171,7 +173,7 @@ def checked(prompt: FrozenPrompt, question: Question) -> Question:
     for name in ("query", "key", "against"):
         position = getattr(question, name)
         if position is not None and not -P <= position < P:
-            expected = f"a {name} position from 0 to {P - 1} was expected (negative ones count from the end)"
+            expected = f"a position from 0 to {P - 1} was expected as {name} (negative ones count from the end)"
             raise TargetError(expected, found=str(position))
     places = {n: p if p is None else p % P for n, p in question._asdict().items() if n in ("query", "key", "against")}
     question = question._replace(**places)

@@ -182,7 +182,9 @@ class Chunk:
         if stream is None:
             return Written([], [])
         wide = [] if column is None else [Wide(column, self._live_bias(layer))]
-        return Written([some for some in (self._firsts(layer, stream), *self._live(layer, None)) if some is not None], wide)
+        return Written(
+            [some for some in (self._firsts(layer, stream), *self._live(layer, None)) if some is not None], wide
+        )
 
     def _firsts(self, layer: int, standing: Float[Tensor, "P D"]) -> Points | None:
         columns = self._of(NodeKind.FIRST, layer)

@@ -19,7 +19,8 @@ from gearscope.graph.store import read_graph, write_graph
 def attention(
     graph: Annotated[Path, typer.Argument(help="A graph file, as `gearscope trace --out` writes it.")],
     head: Annotated[
-        str | None, typer.Option("--head", help="The head, as LAYER.HEAD; without it, the heads that carry most are listed.")
+        str | None,
+        typer.Option("--head", help="The head, as LAYER.HEAD; without it, the heads that carry most are listed."),
     ] = None,
     query: Annotated[
         int | None, typer.Option("--query", help="The position that looks; negative ones count from the end.")

@@ -103,9 +103,7 @@ class HeadLook(NamedTuple):
     """The (target, source) through which it carries most."""
 
 
-def head_looks(
-    graph: AttributionGraph, patterns: Sequence[Float[np.ndarray, "H P P"]], most: int
-) -> list[HeadLook]:
+def head_looks(graph: AttributionGraph, patterns: Sequence[Float[np.ndarray, "H P P"]], most: int) -> list[HeadLook]:
     """The `most` heads that carry most, with where each looks. Raises GraphError where edges were not split."""
     loadings = read_loadings(graph)
     if loadings is None:
@@ -175,12 +173,15 @@ def _read(graph: AttributionGraph, stored: dict[str, Any]) -> HeadLoadings:
         raise ValueError("numbers below zero")
     if (head < NO_HEAD).any() or (head >= n_layers * n_heads).any() or len(head) != len(weight):
         raise ValueError("heads that the model has not")
-    values = weight * np.repeat(np.array(stored["step"], dtype=float)[target], parts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = weight * np.repeat(np.array(stored["step"], dtype=float)[target], parts)
     if not np.isfinite(values).all():
         raise ValueError("parts that are not finite")
     target, source = np.repeat(nodes[target], parts), np.repeat(nodes[source], parts)
     kept = np.flatnonzero((target >= 0) & (source >= 0))
-    kept = kept[np.asarray(graph.adjacency[target[kept], source[kept]]).ravel() != 0]
+    edges, size = graph.adjacency.tocoo(), len(graph.nodes)
+    alive = edges.row.astype(np.int64) * size + edges.col
+    kept = kept[np.isin(target[kept] * size + source[kept], alive)]
     order = kept[np.lexsort((head[kept], source[kept], target[kept]))]
     return HeadLoadings(n_layers, n_heads, target[order], source[order], head[order], values[order])
 
@@ -189,7 +190,10 @@ def split_error(graph: AttributionGraph, loadings: HeadLoadings) -> float:
     """How far the parts of any edge are from it, relative to the absolute sum of its row."""
     edges = graph.adjacency.tocoo()
     size = len(graph.nodes)
-    wanted, own = edges.row.astype(np.int64) * size + edges.col, loadings.target.astype(np.int64) * size + loadings.source
+    wanted, own = (
+        edges.row.astype(np.int64) * size + edges.col,
+        loadings.target.astype(np.int64) * size + loadings.source,
+    )
     order = np.argsort(wanted)
     sums = np.zeros(len(wanted))
     np.add.at(sums, order[np.searchsorted(wanted[order], own)], loadings.weight)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import CONSTANT_KINDS, NodeKind, Nodes
 
@@ -144,7 +145,7 @@ def read_scores(graph: AttributionGraph) -> list[ScoreAttribution]:
 def _read(stored: Any) -> list[ScoreAttribution]:
     try:
         return [_from_json(data) for data in stored or ()]
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError):
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, GraphError):
         return []
 
 
@@ -166,9 +167,7 @@ def _from_json(data: dict[str, Any]) -> ScoreAttribution:
             *(int(data[name]) for name in Question._fields[:-1]), against=None if against is None else int(against)
         ),
         nodes=nodes,
-        pairs=tuple(
-            Pair(nodes.find(q), nodes.find(k), float(value)) for q, k, value in data["pair_wise_contributors"]
-        ),
+        pairs=tuple(Pair(nodes.find(q), nodes.find(k), float(value)) for q, k, value in data["pair_wise_contributors"]),
         query_side=sides("top_q_marginal_contributors"),
         key_side=sides("top_k_marginal_contributors"),
         score=float(data["score"]),
@@ -199,7 +198,9 @@ def peer_nodes(graph: AttributionGraph) -> tuple[list[dict[str, Any]], dict[str,
         name = head_node_id(found.question)
         if name not in best or _rank(found) > _rank(best[name]):
             best[name] = found
-    shown = {n for n, kind in zip(graph.nodes.ids, graph.nodes.kind.tolist(), strict=True) if kind not in CONSTANT_KINDS}
+    shown = {
+        n for n, kind in zip(graph.nodes.ids, graph.nodes.kind.tolist(), strict=True) if kind not in CONSTANT_KINDS
+    }
     outside: dict[str, dict[str, Any]] = {}
     for found in best.values():
         outside |= {node["node_id"]: node for node in map(_outside(found), range(len(found.nodes)))}
@@ -247,4 +248,3 @@ def _node(name: str, layer: str, position: int, feature: int | None, kind: str, 
         "influence": None,
         "activation": None,
     }
-

@@ -36,7 +36,8 @@ def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 
         f"WHAT ASKS, at {_place(query, tokens)}   with the whole other side",
         *_side(found, found.query_side, tokens),
         "",
-        f"WHAT IS ASKED, at {_place(key, tokens)}" + (f" less {_place(against, tokens)}" if against is not None else ""),
+        f"WHAT IS ASKED, at {_place(key, tokens)}"
+        + (f" less {_place(against, tokens)}" if against is not None else ""),
         *_side(found, found.key_side, tokens),
     ]
     return "\n".join(clipped(line, width) for line in lines)

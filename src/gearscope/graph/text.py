@@ -234,7 +234,9 @@ def _carriers(loadings: HeadLoadings, target: int, source: int) -> str:
     parts = loadings.of_edge(target, source)
     if [head for head, _ in parts] == [NO_HEAD]:
         return "   no head"
-    said = [f"{'no head' if head == NO_HEAD else loadings.name(head)} {weight:+.3f}" for head, weight in parts[:CARRIERS]]
+    said = [
+        f"{'no head' if head == NO_HEAD else loadings.name(head)} {weight:+.3f}" for head, weight in parts[:CARRIERS]
+    ]
     return "   by " + ", ".join(said) + (", …" if len(parts) > CARRIERS else "") if parts else ""
 
 

@@ -219,13 +219,18 @@ class Model:
     def record(self, ids: Int[Tensor, " P"]) -> FrozenPrompt:
         """One forward pass as a frozen linear map. A special token at the first position makes it constant.
 
-        Raises PromptError; ModelError for a model in half precision.
+        Raises PromptError; ModelError for a model in half precision, and one that computes NaN or infinity here.
         """
         if self.dtype not in (torch.float32, torch.float64):
             hint = "sums over thousands of paths need it; open the model with --dtype float32"
             raise ModelError("attribution needs a model in float32 or float64", found=str(self.dtype), hint=hint)
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
-        return record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+        prompt = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+        if not bool(prompt.final_in.isfinite().all()):
+            bad = int((~prompt.final_in.isfinite().all(dim=1)).nonzero()[0, 0])
+            found, hint = f"NaN or infinity at position {bad}", "look for NaN in its weights, or open it in float64"
+            raise ModelError("finite activations were expected", found=found, hint=hint)
+        return prompt
 
     def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """How the output of a layer's MLP moves when its inputs `x` move along `v`, token by token."""

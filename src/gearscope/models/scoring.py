@@ -122,4 +122,3 @@ def seen(called: Called) -> Bool[Tensor, "P P"]:
     if called.mask is None:
         return torch.ones(n_queries, n_keys, dtype=torch.bool, device=called.query.device)
     return (called.mask.expand(1, -1, n_queries, n_keys)[0, 0] == 0).contiguous()
-

@@ -129,7 +129,9 @@ class Active:
         """The numbers of features that are active, in the order given."""
         width = 1 + int(torch.cat([self.index, index]).max()) if len(index) else 1
         P = self.bounds.shape[1] - 1
-        own, wanted = ((a * P + p) * width + i for a, p, i in ((self.layer, self.position, self.index), (layer, position, index)))
+        own, wanted = (
+            (a * P + p) * width + i for a, p, i in ((self.layer, self.position, self.index), (layer, position, index))
+        )
         order = torch.argsort(own)
         found = order[torch.searchsorted(own[order], wanted).clamp(max=max(len(own) - 1, 0))]
         assert bool((own[found] == wanted).all()), "active features were expected"
