@@ -38,8 +38,7 @@ def result(question: Question = QUESTION, weight: float = 0.75, value: float = 3
         key_side=(Marginal(2, value), Marginal(0, -0.5)),
         score=4.0,
         total=4.00001,
-        n_pairs=12,
-        control=0.01,
+        n_pairs=300,
         weight=weight,
         weight_against=None if question.against is None else 0.125,
         softcap=50.0,
@@ -78,6 +77,7 @@ def test_asking_again_replaces_the_answer() -> None:
 def test_figures() -> None:
     found = result()
     assert found.explained == pytest.approx(2.75 / 4.00001)
+    assert found.control == pytest.approx(0.01)
     assert found.error == pytest.approx(1e-5 / 4)
 
 

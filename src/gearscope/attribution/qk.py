@@ -30,8 +30,6 @@ from gearscope.replacement.replacement import Replacement
 
 MOST = 20
 """So many pairs, and nodes of either side, are named."""
-_DRAWS = 64
-"""Of the random pairs that the named ones are compared with."""
 _BLOCK = 2**22
 """Pairs that are worked out at once."""
 
@@ -225,7 +223,6 @@ def _assembled(
         score=float(formed[0] - formed[1]) if len(formed) > 1 else float(formed[0]),
         total=total,
         n_pairs=len(query.sources) * len(key.sources),
-        control=_control(query.parts, key.parts, len(values)) * scores.scale / total if total else 0.0,
         weight=float(weights[question.key]),
         weight_against=None if question.against is None else float(weights[question.against]),
         softcap=scores.softcap,
@@ -236,16 +233,6 @@ def _marginals(own: EndRows, other: EndRows, scale: float, most: int) -> tuple[I
     values = (other.total() @ own.parts.double()) * scale
     top = values.abs().topk(min(most, len(values))).indices
     return own.sources[top], values[top]
-
-
-def _control(query: Float[Tensor, "E A"], key: Float[Tensor, "E N"], count: int) -> float:
-    """The sum of as many random pairs, in the mean over draws."""
-    if not query.shape[1] or not key.shape[1]:
-        return 0.0
-    generator = torch.Generator().manual_seed(0)
-    rows, columns = (torch.randint(side.shape[1], (_DRAWS, count), generator=generator) for side in (query, key))
-    drawn = (query[:, rows.to(query.device)] * key[:, columns.to(key.device)]).sum(0, dtype=torch.float64)
-    return float(drawn.sum(1).mean())
 
 
 def _nodes(maker: RowMaker, used: Int[Tensor, " U"]) -> tuple[Nodes, Int[np.ndarray, " U"]]:

@@ -72,8 +72,6 @@ class ScoreAttribution:
     """Sum over all pairs, those that are not mentioned included."""
     n_pairs: int
     """How many pairs are not zero."""
-    control: float
-    """The share of the score in as many random pairs, in the mean over many draws."""
     weight: float
     """The attention that the key gets."""
     weight_against: float | None
@@ -84,6 +82,11 @@ class ScoreAttribution:
     def explained(self) -> float:
         """The share of the score in the pairs that are mentioned; signed, so opposing pairs count against it."""
         return sum(pair.value for pair in self.pairs) / self.total if self.total else 0.0
+
+    @property
+    def control(self) -> float:
+        """The share of the score in as many random pairs, in the mean over all ways to choose them."""
+        return len(self.pairs) / self.n_pairs if self.n_pairs else 0.0
 
     @property
     def error(self) -> float:
@@ -173,7 +176,6 @@ def _from_json(data: dict[str, Any]) -> ScoreAttribution:
         score=float(data["score"]),
         total=float(data["total"]),
         n_pairs=int(data["n_pairs"]),
-        control=float(data["control"]),
         weight=float(data["weight"]),
         weight_against=None if data["weight_against"] is None else float(data["weight_against"]),
         softcap=None if data["softcap"] is None else float(data["softcap"]),
