@@ -1,6 +1,7 @@
 """QK attribution against the papers' formulas, against HuggingFace's own attention, and against all pairs spelled out."""
 
 import itertools
+from collections import Counter
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from gearscope.attribution.qk import attribute_score, end_rows, score_sums, scores_of, strongest
 from gearscope.attribution.rows import RowMaker
 from gearscope.errors import TargetError
-from gearscope.graph.qk import Question
+from gearscope.graph.nodes import Nodes
+from gearscope.graph.qk import CONSTANTS, EMBEDDING, Place, Question
 from gearscope.ids import SiteId
 from gearscope.models.hooks import Frozen
 from gearscope.models.model import Model, wrap
@@ -105,6 +107,14 @@ def bases(model: Model, record) -> list:
     ]
 
 
+def place(nodes: Nodes, node: int) -> Place:
+    if nodes.kind[node] in ("first", "bias"):
+        return Place(CONSTANTS, -1)
+    return Place(
+        int(nodes.layer[node]) if nodes.kind[node] in ("feature", "error") else EMBEDDING, int(nodes.position[node])
+    )
+
+
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "qwen3"])
 def test_the_pairs_sum_to_the_score_in_every_basis(family: str) -> None:
     model = wrap(tiny(family, dtype=torch.float64, n_layers=3))
@@ -116,6 +126,10 @@ def test_the_pairs_sum_to_the_score_in_every_basis(family: str) -> None:
         assert sum(pair.value for pair in found.pairs) == pytest.approx(found.score)
         assert len(found.pairs) == found.n_pairs
         assert found.explained == pytest.approx(1.0)
+        together: Counter[tuple[Place, Place]] = Counter()
+        for query, key, value in found.pairs:
+            together[place(found.nodes, query), place(found.nodes, key)] += value
+        assert {(q, k): pytest.approx(value, abs=1e-9) for q, k, value in found.places} == together
         for side, end in ((found.query_side, 0), (found.key_side, 1)):
             assert sum(value for _, value in side) == pytest.approx(found.score)
             for node, value in side[:5]:

@@ -11,7 +11,19 @@ import pytest
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.notes import Notes
-from gearscope.graph.qk import KEY, Marginal, Pair, Question, ScoreAttribution, read_scores, with_score
+from gearscope.graph.qk import (
+    CONSTANTS,
+    EMBEDDING,
+    KEY,
+    Marginal,
+    Pair,
+    Place,
+    PlacePair,
+    Question,
+    ScoreAttribution,
+    read_scores,
+    with_score,
+)
 from gearscope.graph.qk_text import describe_score
 from gearscope.graph.reading import from_json
 from gearscope.graph.schema import to_json
@@ -34,6 +46,7 @@ def result(question: Question = QUESTION, weight: float = 0.75, value: float = 3
         question=question,
         nodes=nodes,
         pairs=(Pair(1, 2, value), Pair(1, 0, -0.5), Pair(3, 3, 0.25)),
+        places=(PlacePair(Place(0, 2), Place(EMBEDDING, 1), value), PlacePair(Place(CONSTANTS, -1), Place(0, 1), 1.0)),
         query_side=(Marginal(1, 2.5), Marginal(3, 0.25)),
         key_side=(Marginal(2, value), Marginal(0, -0.5)),
         score=4.0,
@@ -149,6 +162,9 @@ def test_it_is_said() -> None:
         "soft-cap of 50",
         "the 3 strongest pairs hold 69% of it; as many at random 1%",
         '+3.000  0/901@2 on "c" [x\\x1b[2J]  x  "b"@1',
+        "PLACES   the 2 strongest pairs of layers and positions hold 100%",
+        '+3.000  layer 0 at "c"@2  x  embedding at "b"@1',
+        '+1.000  constants  x  layer 0 at "b"@1',
         "WHAT ASKS",
         "WHAT IS ASKED",
     ):

@@ -23,7 +23,16 @@ from gearscope.attribution.rows import Aim, RowMaker
 from gearscope.attribution.sources import source_nodes
 from gearscope.errors import TargetError
 from gearscope.graph.nodes import Nodes
-from gearscope.graph.qk import Marginal, Pair, Question, ScoreAttribution
+from gearscope.graph.qk import (
+    CONSTANTS,
+    EMBEDDING,
+    Marginal,
+    Pair,
+    Place,
+    PlacePair,
+    Question,
+    ScoreAttribution,
+)
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.scoring import EndMap, FrozenScores
 from gearscope.replacement.replacement import Replacement
@@ -48,7 +57,8 @@ def attribute_score(
         key = found[0] if len(found) == 1 else found[0].less(found[1]).nonzero()
         formed = scores.formed(question.head)[question.query, keys].double()
         pairs = strongest(query.parts, key.parts, most)
-        return _assembled(maker, question, scores, (query, key), pairs, formed, most)
+        places = _places(maker, query, key, scores.scale, most)
+        return _assembled(maker, question, scores, (query, key), pairs, places, formed, most)
 
 
 def score_sums(prompt: FrozenPrompt, replacement: Replacement, question: Question, *, most: int = MOST) -> "Sums":
@@ -202,6 +212,7 @@ def _assembled(
     scores: FrozenScores,
     ends: tuple[EndRows, EndRows],
     pairs: Strongest,
+    places: tuple[PlacePair, ...],
     formed: Float[Tensor, " K"],
     most: int,
 ) -> ScoreAttribution:
@@ -213,13 +224,14 @@ def _assembled(
     total = float(query.total() @ key.total()) * scores.scale
     values = (pairs.value.double() * scores.scale).tolist()
     weights = maker.prompt.blocks[question.layer].attn.pattern[question.head, question.query]
-    places = [number[torch.searchsorted(used, sources).cpu().numpy()].tolist() for sources in named]
+    numbers = [number[torch.searchsorted(used, sources).cpu().numpy()].tolist() for sources in named]
     return ScoreAttribution(
         question=question,
         nodes=nodes,
-        pairs=tuple(Pair(q, k, value) for q, k, value in zip(places[0], places[1], values, strict=True)),
-        query_side=tuple(Marginal(*pair) for pair in zip(places[2], sides[0][1].tolist(), strict=True)),
-        key_side=tuple(Marginal(*pair) for pair in zip(places[3], sides[1][1].tolist(), strict=True)),
+        pairs=tuple(Pair(q, k, value) for q, k, value in zip(numbers[0], numbers[1], values, strict=True)),
+        places=places,
+        query_side=tuple(Marginal(*pair) for pair in zip(numbers[2], sides[0][1].tolist(), strict=True)),
+        key_side=tuple(Marginal(*pair) for pair in zip(numbers[3], sides[1][1].tolist(), strict=True)),
         score=float(formed[0] - formed[1]) if len(formed) > 1 else float(formed[0]),
         total=total,
         n_pairs=len(query.sources) * len(key.sources),
@@ -227,6 +239,42 @@ def _assembled(
         weight_against=None if question.against is None else float(weights[question.against]),
         softcap=scores.softcap,
     )
+
+
+def _places(maker: RowMaker, query: EndRows, key: EndRows, scale: float, most: int) -> tuple[PlacePair, ...]:
+    """The strongest pairs of places."""
+    own = _place_of(maker)
+    merged = [_merged(end, own) for end in (query, key)]
+    found = strongest(merged[0].parts, merged[1].parts, most)
+    L, P = maker.prompt.n_layers, maker.prompt.n_positions
+
+    def place(number: int) -> Place:
+        if number == (L + 1) * P:
+            return Place(CONSTANTS, -1)
+        return Place(number // P if number < L * P else EMBEDDING, number % P)
+
+    columns = merged[0].sources[found.query], merged[1].sources[found.key], found.value.double() * scale
+    return tuple(
+        PlacePair(place(q), place(k), value)
+        for q, k, value in zip(*(column.tolist() for column in columns), strict=True)
+    )
+
+
+def _place_of(maker: RowMaker) -> Int[Tensor, " sources"]:
+    """The place of every source: layer · P + position, then the embeddings' P, then one for all constants."""
+    active, leaves = maker.replacement.active, maker.leaves
+    L, P = maker.prompt.n_layers, maker.prompt.n_positions
+    features = active.layer * P + active.position
+    places = torch.full((leaves.size,), (L + 1) * P, device=features.device)
+    for group, start in ((leaves.errors, 0), (leaves.tokens, L * P), (leaves.positions, L * P)):
+        places[group] = start + torch.arange(group.stop - group.start, device=features.device)
+    return torch.cat([places, features])
+
+
+def _merged(end: EndRows, groups: Int[Tensor, " sources"]) -> EndRows:
+    """The rows of one end with those of one group added up."""
+    found, number = groups[end.sources].unique(return_inverse=True)
+    return EndRows(found, end.parts.new_zeros(len(end.parts), len(found)).index_add(1, number, end.parts))
 
 
 def _marginals(own: EndRows, other: EndRows, scale: float, most: int) -> tuple[Int[Tensor, " M"], Float[Tensor, " M"]]:

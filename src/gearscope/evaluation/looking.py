@@ -117,8 +117,10 @@ class ScoreShare(NamedTuple):
     head: int
     query: int
     explained: float
+    by_places: float
+    """By as many pairs of places."""
     control: float
-    """Of as many random pairs."""
+    """By as many random pairs of nodes."""
 
 
 def score_shares(bench: Workbench, prompt: str | Sequence[int], *, every: int = 1) -> list[ScoreShare]:
@@ -131,5 +133,5 @@ def score_shares(bench: Workbench, prompt: str | Sequence[int], *, every: int = 
             for query in range(record.n_positions - 1, 0, -every):
                 if float(weight[query]) >= FOCUSED:
                     made = attribute_score(record, replacement, Question(layer, head, query, int(key[query])))
-                    found.append(ScoreShare(layer, head, query, made.explained, made.control))
+                    found.append(ScoreShare(layer, head, query, made.explained, made.explained_by_places, made.control))
     return found

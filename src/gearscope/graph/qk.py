@@ -54,6 +54,26 @@ class Marginal(NamedTuple):
     value: float
 
 
+class Place(NamedTuple):
+    """All that one layer wrote at one position, features and error; or what stands there from the beginning."""
+
+    layer: int
+    """EMBEDDING for tokens and positions, CONSTANTS for all that is the same whatever is written anywhere."""
+    position: int
+    """-1 for constants."""
+
+
+EMBEDDING, CONSTANTS = -1, -2
+
+
+class PlacePair(NamedTuple):
+    """What one place of the query side and one of the key side bring together."""
+
+    query: Place
+    key: Place
+    value: float
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreAttribution:
     """One attention score, before soft-cap and mask, or the difference of two, taken apart."""
@@ -63,6 +83,8 @@ class ScoreAttribution:
     """Those that are mentioned."""
     pairs: tuple[Pair, ...]
     """The strongest pairs, strongest first."""
+    places: tuple[PlacePair, ...]
+    """The same with all nodes of one place together: the strongest pairs of places, strongest first."""
     query_side: tuple[Marginal, ...]
     """The strongest nodes of the query side, strongest first."""
     key_side: tuple[Marginal, ...]
@@ -82,6 +104,11 @@ class ScoreAttribution:
     def explained(self) -> float:
         """The share of the score in the pairs that are mentioned; signed, so opposing pairs count against it."""
         return sum(pair.value for pair in self.pairs) / self.total if self.total else 0.0
+
+    @property
+    def explained_by_places(self) -> float:
+        """The same for the pairs of places."""
+        return sum(pair.value for pair in self.places) / self.total if self.total else 0.0
 
     @property
     def control(self) -> float:
@@ -113,9 +140,11 @@ class ScoreAttribution:
             "weight_against": self.weight_against,
             "softcap": self.softcap,
             "explained": self.explained,
+            "explained_by_places": self.explained_by_places,
             "control": self.control,
             "n_pairs": self.n_pairs,
             "pair_wise_contributors": [[ids[q], ids[k], value] for q, k, value in self.pairs],
+            "places": [[*q, *k, value] for q, k, value in self.places],
             "top_q_marginal_contributors": [[ids[node], value] for node, value in self.query_side],
             "top_k_marginal_contributors": [[ids[node], value] for node, value in self.key_side],
             "nodes": {
@@ -171,6 +200,10 @@ def _from_json(data: dict[str, Any]) -> ScoreAttribution:
         ),
         nodes=nodes,
         pairs=tuple(Pair(nodes.find(q), nodes.find(k), float(value)) for q, k, value in data["pair_wise_contributors"]),
+        places=tuple(
+            PlacePair(Place(int(a), int(b)), Place(int(c), int(d)), float(value))
+            for a, b, c, d, value in data["places"]
+        ),
         query_side=sides("top_q_marginal_contributors"),
         key_side=sides("top_k_marginal_contributors"),
         score=float(data["score"]),

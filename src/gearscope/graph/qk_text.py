@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.heads import HeadLook
-from gearscope.graph.qk import Marginal, ScoreAttribution
+from gearscope.graph.qk import CONSTANTS, EMBEDDING, Marginal, Place, ScoreAttribution
 from gearscope.graph.text import clipped, name_among, node_name, quoted
 
-PAIRS, SIDE = 12, 6
+PAIRS, PLACES, SIDE = 12, 6, 6
 
 
 def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 100) -> str:
@@ -32,6 +32,9 @@ def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 
             f"  {value:+9.3f}  {name_among(found.nodes, q, tokens)}  x  {name_among(found.nodes, k, tokens)}"
             for q, k, value in found.pairs[:PAIRS]
         ),
+        "",
+        f"PLACES   the {len(found.places)} strongest pairs of layers and positions hold {found.explained_by_places:.0%}",
+        *(f"  {value:+9.3f}  {_where(q, tokens)}  x  {_where(k, tokens)}" for q, k, value in found.places[:PLACES]),
         "",
         f"WHAT ASKS, at {_place(query, tokens)}   with the whole other side",
         *_side(found, found.query_side, tokens),
@@ -55,6 +58,13 @@ def describe_looks(graph: AttributionGraph, looks: Sequence[HeadLook], width: in
 
 def _side(found: ScoreAttribution, marginals: Sequence[Marginal], tokens: Sequence[str]) -> list[str]:
     return [f"  {value:+9.3f}  {name_among(found.nodes, node, tokens)}" for node, value in marginals[:SIDE]]
+
+
+def _where(place: Place, tokens: Sequence[str]) -> str:
+    if place.layer == CONSTANTS:
+        return "constants"
+    written = "embedding" if place.layer == EMBEDDING else f"layer {place.layer}"
+    return f"{written} at {_place(place.position, tokens)}"
 
 
 def _place(position: int, tokens: Sequence[str]) -> str:
