@@ -146,9 +146,10 @@ class Workbench:
         node_threshold: float = 0.8,
         edge_threshold: float = 0.98,
         everything: bool = False,
+        heads: bool = True,
         progress: Progress | None = None,
     ) -> AttributionGraph:
-        """Trace one prompt and return its circuit, pruned unless `everything`.
+        """Trace one prompt and return its circuit, pruned unless `everything`; pruned edges are split by `heads`.
 
         `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
         last by default) are explained. Raises PromptError, TargetError, ConfigError.
@@ -174,7 +175,7 @@ class Workbench:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
             graph = with_effects(graph, record, replacement, self.model.token_names(), config.effects)
             graph = replace(graph, details=graph.details | to_details(routing(record, self._mlps())))
-            split = None if everything else head_loadings(record, replacement, chosen, graph)
+            split = head_loadings(record, replacement, chosen, graph) if heads and not everything else None
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         graph = self._certified(graph, {} if everything else thresholds)
         return graph if split is None else with_loadings(graph, split)
@@ -248,8 +249,7 @@ class Workbench:
         """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""
         inputs = self._inputs
         notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
-        record = self.model.record(torch.tensor(token_ids(graph)))
-        replacement = self.replace(record)
+        record, replacement = self._again(graph)
         dictionaries = self._basis.dictionaries if isinstance(self._basis, DictionaryBasis) else None
         return Scene(
             model=self.model,

@@ -1,4 +1,4 @@
-"""QK attribution against the papers' formulas, against HuggingFace's own attention, and against all pairs spelled out."""
+"""QK attribution against the papers' formulas, HuggingFace's own attention, and all pairs spelled out."""
 
 import itertools
 from collections import Counter

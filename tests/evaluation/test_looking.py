@@ -10,7 +10,7 @@ from gearscope.evaluation.choices import adjective_choices
 from gearscope.evaluation.looking import answer_by_looking, score_shares
 from gearscope.models.model import wrap
 from gearscope.workbench import Workbench
-from tests.oracles.compiled_looking import N, Looker, asked, asker, compile_looker
+from tests.oracles.compiled_looking import Looker, N, asked, asker, compile_looker
 
 FIRST, SECOND = (0, 1), (2, 3)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph

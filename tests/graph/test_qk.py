@@ -160,9 +160,9 @@ def test_it_is_said() -> None:
     for part in (
         'HEAD 1.0   from "c"@2 to "b"@1 (attention 75.0%), not to "a"@0 (12.5%)',
         "soft-cap of 50",
-        "the 3 strongest pairs hold 69% of it; as many at random 1%",
+        "the 3 strongest pairs hold 69% of it, as many at random 1%",
         '+3.000  0/901@2 on "c" [x\\x1b[2J]  x  "b"@1',
-        "PLACES   the 2 strongest pairs of layers and positions hold 100%",
+        "PLACES   the 2 strongest pairs of what layers wrote where hold 100%",
         '+3.000  layer 0 at "c"@2  x  embedding at "b"@1',
         '+1.000  constants  x  layer 0 at "b"@1',
         "WHAT ASKS",

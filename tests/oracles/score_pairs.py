@@ -6,7 +6,7 @@ Made of `reference_forward`, which shares nothing with the package but the weigh
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.oracles.reference_forward import _NAMES, _LLAMA_NAMES, _Pass
+from tests.oracles.reference_forward import _LLAMA_NAMES, _NAMES, _Pass
 
 
 class PairScores:

@@ -10,7 +10,6 @@ from gearscope.cli import options
 from gearscope.cli.intervene import named_opening
 from gearscope.cli.progress import status_line
 from gearscope.errors import ConfigError, TargetError
-from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.qk import with_score
 from gearscope.graph.qk_text import describe_looks, describe_score
 from gearscope.graph.store import read_graph, write_graph

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from gearscope.organism.world.phenomena import draw
 
-
 _ADJECTIVES = (1, 3, 5)
 """Where they stand behind `is`."""
 

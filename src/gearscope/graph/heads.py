@@ -6,8 +6,9 @@
                                 "head" (layer · heads + head; -1: no head), "weight" (in steps): the parts, in order}
 
 The parts of an edge sum to it, to within 8e-6 of all that its target receives: weights are whole steps, so parts that
-hold next to nothing vanish. They are kept by the ids of nodes, so they stay right when a graph is pruned further. Graphs of other programs have none; what is damaged is as if it were not
-there. Knows nothing about how an edge is split.
+hold next to nothing vanish. They are kept by the ids of nodes, so they stay right when a graph is pruned further.
+Graphs of other programs have none; what is damaged is as if it were not there. Knows nothing about how an edge is
+split.
 """
 
 from collections.abc import Sequence

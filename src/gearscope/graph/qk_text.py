@@ -25,7 +25,8 @@ def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 
     lines = [
         said,
         f"  {what} {found.score:+.4g}{capped}; all {found.n_pairs} pairs sum to it within {found.error:.1e}",
-        f"  the {len(found.pairs)} strongest pairs hold {found.explained:.0%} of it; as many at random {found.control:.0%}",
+        f"  the {len(found.pairs)} strongest pairs hold {found.explained:.0%} of it, "
+        f"as many at random {found.control:.0%}",
         "",
         "PAIRS   part of the score   what asks  x  what is asked",
         *(
@@ -33,7 +34,8 @@ def describe_score(found: ScoreAttribution, tokens: Sequence[str], width: int = 
             for q, k, value in found.pairs[:PAIRS]
         ),
         "",
-        f"PLACES   the {len(found.places)} strongest pairs of layers and positions hold {found.explained_by_places:.0%}",
+        f"PLACES   the {len(found.places)} strongest pairs of what layers wrote where hold "
+        f"{found.explained_by_places:.0%}",
         *(f"  {value:+9.3f}  {_where(q, tokens)}  x  {_where(k, tokens)}" for q, k, value in found.places[:PLACES]),
         "",
         f"WHAT ASKS, at {_place(query, tokens)}   with the whole other side",

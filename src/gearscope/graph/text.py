@@ -19,8 +19,8 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from gearscope.graph.graph import AttributionGraph
-from gearscope.graph.influence import edge_scores
 from gearscope.graph.heads import NO_HEAD, HeadLoadings, head_shares, read_loadings
+from gearscope.graph.influence import edge_scores
 from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes
 from gearscope.graph.panels import flows
 from gearscope.graph.paths import strongest_paths

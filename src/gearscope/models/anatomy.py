@@ -18,8 +18,8 @@ from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
-from gearscope.models.families import Experts, Family, NormFormula, Projection, family_of
 from gearscope.models.attention import Called
+from gearscope.models.families import Experts, Family, NormFormula, Projection, family_of
 from gearscope.models.frozen import FrozenAttention, FrozenNorm
 from gearscope.models.mlp import ClampedPlusOne, ClampedSwish, ExpertWeights, MlpWeights
 from gearscope.models.scoring import FrozenEnd, FrozenScores, rotation, seen

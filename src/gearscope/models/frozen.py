@@ -170,7 +170,7 @@ class FrozenBlock:
         return torch.bmm(pattern_T[:, :Q, positions].permute(2, 1, 0), u_HTD.transpose(0, 1)).transpose(0, 1)
 
     def head_outputs(self, x: Float[Tensor, "Q T D"], first: int) -> Float[Tensor, "H Q T E"]:
-        """What each head hands on, before W_O, from T parts of the residual stream at the Q positions from `first` on."""
+        """What each head hands on, before W_O, from T parts of the stream at the Q positions from `first` on."""
         Q, T, D = x.shape
         _, pattern_T, W_V_T = self._attn_adjoint
         (H, E, _), groups, here = self.attn.W_O.shape, len(W_V_T), slice(first, first + Q)

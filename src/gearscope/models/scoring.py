@@ -4,7 +4,7 @@
     Q_q = R_q · N_q · W_Q^h    a_q = R_q (N_q b_Q)             x what the attention reads (behind its norm)
     K_k = R_k · N_k · W_K^g    b_k = R_k (N_k b_K)             g the key head that h shares
 
-R rotates (rotary positions; the identity where positions are learned), N is the norm over a head's width in the families
+R rotates (rotary positions; the identity where positions are learned), N is the norm over a head's width in families
 that have one, its scale frozen as the prompt has it. Scale, rotation and mask are those that the model's own attention
 was called with on this prompt, so no family's formula is written down here but one: which entries of a head are rotated
 together. What comes out is compared with the queries and keys that the model formed; a model whose attention does
