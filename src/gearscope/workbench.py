@@ -5,6 +5,7 @@
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
     bench.intervene(graph, ["3/388@6*0"])                       # Intervention: predicted, measured, random control
+    bench.attention(graph, 1, 2, query=6, key=3)                # ScoreAttribution: why head 1.2 looks from 6 to 3
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """
@@ -25,16 +26,21 @@ from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
+from gearscope.attribution.heads import head_loadings
 from gearscope.attribution.opened import open_errors as opened
 from gearscope.attribution.probes import read_probe
+from gearscope.attribution.qk import attribute_score
+from gearscope.attribution.routing import routing
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
 from gearscope.errors import ConfigError, ModelError
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.heads import HeadLook, head_looks, with_loadings
 from gearscope.graph.prune import prune
-from gearscope.graph.routing import Chosen, LayerRouting, to_details
+from gearscope.graph.qk import Question, ScoreAttribution
+from gearscope.graph.routing import to_details
 from gearscope.graph.store import read_graph
 from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import open_features
@@ -144,9 +150,10 @@ class Workbench:
         edge_threshold: float = 0.98,
         everything: bool = False,
         open_errors: int = 0,
+        heads: bool = True,
         progress: Progress | None = None,
     ) -> AttributionGraph:
-        """Trace one prompt and return its circuit, pruned unless `everything`.
+        """Trace one prompt and return its circuit, pruned unless `everything`; pruned edges are split by `heads`.
 
         So many of the strongest error nodes are opened into neurons (`open_errors`; `graph/opened.py`).
 
@@ -174,11 +181,45 @@ class Workbench:
                 graph = prune(graph, node_threshold=node_threshold, edge_threshold=edge_threshold)
             names = self.model.token_names()
             graph = with_token_effects(graph, record, replacement, most=config.effects, names=names)
-            graph = replace(graph, details=graph.details | to_details(self._routing(record)))
+            graph = replace(graph, details=graph.details | to_details(routing(record, self._mlps)))
             if open_errors:
                 graph = opened(graph, record, replacement, self._mlps, chosen, open_errors)
+            split = head_loadings(record, replacement, chosen, graph) if heads and not everything else None
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
-        return self._certified(graph, {} if everything else thresholds)
+        graph = self._certified(graph, {} if everything else thresholds)
+        return graph if split is None else with_loadings(graph, split)
+
+    def attention(
+        self,
+        graph_or_prompt: AttributionGraph | str | Sequence[int],
+        layer: int,
+        head: int,
+        query: int,
+        key: int,
+        against: int | None = None,
+    ) -> ScoreAttribution:
+        """Why a head, asking from position `query`, looks at `key` (and not at `against`): its score by pairs of nodes.
+
+        Raises TargetError for a head or position that does not exist, or that the query does not see; GraphError for
+        a graph of another model; PromptError, ModelError.
+        """
+        record, replacement = self._again(graph_or_prompt)
+        found = attribute_score(record, replacement, Question(layer, head, query, key, against))
+        return found.labelled(graph_or_prompt) if isinstance(graph_or_prompt, AttributionGraph) else found
+
+    def looks(self, graph: AttributionGraph, most: int = 12) -> list[HeadLook]:
+        """The heads that carry most of a graph, and where each looks from where it matters. Raises GraphError."""
+        record, _ = self._again(graph)
+        return head_looks(graph, [block.attn.pattern.numpy(force=True) for block in record.blocks], most)
+
+    def _again(self, traced: AttributionGraph | str | Sequence[int]) -> tuple[FrozenPrompt, Replacement]:
+        """A prompt, or a graph's, run and rewritten. Raises GraphError where the graph is another model's."""
+        if isinstance(traced, AttributionGraph):
+            check_belongs(traced, self._inputs, basis=self.basis)
+            traced = token_ids(traced)
+        with torch.inference_mode():
+            record = self.model.record(self.model.tokens(traced).ids)
+            return record, self.replace(record)
 
     def intervene(
         self,
@@ -244,8 +285,7 @@ class Workbench:
         others = others or {}
         inputs = self._inputs
         notes = [check_belongs(traced, inputs, basis=self.basis) for traced in (graph, *others.values())]
-        record = self.model.record(torch.tensor(token_ids(graph)))
-        replacement = self.replace(record)
+        record, replacement = self._again(graph)
         dictionaries = self._basis.dictionaries if isinstance(self._basis, DictionaryBasis) else None
         return Scene(
             model=self.model,
@@ -274,18 +314,6 @@ class Workbench:
     @property
     def _mlps(self) -> list[MlpWeights | ExpertWeights]:
         return [self.model.neurons(layer) for layer in range(self.model.n_layers)]
-
-    def _routing(self, record: FrozenPrompt) -> list[LayerRouting]:
-        """The routers' choices on this prompt, strongest expert first."""
-        layers = []
-        for layer, block in enumerate(record.blocks):
-            mlp = self.model.neurons(layer)
-            if block.routing is None or isinstance(mlp, MlpWeights):
-                continue
-            rows = [[Chosen(i, weight) for i, weight in enumerate(row) if weight] for row in block.routing.tolist()]
-            chosen = tuple(tuple(sorted(row, key=lambda c: -c.weight)) for row in rows)
-            layers.append(LayerRouting(layer, len(mlp.experts), mlp.width, chosen))
-        return layers
 
     def _targets(
         self,

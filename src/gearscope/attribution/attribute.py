@@ -14,11 +14,12 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.expand import Expansion, Progress, expand
 from gearscope.attribution.matrix import connect
 from gearscope.attribution.rows import RowMaker
+from gearscope.attribution.sources import source_nodes
 from gearscope.attribution.targets import Target, aims
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.models.frozen import FrozenPrompt
-from gearscope.replacement.replacement import Active, Replacement
+from gearscope.replacement.replacement import Replacement
 
 
 def attribute(
@@ -45,7 +46,8 @@ def attribute(
             max_features=config.max_features,
             progress=progress,
         )
-        nodes = _nodes(prompt, replacement, replacement.active.take(expansion.expanded), targets)
+        active = replacement.active.take(expansion.expanded)
+        nodes = Nodes.join(source_nodes(prompt, replacement, active), _target_nodes(targets))
         adjacency = connect(maker, expansion, nodes.layout)
     total, magnitude = _row_totals(expansion, nodes)
     kept_sum = np.asarray(adjacency.sum(axis=1, dtype=np.float64))
@@ -77,35 +79,6 @@ def _row_totals(expansion: Expansion, nodes: Nodes) -> tuple[np.ndarray, np.ndar
     magnitude[features] = expansion.row_abs[expansion.expanded].numpy()
     total[targets], magnitude[targets] = expansion.target_sum.numpy(), expansion.target_abs.numpy()
     return total, magnitude
-
-
-def _nodes(prompt: FrozenPrompt, replacement: Replacement, active: Active, targets: Sequence[Target]) -> Nodes:
-    """The nodes of the graph, in the graph room's order."""
-    L, P, first = prompt.n_layers, prompt.n_positions, prompt.n_constant_positions
-    layers, live = np.arange(L), np.arange(first, P)
-    has_error = replacement.error is not None
-    own = "MLP and SAE bias" if replacement.writes_at == "resid_post" else "MLP bias"
-    bias_names = [f"attention bias, layer {i}" for i in layers] + [f"{own}, layer {i}" for i in layers]
-    return Nodes.join(
-        Nodes.of(
-            NodeKind.FEATURE,
-            layer=active.layer.numpy(),
-            position=active.position.numpy(),
-            index=active.index.numpy(),
-            activation=active.activation.numpy(),
-            value=active.value.numpy(),
-        ),
-        Nodes.of(
-            NodeKind.ERROR,
-            layer=np.repeat(layers, len(live)) if has_error else np.empty(0, int),
-            position=np.tile(live, L) if has_error else np.empty(0, int),
-        ),
-        Nodes.of(NodeKind.TOKEN, position=np.arange(P), index=prompt.token_ids.numpy()),
-        Nodes.of(NodeKind.POSITION, position=np.arange(P if prompt.position_embed is not None else 0)),
-        Nodes.of(NodeKind.FIRST, layer=np.repeat(layers, first), position=np.tile(np.arange(first), L)),
-        Nodes.of(NodeKind.BIAS, layer=np.append(np.tile(layers, 2), -1), labels=[*bias_names, "read bias"]),
-        _target_nodes(targets),
-    )
 
 
 def _target_nodes(targets: Sequence[Target]) -> Nodes:

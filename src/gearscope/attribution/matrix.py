@@ -22,7 +22,7 @@ def connect(maker: RowMaker, expansion: Expansion, layout: Layout) -> csr_array:
     n_positions, first = maker.prompt.n_positions, maker.prompt.n_constant_positions
     node = np.full(len(maker.replacement.active), -1, dtype=np.int32)
     node[expansion.expanded.numpy()] = np.arange(layout.features.stop)
-    leaf = _leaf_nodes(maker.leaves, layout, n_positions, first)
+    leaf = leaf_nodes(maker.leaves, layout, n_positions, first)
     matrix = _Matrix(node, leaf)
     for numbers, rows in _feature_rows(maker, expansion):
         matrix.add(node[numbers.numpy()], rows)
@@ -46,7 +46,7 @@ def _feature_rows(maker: RowMaker, expansion: Expansion) -> Iterator[tuple[Int[T
                 yield block.features[here], block.rows.take(here)
 
 
-def _leaf_nodes(leaves: Leaves, layout: Layout, n_positions: int, first: int) -> Int[np.ndarray, " leaves"]:
+def leaf_nodes(leaves: Leaves, layout: Layout, n_positions: int, first: int) -> Int[np.ndarray, " leaves"]:
     """For every leaf of a row, its node; -1 for errors at constant positions, which have none."""
     node = np.full(leaves.size, -1, dtype=np.int32)
     errors = np.arange(leaves.errors.start, leaves.errors.stop).reshape(-1, n_positions)[:, first:].ravel()

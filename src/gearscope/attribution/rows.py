@@ -28,10 +28,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gearscope.models.frozen import FrozenPrompt
+from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.replacement.replacement import Replacement, Way
 
-Entry = Literal["resid_pre", "resid_mid", "mlp_in", "resid_post", "final_in"]
+Entry = Literal["resid_pre", "attn_in", "resid_mid", "mlp_in", "resid_post", "final_in"]
 
 _BLOCK_BYTES = 64 * 2**20
 """Memory that one block of rows may take; chosen for speed, without effect on results."""
@@ -170,20 +170,12 @@ class RowMaker:
         return [*found, slice(start, stop)]
 
     def _block(self, aim: Aim, chunk: slice) -> Rows:
-        block = None if aim.layer == self.prompt.n_layers else self.prompt.blocks[aim.layer]
         g, positions = aim.vectors[chunk], aim.positions[chunk]
         sweep = _Sweep(self, len(g), int(positions[-1]) + 1)
-        sweep.read_bias(g, aim.constant[chunk], aim)
-        match aim.entry:
-            case "final_in":
-                g = self.prompt.final_norm.adjoint_at(g, positions)
-            case "mlp_in":
-                assert block is not None
-                g = block.mlp_norm.adjoint_at(g, positions)
-            case "resid_mid":
-                assert block is not None
-                assert not block.parallel, "a parallel layer has no residual stream in between"
-        if block is not None and aim.entry in ("mlp_in", "resid_mid") and not block.parallel:
+        sweep._add(self.leaves.read_bias, 0, brought(self.prompt, aim)[chunk])
+        norm = read_through(self.prompt, aim)
+        g = g if norm is None else norm.adjoint_at(g, positions)
+        if sees_own_attention(self.prompt, aim):
             spread = sweep.first_attention(g, aim.layer, positions)
         else:
             spread = g.new_zeros(sweep.Q, *g.shape)
@@ -191,6 +183,33 @@ class RowMaker:
         if aim.entry == "resid_post":
             spread = sweep.layer(spread, aim.layer)
         return sweep.down(spread, aim.layer)
+
+
+def read_through(prompt: FrozenPrompt, aim: Aim) -> FrozenNorm | None:
+    """The norm between the residual stream and what is read."""
+    match aim.entry:
+        case "final_in":
+            return prompt.final_norm
+        case "attn_in":
+            return prompt.blocks[aim.layer].attn_norm
+        case "mlp_in":
+            return prompt.blocks[aim.layer].mlp_norm
+    return None
+
+
+def brought(prompt: FrozenPrompt, aim: Aim) -> Float[Tensor, " T"]:
+    """What targets bring themselves: their own biases, and that of the norm they read through."""
+    norm = read_through(prompt, aim)
+    return aim.constant if norm is None or norm.bias is None else aim.constant + aim.vectors @ norm.bias
+
+
+def sees_own_attention(prompt: FrozenPrompt, aim: Aim) -> bool:
+    """Whether what is read stands behind the attention of its own layer, and before what that layer's MLP adds."""
+    if aim.entry not in ("mlp_in", "resid_mid"):
+        return False
+    parallel = prompt.blocks[aim.layer].parallel
+    assert not (parallel and aim.entry == "resid_mid"), "a parallel layer has no residual stream in between"
+    return not parallel
 
 
 class _Sweep:
@@ -205,15 +224,6 @@ class _Sweep:
 
     def _add(self, group: slice, offset: int, entry: Float[Tensor, " T"]) -> None:
         self.out[:, group.start + offset] += entry
-
-    def read_bias(self, g: Float[Tensor, "T D"], constant: Float[Tensor, " T"], aim: Aim) -> None:
-        """What the target brings itself: its own bias and that of the norm it reads through."""
-        norms = {"final_in": self.prompt.final_norm}
-        if aim.entry == "mlp_in":
-            norms["mlp_in"] = self.prompt.blocks[aim.layer].mlp_norm
-        norm = norms.get(aim.entry)
-        total = constant if norm is None or norm.bias is None else constant + g @ norm.bias
-        self._add(self.maker.leaves.read_bias, 0, total)
 
     def first_attention(self, g: Float[Tensor, "T D"], layer: int, positions: Int[Tensor, " T"]) -> Tensor:
         """What passes the attention of the targets' own layer, [Q, T, D]; it starts from one position per row."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+import gearscope.cli.attention as attention_commands
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.explain as explain_commands
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("demo")(page_commands.demo)
 app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
+app.command("attention")(attention_commands.attention)
 app.command("intervene")(intervene_commands.intervene)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)

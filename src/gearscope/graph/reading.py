@@ -23,6 +23,7 @@ from scipy.sparse import coo_array, csr_array
 from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph, Supernode
 from gearscope.graph.nodes import KIND_ORDER, Layout, NodeKind, Nodes
+from gearscope.graph.qk import head_node_ids
 from gearscope.graph.schema import (
     FEATURE_TYPES,
     GRAPH_FORMAT,
@@ -130,7 +131,7 @@ def _describes(own: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
         layout = Layout.from_counts(counts)
         ids = own["nodes"]["ids"]
         shown = {name for i, name in enumerate(ids) if not layout.constants.start <= i < layout.constants.stop}
-        return shown == {row["node_id"] for row in rows}
+        return shown == {row["node_id"] for row in rows} - head_node_ids(own.get("details"))
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise _damaged(error) from error
 

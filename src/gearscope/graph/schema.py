@@ -21,6 +21,7 @@ from jaxtyping import Shaped
 from gearscope.artifact import package_versions
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.nodes import CONSTANT_KINDS, KIND_ORDER, NodeKind, Nodes
+from gearscope.graph.qk import peer_nodes
 from gearscope.graph.scores import Forms, Interval, Scores
 
 GRAPH_FORMAT = 1
@@ -37,6 +38,7 @@ REAL_COLUMNS = ("activation", "probability", "value", "weight")
 def to_json(graph: AttributionGraph, slug: str) -> dict[str, Any]:
     """The graph as a JSON-able dictionary, valid against the public schema."""
     shown = ~np.isin(graph.nodes.kind, [str(kind) for kind in CONSTANT_KINDS])
+    heads, outside = peer_nodes(graph)
     return {
         "metadata": {
             "slug": slug,
@@ -56,8 +58,9 @@ def to_json(graph: AttributionGraph, slug: str) -> dict[str, Any]:
             "clickedId": "",
             "sg_pos": "",
         },
-        "nodes": _nodes(graph, shown),
+        "nodes": _nodes(graph, shown) + heads,
         "links": _links(graph, shown),
+        **({"qk_only_nodes": outside} if outside else {}),
     }
 
 

@@ -1,7 +1,8 @@
 """A circuit as plain text that fits a screen: what was traced, how much is explained, what feeds what.
 
     describe(graph)              header, scores, inputs of the targets, supernodes, what the prompt's tokens feed,
-                                 the strongest paths, inhibition, the experts chosen where the answer is read
+                                 the strongest paths, inhibition, the heads that carry most, the experts chosen
+                                 where the answer is read
     describe_node(graph, node)   one node: what it says to the output, what feeds it, what it feeds
 
 A weight is the signed direct effect in units of the receiving node's value; a percentage is its share of all that the
@@ -11,23 +12,26 @@ Everything from a file is shown with control characters escaped. Knows nothing a
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.heads import NO_HEAD, HeadLoadings, head_shares, read_loadings
 from gearscope.graph.influence import edge_scores
-from gearscope.graph.nodes import KIND_ORDER, NodeKind
+from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes
 from gearscope.graph.opened import read_opened
 from gearscope.graph.panels import flows
 from gearscope.graph.paths import strongest_paths
+from gearscope.graph.qk import read_scores
 from gearscope.graph.routing import expert_of, read_routing
 from gearscope.graph.scores import Forms
 
 MAIN_INPUTS, OTHER_INPUTS, OTHER_TARGETS = 10, 3, 2
 TOKENS, OPERANDS, FED_BY_TOKEN, PATHS, INHIBITORS, GROUPS, ROUTED = 12, 4, 3, 8, 5, 12, 12
+HEADS, CARRIERS, LOOKS = 6, 3, 8
 _PLURAL = {
     NodeKind.FEATURE: "features",
     NodeKind.ERROR: "errors",
@@ -52,6 +56,8 @@ def describe(graph: AttributionGraph, width: int = 100) -> str:
         _tokens(graph, influence, by_influence),
         _paths(graph),
         _inhibition(graph),
+        _heads(graph),
+        _looks(graph),
         _routing(graph),
     ]
     lines = [line for section in sections if section for line in (*section, "")]
@@ -75,10 +81,10 @@ def describe_node(graph: AttributionGraph, node: int, width: int = 100) -> str:
         " " * 9 + ", ".join([*figures, share]),
     ]
     said = [f"SAYS  {_effects(graph, node, count=5)}"] if nodes.ids[node] in graph.effects else []
-    inputs = _strongest(graph, node, MAIN_INPUTS)
+    inputs = _strongest(graph, node, MAIN_INPUTS, loadings=read_loadings(graph))
     sections = [
         head + said,
-        ["FED BY   weight, share of the absolute input", *inputs] if inputs else [],
+        ["FED BY   weight, share of the absolute input; the last heads that carry it", *inputs] if inputs else [],
         ["FEEDS    weight", *feeds] if feeds else [],
         _opened(graph, node),
     ]
@@ -126,10 +132,14 @@ def quoted(token: str) -> str:
 
 def node_name(graph: AttributionGraph, node: int) -> str:
     """A node as a reader knows it: `2/417@5 on "36"`, `"36"@2`, `error 3@5`, a target's token."""
-    nodes = graph.nodes
+    return name_among(graph.nodes, node, graph.tokens)
+
+
+def name_among(nodes: Nodes, node: int, tokens: Sequence[str]) -> str:
+    """The same for a node of any table, on a prompt of these tokens."""
     layer, index, position = (int(column[node]) for column in (nodes.layer, nodes.index, nodes.position))
     label = printable(nodes.labels[node])
-    token = quoted(graph.tokens[position]) if 0 <= position < len(graph.tokens) else ""
+    token = quoted(tokens[position]) if 0 <= position < len(tokens) else ""
     match NodeKind(nodes.kind[node]):
         case NodeKind.FEATURE:
             name = f"{layer}/{index}@{position}" if index >= 0 else printable(nodes.ids[node])
@@ -228,8 +238,10 @@ def _inputs(graph: AttributionGraph) -> list[list[str]]:
     return sections
 
 
-def _strongest(graph: AttributionGraph, target: int, count: int, sign: int = 0) -> list[str]:
-    """The strongest entries of one row, all or of one sign, as lines."""
+def _strongest(
+    graph: AttributionGraph, target: int, count: int, sign: int = 0, loadings: HeadLoadings | None = None
+) -> list[str]:
+    """The strongest entries of one row, all or of one sign, as lines; with the heads that carry each where known."""
     row = slice(*graph.adjacency.indptr[target : target + 2])
     sources, weights = graph.adjacency.indices[row], graph.adjacency.data[row]
     mass = float(np.abs(weights).sum() + graph.rest_abs[target]) or 1.0
@@ -237,9 +249,20 @@ def _strongest(graph: AttributionGraph, target: int, count: int, sign: int = 0) 
     order = wanted[np.argsort(-np.abs(weights[wanted]), kind="stable")][:count]
     return [
         f"  {weights[i]:+9.3f} {abs(weights[i]) / mass:6.1%}  {node_name(graph, int(sources[i]))}"
-        f"{_effects(graph, int(sources[i]))}"
+        + (_effects(graph, int(sources[i])) if loadings is None else _carriers(loadings, target, int(sources[i])))
         for i in order.tolist()
     ]
+
+
+def _carriers(loadings: HeadLoadings, target: int, source: int) -> str:
+    """The heads that carry an edge, strongest first."""
+    parts = loadings.of_edge(target, source)
+    if [head for head, _ in parts] == [NO_HEAD]:
+        return "   no head"
+    said = [
+        f"{'no head' if head == NO_HEAD else loadings.name(head)} {weight:+.3f}" for head, weight in parts[:CARRIERS]
+    ]
+    return "   by " + ", ".join(said) + (", …" if len(parts) > CARRIERS else "") if parts else ""
 
 
 def _supernodes(graph: AttributionGraph, influence: Float[np.ndarray, " N"]) -> list[str]:
@@ -305,6 +328,38 @@ def _inhibition(graph: AttributionGraph) -> list[str]:
     target = _ranked_targets(graph)[0]
     lines: Iterable[str] = _strongest(graph, target, INHIBITORS, sign=-1)
     return [f"WHAT INHIBITS {_target(graph, target)}", *lines] if lines else []
+
+
+def _heads(graph: AttributionGraph) -> list[str]:
+    """The heads that carry most of the influence, each with the edge through which it carries most."""
+    loadings = read_loadings(graph)
+    if loadings is None:
+        return []
+    shares = head_shares(graph, loadings)
+    direct = sum(some.share for some in shares if some.head == NO_HEAD)
+    lines = [
+        f"  {loadings.name(some.head):>5} {some.share:6.1%}  most of it {_brief(graph, some.edge[1])}"
+        f" -> {_brief(graph, some.edge[0])}"
+        for some in shares
+        if some.head != NO_HEAD
+    ][:HEADS]
+    said = f"HEADS   share of the influence of edges whose last head it is; {direct:.1%} passes no head"
+    return [said, *lines] if lines else []
+
+
+def _looks(graph: AttributionGraph) -> list[str]:
+    """The attention scores that were taken apart and stored, each with its strongest pair."""
+    lines = []
+    for found in read_scores(graph)[:LOOKS]:
+        layer, head, query, key, against = found.question
+        q, k, other = (f"{quoted(graph.tokens[p])}@{p}" if p is not None else "" for p in (query, key, against))
+        said = f"  {f'{layer}.{head}':>5}  {q} to {k}" + (f", not {other}" if other else "") + f": {found.score:+.3f}"
+        if found.pairs:
+            best = found.pairs[0]
+            names = [name_among(found.nodes, node, graph.tokens).partition(" on ")[0] for node in best[:2]]
+            said += f", most of it {best.value:+.3f} from {names[0]} x {names[1]}"
+        lines.append(said)
+    return ["WHY HEADS LOOK   score, or difference of two scores", *lines] if lines else []
 
 
 def _routing(graph: AttributionGraph) -> list[str]:

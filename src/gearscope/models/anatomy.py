@@ -18,9 +18,11 @@ from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from gearscope.errors import ModelError
+from gearscope.models.attention import Called
 from gearscope.models.families import Experts, Family, NormFormula, Projection, family_of
 from gearscope.models.frozen import FrozenAttention, FrozenNorm
 from gearscope.models.mlp import ClampedPlusOne, ClampedSwish, ExpertWeights, MlpWeights
+from gearscope.models.scoring import FrozenEnd, FrozenScores, rotation, seen
 
 
 class Part(NamedTuple):
@@ -58,11 +60,16 @@ class NormPart(NamedTuple):
         bias = getattr(self.module, "bias", None)
         return bias.detach() if isinstance(bias, Tensor) else None
 
-    def freeze(self, x: Float[Tensor, "P D"]) -> FrozenNorm:
-        """The norm with its scale frozen at the input `x`."""
+    def epsilon(self) -> float:
+        """What is added under the root."""
         epsilon = getattr(self.module, self.formula.epsilon, None)
         if epsilon is None:
             raise ModelError(f"{self.path} should have the attribute {self.formula.epsilon}", found=_kind(self.module))
+        return float(epsilon)
+
+    def freeze(self, x: Float[Tensor, "P D"]) -> FrozenNorm:
+        """The norm with its scale frozen at the input `x`."""
+        epsilon = self.epsilon()
         centred = x - x.mean(-1, keepdim=True) if self.formula.centred else x
         scale = torch.rsqrt(centred.pow(2).mean(-1) + epsilon)
         # Some norms are kept in float32 inside models in half precision.
@@ -186,6 +193,20 @@ class Anatomy:
             b_O=_bias(parts.o),
         )
 
+    def scores(
+        self, layer: int, called: Called, rotary: tuple[Tensor, Tensor] | None, read: Float[Tensor, "P D"]
+    ) -> FrozenScores:
+        """Where the pattern of one layer comes from, on a prompt of which `read` is what its attention reads."""
+        parts = self.blocks[layer]
+        cos, sin = rotation(rotary, halved=self.family.halved_rotary)
+        return FrozenScores(
+            query=_end(parts.q, parts.q_norm, called.query[0], cos, sin, read, f"the query of {parts.attn.path}"),
+            key=_end(parts.k, parts.k_norm, called.key[0], cos, sin, read, f"the key of {parts.attn.path}"),
+            scale=float(called.scale),
+            softcap=called.softcap,
+            visible=seen(called),
+        )
+
     def neurons(self, layer: int) -> MlpWeights | ExpertWeights:
         """The MLP of one layer, neurons along F."""
         parts = self.blocks[layer]
@@ -259,6 +280,29 @@ class Anatomy:
     def _heads(self, attn: str, projection: Projection, n_heads: int) -> HeadPart:
         part = self._part(f"{attn}.{projection.path}")
         return HeadPart(*part, projection.index, projection.parts, projection.per_head, n_heads)
+
+
+def _end(
+    part: HeadPart,
+    norm: NormPart | None,
+    formed: Float[Tensor, "G P E"],
+    cos: Float[Tensor, "P R"] | None,
+    sin: Float[Tensor, "P R"] | None,
+    read: Float[Tensor, "P D"],
+    name: str,
+) -> FrozenEnd:
+    W, b = _per_head(part)
+    return FrozenEnd(
+        W=W,
+        b=b,
+        norm_weight=None if norm is None else norm.weight().to(read),
+        epsilon=0.0 if norm is None else norm.epsilon(),
+        cos=None if cos is None else cos.to(read),
+        sin=None if sin is None else sin.to(read),
+        formed=formed,
+        read=read,
+        name=name,
+    )
 
 
 def _expert_weights(part: Part, layout: Experts) -> ExpertWeights:

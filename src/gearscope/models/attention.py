@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,18 @@ Through = Callable[[Tensor], Tensor | None]
 """Sees a pattern [B, H, queries, keys]; returns its replacement, or None to leave it."""
 
 
+class Called(NamedTuple):
+    """What an attention was called with, before its scores."""
+
+    query: Float[Tensor, "B H Q E"]
+    """Rotated, and normed where the family does."""
+    key: Float[Tensor, "B G K E"]
+    mask: Float[Tensor, "..."] | None
+    """Added to scores: zero where a key is seen."""
+    scale: float
+    softcap: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tap:
     """What happens to one attention module's pattern."""
@@ -38,11 +50,14 @@ class Tap:
     """A pattern to use instead of the computed one."""
     through: Through | None = None
     """What sees the pattern after that."""
+    called: Callable[[Called], None] | None = None
+    """What is told how the scores come about, where they are computed."""
 
     def then(self, other: "Tap") -> "Tap":
         """This tap, and `other` after it."""
         replay = self.replay if other.replay is None else other.replay
-        return Tap(replay=replay, through=partial(_through, self.through, other.through))
+        called = self.called if other.called is None else other.called
+        return Tap(replay=replay, through=partial(_through, self.through, other.through), called=called)
 
 
 def _through(first: Through | None, second: Through | None, pattern: Tensor) -> Tensor:
@@ -85,9 +100,10 @@ def attend(
     tap = _TAPS.get().get(module, Tap())
     groups = query.shape[1] // key.shape[1]
     if tap.replay is None:
-        scores = (
-            query @ key.repeat_interleave(groups, dim=1).mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-        )
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        if tap.called is not None:
+            tap.called(Called(query, key, attention_mask, scale, softcap))
+        scores = query @ key.repeat_interleave(groups, dim=1).mT * scale
         if softcap is not None:
             scores = softcap * torch.tanh(scores / softcap)
         if attention_mask is not None:

@@ -81,6 +81,8 @@ class Family:
     q_norm: str | None = None
     """A norm over each query head, and likewise over keys: inside the pattern, so never part of what is linear."""
     k_norm: str | None = None
+    halved_rotary: bool = False
+    """True when rotary positions come with one angle for both entries that are rotated together."""
     o: str
     gate: str | None = None
     up: str
@@ -205,7 +207,10 @@ MIXTRAL = replace(LLAMA, model_type="mixtral", experts=Experts("gate"))
 QWEN3_MOE = replace(QWEN3, model_type="qwen3_moe", experts=Experts("gate", normalised="norm_topk_prob"))
 """Some of its layers may be dense."""
 GPT_OSS = replace(
-    LLAMA, model_type="gpt_oss", experts=Experts("router", transposed=True, interleaved=True, clamped=True)
+    LLAMA,
+    model_type="gpt_oss",
+    experts=Experts("router", transposed=True, interleaved=True, clamped=True),
+    halved_rotary=True,
 )
 """Its attention hands its sinks on, so they are not in the map. Its published weights are quantized, which is refused
 when they are opened; a copy in bfloat16 opens."""

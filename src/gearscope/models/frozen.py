@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gearscope.models.scoring import FrozenScores
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenNorm:
@@ -61,6 +63,11 @@ class FrozenNorm:
     def centring(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """What the norm scales of its input."""
         return x - x.mean(-1, keepdim=True) if self.centred else x
+
+    def spread(self, x: Float[Tensor, "Q T D"], positions: Int[Tensor, " Q"]) -> Float[Tensor, "Q T D"]:
+        """The same for T vectors at each of some positions."""
+        x = x - x.mean(-1, keepdim=True) if self.centred else x
+        return x * (self.weight * self.scale[positions, None])[:, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +128,8 @@ class FrozenBlock:
     routing: Float[Tensor, "P X"] | None = None
     """The weight of each expert at each position, zero where it was not chosen; None for a dense MLP."""
     parallel: bool = False
+    scores: FrozenScores | None = None
+    """Where the pattern comes from, for what asks why a head looks where it does."""
 
     @cached_property
     def _attn_adjoint(self) -> _AttnAdjoint:
@@ -170,6 +179,43 @@ class FrozenBlock:
         z_GNE = (inner @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
         u_HTD = torch.bmm(z_GNE, W_V_T).view(H, T, D)
         return torch.bmm(pattern_T[:, :Q, positions].permute(2, 1, 0), u_HTD.transpose(0, 1)).transpose(0, 1)
+
+    def head_outputs(self, x: Float[Tensor, "Q T D"], first: int) -> Float[Tensor, "H Q T E"]:
+        """What each head hands on, before W_O, from T parts of the stream at the Q positions from `first` on."""
+        Q, T, D = x.shape
+        _, pattern_T, W_V_T = self._attn_adjoint
+        (H, E, _), groups, here = self.attn.W_O.shape, len(W_V_T), slice(first, first + Q)
+        v_GQTE = (x.reshape(Q * T, D) @ W_V_T.flatten(0, 1).T).view(Q, T, groups, E).permute(2, 0, 1, 3)
+        v_HQTE = v_GQTE.repeat_interleave(H // groups, dim=0).reshape(H, Q, T * E)
+        return torch.bmm(pattern_T[:, here, here].mT, v_HQTE).view(H, Q, T, E)
+
+    def head_constants(self) -> Float[Tensor, "H P E"]:
+        """What each head hands on, before W_O, whatever is in the stream: the biases of values and of the norm."""
+        attn, norm = self.attn, self.attn_norm
+        values = attn.W_V.new_zeros(attn.W_V.shape[0], attn.W_V.shape[2]) if attn.b_V is None else attn.b_V
+        if norm.bias is not None:
+            values = values + norm.bias @ attn.W_V
+        per_head = values.repeat_interleave(len(attn.W_O) // len(values), dim=0)
+        return attn.pattern.sum(-1)[:, :, None] * per_head[:, None]
+
+    def from_heads(self, z: Float[Tensor, "H Q T E"], positions: Int[Tensor, " Q"]) -> Float[Tensor, "Q T D"]:
+        """What the attention block adds to the stream when its heads hand on `z`, biases aside."""
+        H, Q, T, E = z.shape
+        out = (z.permute(1, 2, 0, 3).reshape(Q * T, H * E) @ self.attn.W_O.flatten(0, 1)).view(Q, T, -1)
+        return out if self.attn_post_norm is None else self.attn_post_norm.spread(out, positions)
+
+    def at_heads(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "H T E"]:
+        """Gradient at what the heads hand on, from that behind the attention block, each row at one position."""
+        inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
+        H, E, _ = self.attn.W_O.shape
+        return (inner @ self._attn_adjoint.W_O_T).view(len(g), H, E).transpose(0, 1)
+
+    def attn_output_bias(self) -> Float[Tensor, "P D"]:
+        """What the attention block adds to the stream with no head at all."""
+        P, D = self.attn.pattern.shape[1], self.attn.W_O.shape[2]
+        out = self.attn.W_O.new_zeros(P, D)
+        out = out if self.attn.b_O is None else out + self.attn.b_O
+        return out if self.attn_post_norm is None else _after(self.attn_post_norm, out)
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""

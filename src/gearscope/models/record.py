@@ -16,10 +16,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from gearscope.models.anatomy import Anatomy, NormPart
-from gearscope.models.attention import Tap, tapped
+from gearscope.models.attention import Called, Tap, tapped
 from gearscope.models.frozen import FrozenBlock, FrozenNorm, FrozenPrompt
 from gearscope.models.hooks import on_output, replace_norm
 from gearscope.models.routing import gathered, spread, weights_of
+from gearscope.models.scoring import FrozenScores
 
 
 def record(
@@ -36,12 +37,14 @@ def record(
     kept: dict[str, Tensor] = {}
     norms: dict[str, FrozenNorm] = {}
     patterns: dict[str, Tensor] = {}
+    called: dict[str, Called] = {}
+    rotary: dict[str, tuple[Tensor, Tensor] | None] = {}
     choices: dict[int, Tensor] = {} if routing is None else dict(routing)
     with torch.no_grad(), ExitStack() as stack:
         for part in (*anatomy.norms(), *anatomy.head_norms()):
             replace_norm(stack, part.module, partial(_freeze_norm, part, norms))
         plain = [anatomy.embed, anatomy.position_embed, anatomy.final_norm]
-        plain += [part for parts in anatomy.blocks for part in (parts.mlp_norm, parts.mlp)]
+        plain += [part for parts in anatomy.blocks for part in (parts.attn_norm, parts.mlp_norm, parts.mlp)]
         for part in plain:
             if part is not None:
                 on_output(stack, part.module, partial(_keep, kept, part.path))
@@ -49,17 +52,28 @@ def record(
             if parts.router is not None:
                 hook = partial(_choose, choices, layer, anatomy.normalised)
                 stack.callback(parts.router.module.register_forward_hook(hook).remove)
+            hook = partial(_keep_rotary, rotary, parts.attn.path)
+            stack.callback(parts.attn.module.register_forward_pre_hook(hook, with_kwargs=True).remove)
         taps = {
-            parts.attn.module: Tap(through=partial(_keep_pattern, patterns, parts.attn.path))
+            parts.attn.module: Tap(
+                through=partial(_keep_pattern, patterns, parts.attn.path),
+                called=partial(called.__setitem__, parts.attn.path),
+            )
             for parts in anatomy.blocks
         }
         stack.enter_context(tapped(anatomy.hf, taps))
         logits = anatomy.forward(ids[None])[0]
+    scores = [
+        anatomy.scores(layer, called[parts.attn.path], rotary[parts.attn.path], kept[parts.attn_norm.path])
+        for layer, parts in enumerate(anatomy.blocks)
+    ]
     return FrozenPrompt(
         token_ids=ids,
         token_embed=kept[anatomy.embed.path],
         position_embed=None if anatomy.position_embed is None else kept[anatomy.position_embed.path],
-        blocks=tuple(_block(anatomy, layer, kept, norms, patterns, choices) for layer in range(len(anatomy.blocks))),
+        blocks=tuple(
+            _block(anatomy, layer, kept, norms, patterns, choices, score) for layer, score in enumerate(scores)
+        ),
         final_norm=norms[anatomy.final_norm.path],
         W_U=anatomy.W_U,
         b_U=anatomy.b_U,
@@ -76,6 +90,7 @@ def _block(
     norms: dict[str, FrozenNorm],
     patterns: dict[str, Tensor],
     choices: dict[int, Tensor],
+    scores: FrozenScores,
 ) -> FrozenBlock:
     parts = anatomy.blocks[layer]
     return FrozenBlock(
@@ -88,6 +103,7 @@ def _block(
         mlp_out=kept[parts.mlp.path],
         routing=choices.get(layer),
         parallel=anatomy.parallel,
+        scores=scores,
     )
 
 
@@ -110,6 +126,17 @@ def _freeze_norm(part: NormPart, norms: dict[str, FrozenNorm], x: Tensor) -> Fro
 
 def _keep(kept: dict[str, Tensor], path: str, x: Tensor) -> None:
     kept[path] = x[0]
+
+
+def _keep_rotary(
+    rotary: dict[str, tuple[Tensor, Tensor] | None],
+    path: str,
+    _: nn.Module,
+    __: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Rotary positions are handed to every attention module by name; models with learned ones hand on nothing."""
+    rotary[path] = kwargs.get("position_embeddings")
 
 
 def _keep_pattern(patterns: dict[str, Tensor], path: str, pattern: Tensor) -> Tensor:

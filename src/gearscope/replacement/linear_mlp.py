@@ -67,11 +67,15 @@ class LinearMlp:
 
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """What a change of the MLP's input makes of its output."""
+        return self.linear_at(x, torch.arange(len(x), device=x.device))
+
+    def linear_at(self, x: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """The same for vectors that stand at `positions`."""
         total = torch.zeros_like(x)
         for expert, slopes in zip(self.mlp.experts, self._slopes, strict=True):
-            acts = (x @ expert.W_in.T) * slopes.through_up
+            acts = (x @ expert.W_in.T) * slopes.through_up[positions]
             if expert.W_gate is not None and slopes.through_gate is not None:
-                acts = acts + (x @ expert.W_gate.T) * slopes.through_gate
+                acts = acts + (x @ expert.W_gate.T) * slopes.through_gate[positions]
             total += acts @ expert.W_out
         return total
 

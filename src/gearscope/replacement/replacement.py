@@ -123,6 +123,20 @@ class Active:
             n_positions=self.bounds.shape[1] - 1,
         )
 
+    def numbers(
+        self, layer: Int[Tensor, " C"], position: Int[Tensor, " C"], index: Int[Tensor, " C"]
+    ) -> Int[Tensor, " C"]:
+        """The numbers of features that are active, in the order given."""
+        width = 1 + int(torch.cat([self.index, index]).max()) if len(index) else 1
+        P = self.bounds.shape[1] - 1
+        own, wanted = (
+            (a * P + p) * width + i for a, p, i in ((self.layer, self.position, self.index), (layer, position, index))
+        )
+        order = torch.argsort(own)
+        found = order[torch.searchsorted(own[order], wanted).clamp(max=max(len(own) - 1, 0))]
+        assert bool((own[found] == wanted).all()), "active features were expected"
+        return found
+
     def find(self, feature: FeatureAt) -> int:
         """The number of a feature among the active ones. Raises TargetError when it is not active there."""
         n_layers, n_positions = self.bounds.shape[0], self.bounds.shape[1] - 1
@@ -181,8 +195,16 @@ class Way(Protocol):
         """What a change x of what is read makes of the MLP output."""
         ...
 
+    def linear_at(self, x: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """The same for vectors that stand at `positions`."""
+        ...
+
     def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
         """Gradient at what is read, from the gradient at the MLP output, both at the first Q positions."""
+        ...
+
+    def adjoint_at(self, h: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """The same for vectors that stand at `positions`."""
         ...
 
 
@@ -203,7 +225,15 @@ class Skip:
         """The same matrix at every position."""
         return x @ self.matrix.T
 
+    def linear_at(self, x: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
+        """The same matrix at every position."""
+        return x @ self.matrix.T
+
     def adjoint(self, h: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
+        """The same matrix at every position."""
+        return h @ self.matrix
+
+    def adjoint_at(self, h: Float[Tensor, "K D"], positions: Int[Tensor, " K"]) -> Float[Tensor, "K D"]:
         """The same matrix at every position."""
         return h @ self.matrix
 
