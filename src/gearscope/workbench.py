@@ -5,6 +5,7 @@
     graph = bench.trace("calc : 36 + 59 =")                    # AttributionGraph: nodes, sparse edges, scores
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
     bench.intervene(graph, ["3/388@6*0"])                       # Intervention: predicted, measured, random control
+    bench.group(graph).supernodes                               # groups of nodes, by evidence
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,6 +55,9 @@ from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
 from gearscope.replacement.sae import sae_replacement
+from gearscope.supernodes.config import GroupConfig
+from gearscope.supernodes.group import group
+from gearscope.supernodes.likeness import Known
 
 ORGANISM = "organism"
 OWN_BASES = ("plt", "clt")
@@ -206,6 +210,39 @@ class Workbench:
         known |= {name: read_graph(Path(name)) for name in named if name not in known}
         with torch.inference_mode():
             return intervene(self._scene(graph, known), parsed, config)
+
+    def group(
+        self,
+        graph: AttributionGraph,
+        *,
+        paraphrases: Sequence[str] = (),
+        known: Known | None = None,
+        again: bool = False,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> AttributionGraph:
+        """The graph with supernodes proposed by evidence, which is told by `supernodes.result.read_grouping`.
+
+        Groups that it has stay, unless `again`. Stability is measured on `paraphrases`, which are traced and pruned as
+        the graph was; `known` is what a library says of its features; `settings` are those of `GroupConfig`. Raises
+        GraphError, ConfigError, PromptError.
+        """
+        config = GroupConfig.of(**settings)
+        graph = replace(graph, supernodes=()) if again else graph
+        nodes, edges = graph.thresholds or (0.8, 0.98)
+        everything = graph.thresholds is None
+        with torch.inference_mode():
+            scene = self._scene(graph, {})
+            others = [
+                self._scene(self.trace(text, node_threshold=nodes, edge_threshold=edges, everything=everything), {})
+                for text in paraphrases
+            ]
+            return group(scene, config, known=known, paraphrases=others, progress=progress)
+
+    def scene(self, graph: AttributionGraph) -> Scene:
+        """A graph's prompt, opened for interventions. Raises GraphError where it belongs to another model or basis."""
+        with torch.inference_mode():
+            return self._scene(graph, {})
 
     def _scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph]) -> Scene:
         """A graph's prompt, run again. Raises GraphError where a graph belongs to another model or basis."""

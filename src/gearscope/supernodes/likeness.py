@@ -1,0 +1,120 @@
+"""How alike the features of a graph are, by each kind of evidence, and together. No torch.
+
+    effect      cosine of the measured changes that ablating them makes (`effects.py`), over what stands above both
+    begins      cosine of where in the prompt their input begins
+    sends       cosine of what they hand on, over what stands above both
+    cofiring    Jaccard index of the tokens of a corpus on which they fire, 0 for pairs that a library does not list
+    label       1 for the same label, else the share of words that two labels have in common
+
+Each is nan where nothing is known of a pair. Together: the mean of the kinds that are known; pairs of which nothing is
+known are not alike. Knows nothing about groups.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gearscope.graph.graph import AttributionGraph
+from gearscope.ids import FeatureId
+from gearscope.supernodes.profiles import cosines, cosines_above
+
+KINDS = ("effect", "begins", "sends", "cofiring", "label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a feature library knows of features, as plain data."""
+
+    cofiring: Mapping[FeatureId, Mapping[FeatureId, float]] = field(default_factory=dict)
+    """Feature -> those that fire most often with it, each with the Jaccard index."""
+    labels: Mapping[FeatureId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of K features, whose likeness is asked."""
+
+    layer: Int[np.ndarray, " K"]
+    effect: Float[np.ndarray, "K N"]
+    effect_layer: Int[np.ndarray, " N"]
+    begins: Float[np.ndarray, "K P"]
+    sends: Float[np.ndarray, "K M"]
+    sends_layer: Int[np.ndarray, " M"]
+    cofiring: Float[np.ndarray, "K K"] | None = None
+    label: Float[np.ndarray, "K K"] | None = None
+
+    def kinds(self) -> dict[str, Float[np.ndarray, "K K"]]:
+        """Likeness by kind; kinds of which nothing is known are absent."""
+        found = {
+            "effect": cosines_above(self.effect, self.layer, self.effect_layer),
+            "begins": cosines(self.begins),
+            "sends": cosines_above(self.sends, self.layer, self.sends_layer),
+        }
+        given = {"cofiring": self.cofiring, "label": self.label}
+        return found | {name: table for name, table in given.items() if table is not None}
+
+    def resampled(self, rng: np.random.Generator) -> "Evidence":
+        """The same with the columns of all that is measured drawn anew, with replacement."""
+        counts = {name: _drawn(getattr(self, name).shape[1], rng) for name in ("effect", "begins", "sends")}
+        return Evidence(
+            layer=self.layer,
+            effect=self.effect * counts["effect"],
+            effect_layer=self.effect_layer,
+            begins=self.begins * counts["begins"],
+            sends=self.sends * counts["sends"],
+            sends_layer=self.sends_layer,
+            cofiring=self.cofiring,
+            label=self.label,
+        )
+
+
+def together(kinds: Mapping[str, Float[np.ndarray, "K K"]]) -> Float[np.ndarray, "K K"]:
+    """The mean of the kinds that are known of a pair; -1 where none is."""
+    stacked = np.stack(list(kinds.values()))
+    known = np.isfinite(stacked)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, stacked, 0).sum(axis=0) / np.maximum(count, 1), -1.0)
+
+
+def cofiring_table(features: Sequence[FeatureId], known: Known) -> Float[np.ndarray, "K K"] | None:
+    """Jaccard indices of every two features, nan where one of them is not in the library; None without any."""
+    there = np.array([feature in known.cofiring for feature in features], dtype=bool)
+    if not there.any():
+        return None
+    table = np.where(there[:, None] & there[None, :], 0.0, np.nan)
+    place: dict[FeatureId, list[int]] = {}
+    for row, feature in enumerate(features):
+        place.setdefault(feature, []).append(row)
+    for row, feature in enumerate(features):
+        for other, share in known.cofiring.get(feature, {}).items():
+            for column in place.get(other, ()):
+                if there[column]:
+                    table[row, column] = table[column, row] = max(table[row, column], share)
+        table[row, place[feature]] = 1.0 if there[row] else np.nan
+    return table
+
+
+def label_table(features: Sequence[FeatureId], known: Known) -> Float[np.ndarray, "K K"] | None:
+    """How much the labels of every two features have in common, nan where one has none; None without any."""
+    labels = [known.labels.get(feature) for feature in features]
+    if not any(labels):
+        return None
+    words = [None if not label else frozenset(label.lower().split()) for label in labels]
+    table = np.full((len(words), len(words)), np.nan)
+    for row, one in enumerate(words):
+        for column, two in enumerate(words):
+            if one and two:
+                table[row, column] = len(one & two) / len(one | two)
+    return table
+
+
+def features_of(graph: AttributionGraph, rows: Iterable[int]) -> list[FeatureId]:
+    """The features that stand behind some nodes."""
+    return [FeatureId(int(graph.nodes.layer[i]), int(graph.nodes.index[i])) for i in rows]
+
+
+def _drawn(count: int, rng: np.random.Generator) -> Float[np.ndarray, " N"]:
+    """Square roots of how often each column is drawn, so that products count it so often."""
+    return np.sqrt(rng.multinomial(count, np.full(count, 1 / count)).astype(np.float64)) if count else np.zeros(0)
