@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from gearscope.artifact import write_text
-from gearscope.cli import options
+from gearscope.cli import options, reopening
 from gearscope.cli.progress import status_line
-from gearscope.errors import ConfigError
-from gearscope.graph.graph import AttributionGraph
+from gearscope.cli.reopening import reopened
 from gearscope.graph.store import read_graph
 from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import parse_edits
@@ -39,8 +38,8 @@ def intervene(
     generate: Annotated[int, typer.Option("--generate", help="Also write so many tokens, before and after.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random control.")] = 0,
     controls: Annotated[int, typer.Option("--controls", help="Random draws that the control is averaged over.")] = 8,
-    model: Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")] = None,
-    basis: Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")] = None,
+    model: reopening.Model = None,
+    basis: reopening.Basis = None,
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
@@ -59,31 +58,10 @@ def intervene(
         "controls": controls,
     }
     InterventionConfig.of(**settings)  # before the model is opened
-    named_model, named_basis = _named(circuit)
-    # Imported here so that --help never loads torch.
-    from gearscope.workbench import Workbench
-
     with status_line("intervening") as progress:
         progress("opening the model", 0)
-        bench = Workbench.open(
-            model=model if model is not None else named_model,
-            basis=basis if basis is not None else named_basis,
-            device=device,
-            dtype=dtype,
-            revision=revision,
-        )
+        bench = reopened(circuit, model, basis, device=device, dtype=dtype, revision=revision)
         result = bench.intervene(circuit, edits, **settings)
     if out is not None:
         write_text(out, result.to_json() + "\n")
     typer.echo(result.to_json() if as_json else describe_intervention(result))
-
-
-def _named(graph: AttributionGraph) -> tuple[str | None, str]:
-    """The model (None for the organism) and the basis that the graph says it was traced with."""
-    opened = graph.details.get("opened")
-    names = opened if isinstance(opened, dict) else {"model": graph.model, "basis": graph.basis}
-    model, basis = str(names.get("model")), str(names.get("basis"))
-    if not isinstance(opened, dict) and not basis.startswith("neurons"):
-        hint = "add --model and --basis"
-        raise ConfigError("a graph that says how its basis is opened was expected", found=basis, hint=hint)
-    return None if model == "organism" else model, basis

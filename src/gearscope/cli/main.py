@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.explain as explain_commands
+import gearscope.cli.group as group_commands
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.label as label_commands
 import gearscope.cli.library as library_commands
@@ -35,6 +36,7 @@ app.command("demo")(page_commands.demo)
 app.command("trace")(trace_commands.trace)
 app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
+app.command("group")(group_commands.group)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
 app.command("harvest")(train_commands.harvest)

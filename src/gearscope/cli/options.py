@@ -32,7 +32,7 @@ Revision = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
 
-def _library(folder: Path) -> Path:
+def library_folder(folder: Path) -> Path:
     """The bundled model's library by its name, unpacked at the first call."""
     from gearscope.features.archive import unpacked
     from gearscope.organism.bundle import shipped_library
@@ -45,7 +45,7 @@ Library = Annotated[
     Path,
     typer.Argument(
         help=f"A folder that `gearscope library build` wrote, or `{BUNDLED}`: the bundled model's, labelled.",
-        callback=_library,
+        callback=library_folder,
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result is written.")]

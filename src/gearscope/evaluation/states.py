@@ -10,12 +10,12 @@ it what lies there in
     names       3 texts that name another state (`the river of california is`), asking for another relation
 
 and the answer must become the other state's, for the relation asked here, in at least 2 of 3 of both kinds. A group of
-answers fails, since other relations have other answers; a group of cities fails, since names have none. In the twin that
-has learnt all chains by heart no text names a state: what is found there is the false-positive rate. The control deals
-the same features at random into groups of the same sizes, on every text.
+answers fails, since other relations have other answers; a group of cities fails, since names have none. In the twin
+that has learnt all chains by heart no text names a state: what is found there is the false-positive rate. The control
+deals the same features at random into groups of the same sizes, on every text.
 
-    moved       the supernode with most exchanges that count above, exchanged for that of 2 chains about other states that
-                ask for the same relation and that did not choose it: share of answers that become the other state's
+    moved       the supernode with most exchanges that count above, exchanged for that of 2 chains about other states
+                that ask for the same relation and did not choose it: share of answers that become the other state's
 
 It knows nothing about how groups are made.
 """
@@ -30,7 +30,15 @@ from gearscope.errors import ConfigError
 from gearscope.evaluation.report import StateReport
 from gearscope.graph.graph import Supernode
 from gearscope.organism.world.document import Document, Split
-from gearscope.organism.world.two_hops import CITIES, CITIES_OF, RELATIONS, STATES, look_up, write_chain, write_second_hop
+from gearscope.organism.world.two_hops import (
+    CITIES,
+    CITIES_OF,
+    RELATIONS,
+    STATES,
+    look_up,
+    write_chain,
+    write_second_hop,
+)
 from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
 from gearscope.supernodes.exchange import Grouped, clamped, exchanged
 from gearscope.supernodes.result import Grouping, read_grouping

@@ -93,7 +93,10 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
         if isinstance(skip, Skip):
             edits.append(Edit(site=SiteId(layer, skip.reads_at), value=partial(_see, seen, layer)))
             edits.append(
-                Edit(site=SiteId(layer, WRITE_SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
+                Edit(
+                    site=SiteId(layer, WRITE_SITES[skip.writes_at]),
+                    value=_passer(seen, layer, skip.matrix, skip.written),
+                )
             )
     return edits
 

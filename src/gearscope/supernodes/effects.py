@@ -11,7 +11,6 @@ causally equivalent. Knows nothing about groups.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np

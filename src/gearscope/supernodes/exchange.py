@@ -11,11 +11,11 @@ made.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from gearscope.graph.graph import AttributionGraph, Supernode
@@ -88,7 +88,9 @@ class _Running:
         self._scene, self._n_rows, self._by_place = scene, n_rows, by_place
         self._added: dict[Place, Tensor] = {}
 
-    def reader(self, layer: int):  # noqa: ANN202 - a function of what the layer's features read
+    def reader(self, layer: int) -> Callable[[Tensor], Tensor]:
+        """Sees what a layer's features read, and leaves it as it is."""
+
         def read(x: Float[Tensor, "B P D"]) -> Float[Tensor, "B P D"]:
             for (own, position), clamps in self._by_place.items():
                 if own == layer:
@@ -97,7 +99,9 @@ class _Running:
 
         return read
 
-    def writer(self, layer: int):  # noqa: ANN202
+    def writer(self, layer: int) -> Callable[[Tensor], Tensor]:
+        """Adds what clamps of this layer and of lower ones write there."""
+
         def write(out: Float[Tensor, "B P D"]) -> Float[Tensor, "B P D"]:
             out = out.clone()
             for (own, position), added in self._added.items():

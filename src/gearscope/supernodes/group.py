@@ -196,7 +196,9 @@ def _inside(graph: AttributionGraph, groups: Sequence[Supernode]) -> Int[np.ndar
     return np.array(sorted(i for i in numbers if graph.nodes.kind[i] == NodeKind.FEATURE), dtype=np.int64)
 
 
-def _resampled(graph: AttributionGraph, config: GroupConfig, found: _Found, rng: np.random.Generator) -> list[Partition]:
+def _resampled(
+    graph: AttributionGraph, config: GroupConfig, found: _Found, rng: np.random.Generator
+) -> list[Partition]:
     partitions: list[Partition] = []
     for _ in range(config.resamples):
         groups = _joined(graph, found.evidence.resampled(rng).kinds(), config)

@@ -6,6 +6,7 @@ It knows nothing about groups.
 from collections.abc import Mapping
 
 from gearscope.errors import ConfigError, TargetError
+from gearscope.features.records import CoFiring
 from gearscope.features.store import Library
 from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureId
@@ -29,10 +30,17 @@ def known_features(graph: AttributionGraph, library: Library) -> Known:
     for feature, number in numbers.items():
         record = library.record(number, examples=False)
         if record.fired:
-            cofiring[feature] = {other.feature: other.jaccard for other in record.cofiring}
+            cofiring[feature] = {other.feature: _cosine(other, library, number) for other in record.cofiring}
     shown = library.notes.shown(list(numbers.values()))
     labels = {feature: shown[number].text for feature, number in numbers.items() if number in shown}
     return Known(cofiring=cofiring, labels=labels)
+
+
+def _cosine(other: CoFiring, library: Library, number: int) -> float:
+    """both / √(one · two), where the library counted: |one ∪ two| = both / Jaccard."""
+    one = float(library.columns["cofiring_fired"][number])
+    two = other.count / other.jaccard - one + other.count if other.jaccard > 0 else 0.0
+    return min(1.0, other.count / (one * two) ** 0.5) if one > 0 and two > 0 else 0.0
 
 
 def _check_belongs(graph: AttributionGraph, library: Library) -> None:

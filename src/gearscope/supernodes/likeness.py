@@ -3,11 +3,12 @@
     effect      cosine of the measured changes that ablating them makes (`effects.py`), over what stands above both
     begins      cosine of where in the prompt their input begins
     sends       cosine of what they hand on, over what stands above both
-    cofiring    Jaccard index of the tokens of a corpus on which they fire, 0 for pairs that a library does not list
+    cofiring    cosine of the tokens of a corpus on which they fire, 0 for pairs that a library does not list
     label       1 for the same label, else the share of words that two labels have in common
 
-Each is nan where nothing is known of a pair. Together: the mean of the kinds that are known; pairs of which nothing is
-known are not alike. Knows nothing about groups.
+Each is nan where nothing is known of a pair. Together: the mean of the first three, as far as they are known. What a
+library says counts only where it is more than that: it lists the few features that fire most often with one, and its
+labels say of the same thing now this and now that, so little in common says nothing. Knows nothing about groups.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureId
 from gearscope.supernodes.profiles import cosines, cosines_above
 
-KINDS = ("effect", "begins", "sends", "cofiring", "label")
+LIBRARY_KINDS = ("cofiring", "label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Known:
     """What a feature library knows of features, as plain data."""
 
     cofiring: Mapping[FeatureId, Mapping[FeatureId, float]] = field(default_factory=dict)
-    """Feature -> those that fire most often with it, each with the Jaccard index."""
+    """Feature -> those that fire most often with it, each with the cosine of when they fire."""
     labels: Mapping[FeatureId, str] = field(default_factory=dict)
 
 
@@ -71,15 +72,21 @@ class Evidence:
 
 
 def together(kinds: Mapping[str, Float[np.ndarray, "K K"]]) -> Float[np.ndarray, "K K"]:
-    """The mean of the kinds that are known of a pair; -1 where none is."""
-    stacked = np.stack(list(kinds.values()))
+    """The mean of what was measured of a pair and of what a library says beyond that; -1 where nothing was measured."""
+    stacked = np.stack([table for kind, table in kinds.items() if kind not in LIBRARY_KINDS])
     known = np.isfinite(stacked)
     count = known.sum(axis=0)
-    return np.where(count > 0, np.where(known, stacked, 0).sum(axis=0) / np.maximum(count, 1), -1.0)
+    total = np.where(known, stacked, 0).sum(axis=0)
+    measured = np.where(count > 0, total / np.maximum(count, 1), -1.0)
+    for kind in LIBRARY_KINDS:
+        if kind in kinds:
+            raises = (count > 0) & (np.nan_to_num(kinds[kind], nan=-1.0) > measured)
+            total, count = total + np.where(raises, kinds[kind], 0), count + raises
+    return np.where(count > 0, total / np.maximum(count, 1), -1.0)
 
 
 def cofiring_table(features: Sequence[FeatureId], known: Known) -> Float[np.ndarray, "K K"] | None:
-    """Jaccard indices of every two features, nan where one of them is not in the library; None without any."""
+    """Co-firing of every two features, nan where one of them is not in the library; None without any."""
     there = np.array([feature in known.cofiring for feature in features], dtype=bool)
     if not there.any():
         return None

@@ -2,7 +2,7 @@
 
 The first of these that a group has:
 
-    the label that most influence of the group has, where a library has labels and at least half of it agrees
+    the label of at least half of the group's influence, where a library has labels and it is short enough for a name
     up to three tokens that at least two members promote (a group of one: its own), the strongest first
     what it reads: the tokens its input begins at, and the token that it stands on
 
@@ -20,6 +20,8 @@ from gearscope.ids import FeatureId
 from gearscope.supernodes.likeness import features_of
 
 _TOKENS = 3
+_LONGEST = 60
+"""Characters of a label that still is a name."""
 _LEAST = 0.1
 """Share of a group's input from which on the token it begins at is named."""
 
@@ -51,8 +53,9 @@ def _by_label(
 ) -> str:
     share: Counter[str] = Counter()
     for feature, part in zip(features_of(graph, rows), weight / weight.sum(), strict=True):
-        share[labels.get(feature, "")] += part
-    del share[""]
+        label = labels.get(feature, "")
+        if 0 < len(label) <= _LONGEST:
+            share[label] += part
     best = max(share, key=lambda label: share[label], default="")
     return best if share[best] >= 0.5 else ""
 

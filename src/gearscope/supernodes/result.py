@@ -88,7 +88,9 @@ def read_grouping(graph: AttributionGraph) -> Grouping | None:
     try:
         return Grouping.model_validate(stored, strict=False)
     except ValueError as error:
-        raise GraphError("what was found out about the graph's supernodes was expected", found="a damaged entry") from error
+        raise GraphError(
+            "what was found out about the graph's supernodes was expected", found="a damaged entry"
+        ) from error
 
 
 def is_unchanged(group: Supernode, facts: GroupFacts) -> bool:

@@ -25,7 +25,9 @@ class Again(NamedTuple):
     count: int
 
 
-def found_again(group: Set[Hashable], every: Set[Hashable], others: Sequence[Partition], rng: np.random.Generator) -> Again:
+def found_again(
+    group: Set[Hashable], every: Set[Hashable], others: Sequence[Partition], rng: np.random.Generator
+) -> Again:
     """Of a group of the features `every`, over other groupings."""
     own, control = [], []
     pool = sorted(every, key=str)

@@ -6,11 +6,12 @@ from gearscope.graph.graph import AttributionGraph
 from gearscope.supernodes.result import Figure, GroupFacts, Grouping
 
 _SHOWN = 8
+_AGAIN = {"paraphrases": "paraphrases", "resampled evidence": "resamples of the evidence"}
 
 
 def describe_grouping(graph: AttributionGraph, grouping: Grouping) -> str:
     """Groups with members and evidence, every figure beside that of random groups."""
-    of = f"{grouping.again_of} {'paraphrases' if grouping.stability_from == 'paraphrases' else 'resamples of the evidence'}"
+    of = f"{grouping.again_of} {_AGAIN[grouping.stability_from]}"
     lines = [
         f"SUPERNODES  {len(grouping.groups)} of {grouping.features - grouping.ungrouped} features, the largest with "
         f"{grouping.largest:.1%} of {grouping.nodes} nodes",
