@@ -29,6 +29,7 @@ from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import direct_effects
 from gearscope.attribution.expand import Progress
+from gearscope.attribution.many import trace_many
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
@@ -177,6 +178,33 @@ class Workbench:
             graph = replace(graph, details=graph.details | to_details(self._routing(record)))
         thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return self._certified(graph, {} if everything else thresholds)
+
+    def average(
+        self,
+        prompts: Sequence[str],
+        minus: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        node_threshold: float = 0.8,
+        edge_threshold: float = 0.98,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> AttributionGraph:
+        """The mean graph of many prompts, or what it has more than that of `minus`; `graph/spread.py` reads the rest.
+
+        Each prompt is traced as by `trace`, to which `options` go, and the mean is pruned; with `everything` neither
+        is. Without a target, all targets of a prompt become one. Raises PromptError and what `trace` raises.
+        """
+        pruning = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+        return trace_many(
+            prompts,
+            minus,
+            tokens=lambda prompt: self.model.tokens(prompt).ids.tolist(),
+            trace=lambda prompt: self.trace(prompt, everything=everything, **pruning, **options),
+            one_target=not options.get("target"),
+            thresholds=None if everything else (node_threshold, edge_threshold),
+            progress=progress,
+        )
 
     def intervene(
         self,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+import gearscope.cli.average as average_commands
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.explain as explain_commands
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command("demo")(page_commands.demo)
 app.command("trace")(trace_commands.trace)
+app.command("average")(average_commands.average)
 app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("group")(group_commands.group)
