@@ -20,6 +20,7 @@ import gearscope.cli.page as page_commands
 import gearscope.cli.planted as planted_commands
 import gearscope.cli.trace as trace_commands
 import gearscope.cli.train as train_commands
+import gearscope.cli.weights as weights_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
 
@@ -39,6 +40,7 @@ app.command("average")(average_commands.average)
 app.command("show")(trace_commands.show)
 app.command("intervene")(intervene_commands.intervene)
 app.command("group")(group_commands.group)
+app.command("weights")(weights_commands.weights)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
 app.command("harvest")(train_commands.harvest)
