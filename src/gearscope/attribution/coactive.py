@@ -23,12 +23,12 @@ from gearscope.replacement.replacement import Active
 class Together:
     """Sums over text of one feature and all features of another layer, by way."""
 
-    product: Float[Tensor, "F K"]
+    product: Float[Tensor, "F H"]
     """Of activations."""
-    firings: Float[Tensor, "F K"]
-    mass: Float[Tensor, " K"]
+    firings: Float[Tensor, "F H"]
+    mass: Float[Tensor, " H"]
     """Of the one feature's activations, times the attention that its tokens give (or get) by this way."""
-    firing_mass: Float[Tensor, " K"]
+    firing_mass: Float[Tensor, " H"]
 
 
 @dataclass(kw_only=True)

@@ -84,10 +84,10 @@ class _Table(NamedTuple):
 
     layer: int
     ways: list[Way]
-    virtual: Float[Tensor, "F K"]
-    twera: Float[Tensor, "F K"]
-    by_chance: Float[Tensor, "F K"]
-    lift: Float[Tensor, "F K"]
+    virtual: Float[Tensor, "F H"]
+    twera: Float[Tensor, "F H"]
+    by_chance: Float[Tensor, "F H"]
+    lift: Float[Tensor, "F H"]
 
 
 def _side(firing: Firing, frame: Frame, layers: range, most: int) -> Side:

@@ -79,7 +79,7 @@ def mean_frame(records: Sequence[FrozenPrompt], coders: Sequence[Dictionary]) ->
     )
 
 
-def inputs_of(frame: Frame, layer: int, index: int, source: int) -> Float[Tensor, "F K"]:
+def inputs_of(frame: Frame, layer: int, index: int, source: int) -> Float[Tensor, "F H"]:
     """The weight of every feature of `source`, a lower layer, on one feature, by way (columns, as `Frame.ways`)."""
     coder = frame.coders[source]
     like = frame.blocks[0].attn.W_O
@@ -98,7 +98,7 @@ def inputs_of(frame: Frame, layer: int, index: int, source: int) -> Float[Tensor
     return torch.stack(columns, dim=1)
 
 
-def outputs_of(frame: Frame, layer: int, index: int, target: int) -> Float[Tensor, "F K"]:
+def outputs_of(frame: Frame, layer: int, index: int, target: int) -> Float[Tensor, "F H"]:
     """The weight of one feature on every feature of `target`, a higher layer, by way (columns, as `Frame.ways`)."""
     like = frame.blocks[0].attn.W_O
     coder = frame.coders[layer]

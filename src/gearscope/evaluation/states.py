@@ -49,7 +49,7 @@ _EACH = 3
 _ENOUGH = 2
 _OTHERS = 2
 """Chains that ask for the same relation."""
-_CITIES = 20
+_CITIES = 10
 """Cities whose chains are exchanged with, so that each text is traced once for many prompts."""
 
 
@@ -153,15 +153,21 @@ def _donors(city: str, relation: str, cities: Sequence[str], rng: Random) -> lis
         _Text(write_chain(other, rng.choice(relations)), look_up(CITIES[other], relation)) for other in chosen[:_EACH]
     ]
     names = [
-        _Text(write_second_hop(state, rng.choice(relations)), look_up(state, relation))
+        _Text(write_second_hop(state, _asks(state, relation)), look_up(state, relation))
         for state in rng.sample(states, _EACH)
     ]
     same = [_Text(write_chain(other, relation), look_up(CITIES[other], relation)) for other in chosen[_EACH:]]
     return [*chains, *names, *same]
 
 
+def _asks(state: str, relation: str) -> str:
+    """What the text that names a state asks for: always the same, but where that is the relation asked for here."""
+    place = [other.name for other in STATES].index(state) % len(RELATIONS)
+    return RELATIONS[place] if RELATIONS[place] != relation else RELATIONS[place - 1]
+
+
 def _grouped(bench: Workbench, document: Document, rng: Random) -> _Read:
-    graph = bench.group(bench.trace(_ids(document)))
+    graph = bench.group(bench.trace(_ids(document)), resamples=2, draws=1)  # neither changes the groups
     facts = read_grouping(graph)
     assert facts is not None
     scene = bench.scene(graph)

@@ -71,7 +71,7 @@ class _Found(NamedTuple):
     """Of the features among the graph's nodes."""
     evidence: Evidence
     likeness: dict[str, Float[np.ndarray, "K K"]]
-    groups: list[Int[np.ndarray, " M"]]
+    groups: list[Int[np.ndarray, " _J"]]
     """Rows, the most influential group first."""
 
 
@@ -80,7 +80,7 @@ def _find(scene: Scene, config: GroupConfig, known: Known, progress: Progress | 
     numbers = _chosen(graph, config)
     depth = np.where(graph.nodes.kind == NodeKind.TARGET, np.iinfo(np.int64).max, graph.nodes.layer)
     effects = ablations(scene, numbers, config.tokens, progress)
-    features = features_of(graph, numbers)
+    features = features_of(graph, numbers.tolist())
     evidence = Evidence(
         layer=graph.nodes.layer[numbers],
         effect=effects.change,
@@ -109,14 +109,14 @@ def _chosen(graph: AttributionGraph, config: GroupConfig) -> Int[np.ndarray, " K
 
 def _joined(
     graph: AttributionGraph, likeness: dict[str, Float[np.ndarray, "K K"]], config: GroupConfig
-) -> list[Int[np.ndarray, " M"]]:
+) -> list[Int[np.ndarray, " _J"]]:
     largest = max(1, int(config.largest * len(graph.nodes)))
     return join(together(likeness), alike=config.alike, largest=largest, most=config.most)
 
 
 def _strongest(
-    graph: AttributionGraph, numbers: Int[np.ndarray, " K"], groups: list[Int[np.ndarray, " M"]], config: GroupConfig
-) -> list[Int[np.ndarray, " M"]]:
+    graph: AttributionGraph, numbers: Int[np.ndarray, " K"], groups: list[Int[np.ndarray, " _J"]], config: GroupConfig
+) -> list[Int[np.ndarray, " _J"]]:
     influence = _influence(graph)[numbers]
     room = max(1, config.most - len(graph.supernodes))
     return sorted(groups, key=lambda rows: -influence[rows].sum())[:room]
@@ -208,7 +208,7 @@ def _resampled(
 
 
 def _figure(
-    table: Float[np.ndarray, "K K"], rows: Int[np.ndarray, " M"], draws: int, rng: np.random.Generator
+    table: Float[np.ndarray, "K K"], rows: Int[np.ndarray, " J"], draws: int, rng: np.random.Generator
 ) -> Figure:
     """Mean likeness within a group, beside random groups of the same size."""
     drawn = [_within(table, rng.choice(len(table), len(rows), replace=False)) for _ in range(draws)]
@@ -216,7 +216,7 @@ def _figure(
     return Figure(value=_within(table, rows), random=sum(known) / len(known) if known else None)
 
 
-def _within(table: Float[np.ndarray, "K K"], rows: Int[np.ndarray, " M"]) -> float | None:
+def _within(table: Float[np.ndarray, "K K"], rows: Int[np.ndarray, " J"]) -> float | None:
     pairs = table[np.ix_(rows, rows)][np.triu_indices(len(rows), k=1)]
     pairs = pairs[np.isfinite(pairs)]
     return float(pairs.mean()) if len(pairs) else None

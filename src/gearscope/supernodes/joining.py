@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
-def join(likeness: Float[np.ndarray, "K K"], *, alike: float, largest: int, most: int) -> list[Int[np.ndarray, " M"]]:
+def join(likeness: Float[np.ndarray, "K K"], *, alike: float, largest: int, most: int) -> list[Int[np.ndarray, " _J"]]:
     """Groups of row numbers, by their first members.
 
     While there are more than `most` groups, less alike ones are joined too, as far as sizes allow, but none whose mean

@@ -38,11 +38,11 @@ class Evidence:
     """What is known of K features, whose likeness is asked."""
 
     layer: Int[np.ndarray, " K"]
-    effect: Float[np.ndarray, "K N"]
-    effect_layer: Int[np.ndarray, " N"]
+    effect: Float[np.ndarray, "K W"]
+    effect_layer: Int[np.ndarray, " W"]
     begins: Float[np.ndarray, "K P"]
-    sends: Float[np.ndarray, "K M"]
-    sends_layer: Int[np.ndarray, " M"]
+    sends: Float[np.ndarray, "K N"]
+    sends_layer: Int[np.ndarray, " N"]
     cofiring: Float[np.ndarray, "K K"] | None = None
     label: Float[np.ndarray, "K K"] | None = None
 

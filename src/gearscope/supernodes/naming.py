@@ -28,8 +28,8 @@ _LEAST = 0.1
 
 def name_of(
     graph: AttributionGraph,
-    rows: Int[np.ndarray, " M"],
-    begins: Float[np.ndarray, "M P"],
+    rows: Int[np.ndarray, " J"],
+    begins: Float[np.ndarray, "J P"],
     labels: Mapping[FeatureId, str],
     taken: Collection[str],
 ) -> str:
@@ -47,12 +47,12 @@ def name_of(
 
 def _by_label(
     graph: AttributionGraph,
-    rows: Int[np.ndarray, " M"],
-    weight: Float[np.ndarray, " M"],
+    rows: Int[np.ndarray, " J"],
+    weight: Float[np.ndarray, " J"],
     labels: Mapping[FeatureId, str],
 ) -> str:
     share: Counter[str] = Counter()
-    for feature, part in zip(features_of(graph, rows), weight / weight.sum(), strict=True):
+    for feature, part in zip(features_of(graph, rows.tolist()), weight / weight.sum(), strict=True):
         label = labels.get(feature, "")
         if 0 < len(label) <= _LONGEST:
             share[label] += part
@@ -60,7 +60,7 @@ def _by_label(
     return best if share[best] >= 0.5 else ""
 
 
-def _by_tokens(graph: AttributionGraph, rows: Int[np.ndarray, " M"], weight: Float[np.ndarray, " M"]) -> str:
+def _by_tokens(graph: AttributionGraph, rows: Int[np.ndarray, " J"], weight: Float[np.ndarray, " J"]) -> str:
     strength: dict[str, float] = defaultdict(float)
     members: Counter[str] = Counter()
     for node, part in zip(rows.tolist(), weight.tolist(), strict=True):
@@ -74,7 +74,7 @@ def _by_tokens(graph: AttributionGraph, rows: Int[np.ndarray, " M"], weight: Flo
     return ", ".join(sorted(shared, key=lambda token: -strength[token])[:_TOKENS])
 
 
-def _by_input(graph: AttributionGraph, rows: Int[np.ndarray, " M"], begins: Float[np.ndarray, "M P"]) -> str:
+def _by_input(graph: AttributionGraph, rows: Int[np.ndarray, " J"], begins: Float[np.ndarray, "J P"]) -> str:
     places = Counter(graph.nodes.position[rows].tolist()).most_common(1)
     position = places[0][0]
     standing = f"on {_quoted(graph, position)}" if 0 <= position < len(graph.tokens) else "at no token"
