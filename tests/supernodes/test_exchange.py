@@ -65,7 +65,7 @@ def test_a_cross_layer_feature_that_is_silenced_writes_nowhere(traced):
     ]
     held = Frozen(record=scene.prompt, norms=False, mlp_layers=range(0))
     expected = bench.model.run(torch.tensor(IDS), edits=added, freeze=held).logits
-    assert torch.allclose(clamped(scene, [{place: 0.0}])[0], expected, atol=1e-8)
+    assert torch.allclose(clamped(scene, [{place: 0.0}])[0], expected, atol=1e-5)
 
 
 def test_a_group_is_exchanged_for_the_one_that_lies_alike(traced):

@@ -8,7 +8,9 @@ import pytest
 from gearscope.errors import ConfigError, GraphError
 from gearscope.graph.graph import Supernode
 from gearscope.graph.store import read_graph, write_graph
+from gearscope.supernodes.config import GroupConfig
 from gearscope.supernodes.effects import ablations
+from gearscope.supernodes.group import group
 from gearscope.supernodes.likeness import Known, features_of
 from gearscope.supernodes.result import is_unchanged, read_grouping
 from gearscope.supernodes.text import describe_grouping
@@ -25,11 +27,11 @@ def case(request, traced):
 
 def test_groups_are_disjoint_not_empty_not_too_large_and_few(case):
     _, graph, grouped = case
-    members = [name for group in grouped.supernodes for name in group.ids]
+    members = [name for one in grouped.supernodes for name in one.ids]
     assert 0 < len(grouped.supernodes) <= 6
     assert len(members) == len(set(members)) > 0
-    assert all(0 < len(group.ids) <= 0.2 * len(graph.nodes) for group in grouped.supernodes)
-    assert len({group.name for group in grouped.supernodes}) == len(grouped.supernodes)
+    assert all(0 < len(one.ids) <= 0.2 * len(graph.nodes) for one in grouped.supernodes)
+    assert len({one.name for one in grouped.supernodes}) == len(grouped.supernodes)
     assert {grouped.nodes.kind[grouped.find(name)] for name in members} == {"feature"}
 
 
@@ -57,7 +59,7 @@ def test_groups_and_evidence_survive_the_file(case, tmp_path):
     assert again.supernodes == grouped.supernodes
     assert read_grouping(again) == read_grouping(grouped)
     text = describe_grouping(again, read_grouping(again))
-    assert all(group.name in text for group in grouped.supernodes)
+    assert all(one.name in text for one in grouped.supernodes)
 
 
 def test_an_ablation_does_what_an_intervention_says(case):
@@ -87,7 +89,7 @@ def test_groups_that_are_there_stay_unless_asked(traced):
     mine = replace(graph, supernodes=(Supernode("mine", graph.nodes.ids[:2]),))
     grouped = bench.group(mine, draws=2, resamples=2)
     assert grouped.supernodes[0] == mine.supernodes[0]
-    assert not set(graph.nodes.ids[:2]) & {name for group in grouped.supernodes[1:] for name in group.ids}
+    assert not set(graph.nodes.ids[:2]) & {name for one in grouped.supernodes[1:] for name in one.ids}
     assert read_grouping(grouped).kept == ("mine",)
     again = bench.group(mine, again=True, draws=2, resamples=2)
     assert "mine" not in [group.name for group in again.supernodes]
@@ -97,10 +99,7 @@ def test_groups_that_are_there_stay_unless_asked(traced):
 
 def test_paraphrases_are_traced_and_compared(traced):
     bench, graph, _ = traced("llama", "clt")
-    same, other = bench.trace((0, 5, 9, 3, 7, 8, 4), everything=True), bench.trace((0, 9, 2), everything=True)
-    from gearscope.supernodes.config import GroupConfig
-    from gearscope.supernodes.group import group
-
+    same, other = (bench.trace(ids, everything=True, coverage=1.0) for ids in ((0, 5, 9, 3, 7, 8, 4), (0, 9, 2)))
     scenes = [bench.scene(one) for one in (same, other)]
     facts = read_grouping(group(bench.scene(graph), GroupConfig(draws=2), paraphrases=scenes[:1]))
     assert facts.stability_from == "paraphrases"
@@ -112,7 +111,9 @@ def test_paraphrases_are_traced_and_compared(traced):
 def test_labels_name_groups_and_are_evidence(traced):
     bench, graph, _ = traced("llama", "clt")
     features = features_of(graph, range(graph.layout.features.stop))
-    facts = read_grouping(bench.group(graph, known=Known(labels=dict.fromkeys(features, "words")), draws=2, resamples=2))
+    facts = read_grouping(
+        bench.group(graph, known=Known(labels=dict.fromkeys(features, "words")), draws=2, resamples=2)
+    )
     assert facts.groups[0].name == "words"
     assert facts.kinds == ("effect", "begins", "sends", "label")
     assert {group.evidence["label"].value for group in facts.groups if len(group.members) > 1} == {1.0}

@@ -54,7 +54,9 @@ def _fillers(path: Path, lines: Sequence[str]) -> dict[str, tuple[str, ...]]:
         found[name] = _texts(path, name, rest.strip())
     missing = [name for name in names if name not in found]
     if missing:
-        raise ConfigError(f"a line for every name of the template was expected in {path}", found=f"none for {missing[0]}")
+        raise ConfigError(
+            f"a line for every name of the template was expected in {path}", found=f"none for {missing[0]}"
+        )
     return {name: found[name] for name in names}
 
 

@@ -43,7 +43,9 @@ def average(done: GraphSum, against: GraphSum | None = None, *, title: str, like
     if not done.n_graphs or (against is not None and not against.n_graphs):
         raise GraphError("at least one graph was expected on every side", found="none")
     sides = [done] if against is None else [done, against]
-    keys = sorted({key for side in sides for key in side.keys}, key=lambda key: (key[0], key[1], key[2], key[3], key[4]))
+    keys = sorted(
+        {key for side in sides for key in side.keys}, key=lambda key: (key[0], key[1], key[2], key[3], key[4])
+    )
     place = {key: i for i, key in enumerate(keys)}
     found = [_side(side, place) for side in sides]
     first, last = found[0], found[-1]
@@ -52,7 +54,9 @@ def average(done: GraphSum, against: GraphSum | None = None, *, title: str, like
     adjacency = csr_array(first.mean - last.mean) if differs else first.mean
     adjacency.sum_duplicates()
     rest_sum = first.rest_sum - last.rest_sum if differs else first.rest_sum
-    effects = {nodes.ids[place[key]]: side.effects[i] for side in sides for key, i in side.keys.items() if i in side.effects}
+    effects = {
+        nodes.ids[place[key]]: side.effects[i] for side in sides for key, i in side.keys.items() if i in side.effects
+    }
     graph = AttributionGraph(
         nodes=nodes,
         adjacency=adjacency,

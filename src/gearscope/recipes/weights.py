@@ -46,9 +46,7 @@ def weigh_named(
         raise ConfigError(expected, found=basis)
     opened = open_known(model, opening)
     bench = Workbench(opened, name=name, basis=found)
-    gains = [
-        (block.mlp_norm.weight, block.mlp_norm.bias) for block in opened.record(torch.tensor([0, 0])).blocks
-    ]
+    gains = [(block.mlp_norm.weight, block.mlp_norm.bias) for block in opened.record(torch.tensor([0, 0])).blocks]
     with torch.inference_mode():
         return weigh(
             wanted,
