@@ -13,7 +13,7 @@ It holds no maths. The organism's bundle is found as package data, so this modul
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -195,12 +195,17 @@ class Workbench:
         Each prompt is traced as by `trace`, to which `options` go, and the mean is pruned; with `everything` neither
         is. Without a target, all targets of a prompt become one. Raises PromptError and what `trace` raises.
         """
-        pruning = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
         return trace_many(
             prompts,
             minus,
             tokens=lambda prompt: self.model.tokens(prompt).ids.tolist(),
-            trace=lambda prompt: self.trace(prompt, everything=everything, **pruning, **options),
+            trace=partial(
+                self.trace,
+                everything=everything,
+                node_threshold=node_threshold,
+                edge_threshold=edge_threshold,
+                **options,
+            ),
             one_target=not options.get("target"),
             thresholds=None if everything else (node_threshold, edge_threshold),
             progress=progress,

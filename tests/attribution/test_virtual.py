@@ -1,4 +1,4 @@
-"""Virtual weights against edges of whole graphs, and co-activation against loops, on tiny models of several families."""
+"""Virtual weights against edges of whole graphs, and co-activation against loops, in several families."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def _at(record, position):
 
 @pytest.mark.parametrize(("family", "basis"), CASES, ids=str)
 def test_an_edge_within_a_position_is_the_activation_times_the_weights_of_all_ways(traced, family, basis):
-    """Between neighbouring layers no path passes two heads: A = a (V + Σ_h P[q, q] V_h), which an edge knows nothing of."""
+    """Between neighbouring layers no path passes two heads: A = a (V + Σ_h P[q, q] V_h)."""
     bench, graph, _ = traced(family, basis)
     record, nodes = bench.scene(graph).prompt, graph.nodes
     checked = 0

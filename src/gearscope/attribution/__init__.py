@@ -5,7 +5,8 @@ Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and 
 
 Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
 attributions), `expand.py` (which features get rows: in order of influence), `matrix.py` (their rows as the graph's
-edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe); `prompts.py` (many prompts from a
-file or a template; torch-free) and `many.py` (their graphs, averaged); over all prompts `virtual.py` (weights between features),
-`coactive.py` (how they fire together), `weights.py` (the report; torch-free), `global_weights.py` (its recipe). Knows nothing about labels or supernodes.
+edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe). Many prompts: `prompts.py` (from a
+file or a template; torch-free), `many.py` (their graphs, averaged). Over all prompts: `virtual.py` (weights between
+features), `coactive.py` (how features fire together), `weights.py` (the report; torch-free), `global_weights.py` (its
+recipe). Knows nothing about labels or supernodes.
 """

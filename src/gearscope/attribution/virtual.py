@@ -1,7 +1,7 @@
 """Weights between two features whatever the prompt: what one writes, read by the other. On every way in between.
 
-A feature s of layer l writes W_dec[s → m] behind the MLPs of layers m >= l; t reads W_enc[t] at the MLP of layer L. With
-the norms N at their mean scale and every other MLP cut, the weight on
+A feature s of layer l writes W_dec[s → m] behind the MLPs of layers m >= l; t reads W_enc[t] at the MLP of layer L.
+With the norms N at their mean scale and every other MLP cut, the weight on
 
     the direct way        V    = Σ_{m < L} ⟨N_Lᵀ W_enc[t], W_dec[s → m]⟩
     head h of layer n     V_h  = ⟨N_Lᵀ W_enc[t], W_O^h W_V^h N_n Σ_{m < n} W_dec[s → m]⟩        l < n <= L

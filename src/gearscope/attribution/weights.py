@@ -60,7 +60,8 @@ class WeightReport(Config):
 def describe_weights(report: WeightReport) -> str:
     """The report as text."""
     lines = [
-        f"FEATURE {report.feature} of {report.basis}, {report.model}: fires on {report.fired:,} of {report.tokens:,} tokens",
+        f"FEATURE {report.feature} of {report.basis}, {report.model}: "
+        f"fires on {report.fired:,} of {report.tokens:,} tokens",
         "  TWERA is what the one gives the other on average, by chance what it would be if they fired independently",
     ]
     for name, side in (("INPUTS", report.inputs), ("OUTPUTS", report.outputs)):

@@ -43,9 +43,7 @@ def average(done: GraphSum, against: GraphSum | None = None, *, title: str, like
     if not done.n_graphs or (against is not None and not against.n_graphs):
         raise GraphError("at least one graph was expected on every side", found="none")
     sides = [done] if against is None else [done, against]
-    keys = sorted(
-        {key for side in sides for key in side.keys}, key=lambda key: (key[0], key[1], key[2], key[3], key[4])
-    )
+    keys = sorted({key for side in sides for key in side.keys})
     place = {key: i for i, key in enumerate(keys)}
     found = [_side(side, place) for side in sides]
     first, last = found[0], found[-1]
@@ -54,9 +52,8 @@ def average(done: GraphSum, against: GraphSum | None = None, *, title: str, like
     adjacency = csr_array(first.mean - last.mean) if differs else first.mean
     adjacency.sum_duplicates()
     rest_sum = first.rest_sum - last.rest_sum if differs else first.rest_sum
-    effects = {
-        nodes.ids[place[key]]: side.effects[i] for side in sides for key, i in side.keys.items() if i in side.effects
-    }
+    named = [(place[key], side.effects.get(i)) for side in sides for key, i in side.keys.items()]
+    effects = {nodes.ids[number]: effect for number, effect in named if effect is not None}
     graph = AttributionGraph(
         nodes=nodes,
         adjacency=adjacency,
@@ -69,12 +66,12 @@ def average(done: GraphSum, against: GraphSum | None = None, *, title: str, like
         details={name: like.details[name] for name in ("opened", "attribution") if name in like.details},
         effects=effects,
     )
-    error = first.variance if not differs else first.variance + last.variance
+    error = csr_array(first.variance + last.variance) if differs else first.variance
     return Averaged(
         graph=replace(graph, influence=graph.node_influence()),
         node_share=first.count,
         share=first.share,
-        error=csr_array(error.sqrt()),
+        error=csr_array((np.sqrt(error.data), error.indices, error.indptr), error.shape),
         node_share_against=last.count if differs else None,
         share_against=last.share if differs else None,
     )

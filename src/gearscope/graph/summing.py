@@ -5,7 +5,7 @@ alignment (`align.py`); the tokens of one column are one node. Targets of one na
 prompt are, and then their rows are averaged by weight first. Knows nothing about means.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,7 +45,8 @@ class GraphSum:
         self.tokens: dict[int, Counter[str]] = {}
         """Column -> the tokens that stand there."""
         self.token_ids: dict[int, set[int]] = {}
-        self.sums: dict[str, dict[int, float]] = {name: Counter() for name in (*SUMS, "rest_sum", "rest_abs", "count")}
+        names = (*SUMS, "rest_sum", "rest_abs", "count")
+        self.sums: dict[str, defaultdict[int, float]] = {name: defaultdict(float) for name in names}
         self.effects: dict[int, TokenEffects] = {}
         self._edges = EdgeSums(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
