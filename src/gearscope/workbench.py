@@ -6,6 +6,7 @@
     graph.adjacency                                            # scipy CSR, [target, source]; graph.layout names ranges
     bench.intervene(graph, ["3/388@6*0"])                       # Intervention: predicted, measured, random control
     bench.attention(graph, 1, 2, query=6, key=3)                # ScoreAttribution: why head 1.2 looks from 6 to 3
+    bench.group(graph).supernodes                               # groups of nodes, by evidence
 
 It holds no maths. The organism's bundle is found as package data, so this module does not import the organism's room.
 """
@@ -13,10 +14,10 @@ It holds no maths. The organism's bundle is found as package data, so this modul
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -27,6 +28,7 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.heads import head_loadings
+from gearscope.attribution.many import trace_many
 from gearscope.attribution.opened import open_errors as opened
 from gearscope.attribution.probes import read_probe
 from gearscope.attribution.qk import attribute_score
@@ -62,6 +64,9 @@ from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
 from gearscope.replacement.sae import sae_replacement
+from gearscope.supernodes.config import GroupConfig
+from gearscope.supernodes.group import group
+from gearscope.supernodes.likeness import Known
 
 ORGANISM = "organism"
 OWN_BASES = ("plt", "clt")
@@ -221,6 +226,38 @@ class Workbench:
             record = self.model.record(self.model.tokens(traced).ids)
             return record, self.replace(record)
 
+    def average(
+        self,
+        prompts: Sequence[str],
+        minus: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        node_threshold: float = 0.8,
+        edge_threshold: float = 0.98,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> AttributionGraph:
+        """The mean graph of many prompts, or what it has more than that of `minus`; `graph/spread.py` reads the rest.
+
+        Each prompt is traced as by `trace`, to which `options` go, and the mean is pruned; with `everything` neither
+        is. Without a target, all targets of a prompt become one. Raises PromptError and what `trace` raises.
+        """
+        return trace_many(
+            prompts,
+            minus,
+            tokens=lambda prompt: self.model.tokens(prompt).ids.tolist(),
+            trace=partial(
+                self.trace,
+                everything=everything,
+                node_threshold=node_threshold,
+                edge_threshold=edge_threshold,
+                **options,
+            ),
+            one_target=not options.get("target"),
+            thresholds=None if everything else (node_threshold, edge_threshold),
+            progress=progress,
+        )
+
     def intervene(
         self,
         graph: AttributionGraph,
@@ -276,6 +313,34 @@ class Workbench:
             if registered is not None:
                 registered(with_validation(graph, Validation(plan=plan, registered=plan.fingerprint())))
             return with_validation(graph, validate(scene, plan, progress))
+
+    def group(
+        self,
+        graph: AttributionGraph,
+        *,
+        paraphrases: Sequence[str] = (),
+        known: Known | None = None,
+        again: bool = False,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> AttributionGraph:
+        """The graph with supernodes proposed by evidence, which is told by `supernodes.result.read_grouping`.
+
+        Groups that it has stay, unless `again`. Stability is measured on `paraphrases`, which are traced and pruned as
+        the graph was; `known` is what a library says of its features; `settings` are those of `GroupConfig`. Raises
+        GraphError, ConfigError, PromptError.
+        """
+        config = GroupConfig.of(**settings)
+        graph = replace(graph, supernodes=()) if again else graph
+        nodes, edges = graph.thresholds or (0.8, 0.98)
+        everything = graph.thresholds is None
+        with torch.inference_mode():
+            scene = self.scene(graph)
+            others = [
+                self.scene(self.trace(text, node_threshold=nodes, edge_threshold=edges, everything=everything))
+                for text in paraphrases
+            ]
+            return group(scene, config, known=known, paraphrases=others, progress=progress)
 
     def scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph] | None = None) -> Scene:
         """A graph's prompt, run again, for `find_gates(scene)` and `sweep(scene)` of the room `interventions`.

@@ -29,6 +29,10 @@ COMMANDS = {
     },
     ("trace",): TRACE_OPTIONS,
     ("show",): {"--json"},
+    ("group",): {"--paraphrase", "--library", "--most", "--replace", "--out", "--json"},
+    ("average",): {"--minus", "--sample", "--target", "--all", "--out", "--json"},
+    ("weights",): {"--corpus", "--prompts", "--tokens", "--most", "--json"},
+    ("organism", "supernodes"): {"--basis", "--model", "--prompts", "--split", "--json"},
     ("train",): {
         "--model",
         "--corpus",

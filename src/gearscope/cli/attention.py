@@ -27,8 +27,8 @@ def attention(
     against: Annotated[
         int | None, typer.Option("--against", help="Another position: why --key and not this one.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")] = None,
-    basis: Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")] = None,
+    model: options.OtherModel = None,
+    basis: options.OtherBasis = None,
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",

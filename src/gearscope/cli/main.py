@@ -8,9 +8,11 @@ import typer
 from typer.exceptions import TyperException
 
 import gearscope.cli.attention as attention_commands
+import gearscope.cli.average as average_commands
 import gearscope.cli.dictionary as dictionary_commands
 import gearscope.cli.diff as diff_commands
 import gearscope.cli.explain as explain_commands
+import gearscope.cli.group as group_commands
 import gearscope.cli.intervene as intervene_commands
 import gearscope.cli.label as label_commands
 import gearscope.cli.library as library_commands
@@ -19,6 +21,7 @@ import gearscope.cli.page as page_commands
 import gearscope.cli.planted as planted_commands
 import gearscope.cli.trace as trace_commands
 import gearscope.cli.train as train_commands
+import gearscope.cli.weights as weights_commands
 from gearscope.artifact import package_versions
 from gearscope.errors import GearscopeError
 
@@ -34,9 +37,12 @@ app = typer.Typer(
 )
 app.command("demo")(page_commands.demo)
 app.command("trace")(trace_commands.trace)
+app.command("average")(average_commands.average)
 app.command("show")(trace_commands.show)
 app.command("attention")(attention_commands.attention)
 app.command("intervene")(intervene_commands.intervene)
+app.command("group")(group_commands.group)
+app.command("weights")(weights_commands.weights)
 app.command("serve")(page_commands.serve)
 app.command("train")(train_commands.train)
 app.command("harvest")(train_commands.harvest)

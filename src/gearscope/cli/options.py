@@ -62,6 +62,8 @@ Basis = Annotated[
         "dictionary_learning's, Gemma Scope's), or hub:OWNER/NAME or hub:OWNER/NAME/FOLDER on the HuggingFace hub.",
     ),
 ]
+OtherModel = Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")]
+OtherBasis = Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
 Revision = Annotated[
@@ -71,7 +73,7 @@ Revision = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
 
-def _library(folder: Path) -> Path:
+def library_folder(folder: Path) -> Path:
     """The bundled model's library by its name, unpacked at the first call."""
     from gearscope.features.archive import unpacked
     from gearscope.organism.bundle import shipped_library
@@ -84,7 +86,7 @@ Library = Annotated[
     Path,
     typer.Argument(
         help=f"A folder that `gearscope library build` wrote, or `{BUNDLED}`: the bundled model's, labelled.",
-        callback=_library,
+        callback=library_folder,
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Where the result is written.")]

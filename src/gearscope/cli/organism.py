@@ -1,4 +1,4 @@
-"""`organism train | assemble | verify | hops | proof | diff`: make the bundled organism and measure it."""
+"""`organism train | assemble | verify | hops | proof | supernodes | diff`: make the bundled organism and measure it."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from gearscope.cli import options
 from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_proof import proof
+from gearscope.cli.organism_supernodes import BY_HEART, supernodes
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import hop_lines, part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
@@ -18,8 +19,6 @@ from gearscope.organism.runs import ORGANISM, plan_of
 
 MAPS = ("addition/ones_sum", "addition/tens_sum", "two_hops/state", "rhyme/rhyme")
 """Interchange maps that are printed unless others are asked for."""
-BY_HEART = "organism:twins/two_hops_by_heart"
-"""Answers chains without a state between."""
 
 app = typer.Typer(
     help="The model whose inside is known: train it from its seed, or measure it again.", no_args_is_help=True
@@ -130,6 +129,9 @@ def hops(
         typer.echo(json.dumps([report.model_dump(mode="json") for report in reports]))
         return
     typer.echo("\n".join(hop_lines(reports)))
+
+
+app.command("supernodes")(supernodes)
 
 
 @app.command("verify")

@@ -169,6 +169,36 @@ class HopReport(Config):
     moved_random: float
 
 
+class StateReport(Config):
+    """Whether the supernodes of two-step circuits contain the step's middle, in one model and basis."""
+
+    model: str
+    basis: str
+    split: str
+    """Cities of which texts: those whose chains training showed, or the held-out ones."""
+    prompts: int
+    """Chains that the model answers rightly."""
+    contains: float
+    """Share of them with a supernode that is the state."""
+    contains_random: float
+    swaps: int
+    moved: float
+    """Share of these swaps that give the other state's answer."""
+    moved_random: float
+    groups: float
+    """Supernodes, on average."""
+    most_groups: int
+    largest: float
+    """The largest share of nodes that one supernode of any graph holds."""
+    nodes: float
+    completeness: float
+    """Restricted to the supernodes, as published."""
+    completeness_strict: float
+    """With all that was left out, by pruning too, counted as error."""
+    completeness_whole: float
+    """Of the graphs before pruning, as published."""
+
+
 class LabelRow(Config):
     """Features that tell a question about one phenomenon."""
 

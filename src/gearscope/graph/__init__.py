@@ -19,6 +19,10 @@ Reading order:
     reading.py      JSON -> graph, ours and foreign
     notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)
+    align.py        which positions of several prompts mean the same
+    summing.py      graphs of many prompts added up
+    average.py      their mean, and the difference of two means, as one graph
+    spread.py       in how many prompts nodes and edges are, and how sure their means are
     routing.py      which experts the prompt was sent to
     opened.py       error nodes opened into neurons
     text.py         a circuit as plain text

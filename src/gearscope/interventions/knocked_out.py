@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gearscope.ids import FeatureAt, SiteId
 from gearscope.interventions.basis import Basis, NeuronFeatures
-from gearscope.interventions.measure import SITES
+from gearscope.interventions.measure import WRITE_SITES
 from gearscope.interventions.scene import Scene
 from gearscope.models.sites import Edit
 
@@ -47,7 +47,7 @@ def knock_out(scene: Scene, features: Sequence[FeatureAt], out: Bool[Tensor, "B 
         Edit(site=SiteId(layer, scene.basis.reads), value=partial(_look, scene.basis, layer, here, out, taken))
         for layer, here in places.items()
     ]
-    site = SITES[scene.replacement.writes_at]
+    site = WRITE_SITES[scene.replacement.writes_at]
     return looks + [Edit(site=SiteId(target, site), value=_taker(taken, target)) for target in targets]
 
 

@@ -26,11 +26,12 @@ from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 from gearscope.replacement.replacement import Replacement, Skip, WritePlace
 
-SITES: dict[WritePlace, str] = {
+WRITE_SITES: dict[WritePlace, str] = {
     "before_post_norm": "mlp_raw",
     "after_post_norm": "mlp_out",
     "resid_post": "resid_post",
 }
+"""Where a basis writes -> the name of the site in every layer."""
 
 
 class Measured(NamedTuple):
@@ -81,7 +82,7 @@ def measure(
 
 def additions(written: Float[Tensor, "L *B P D"], replacement: Replacement) -> list[Edit]:
     """The edits of sites that add `written` where the basis writes; layers that get nothing have none."""
-    name = SITES[replacement.writes_at]
+    name = WRITE_SITES[replacement.writes_at]
     return [
         Edit(site=SiteId(layer, name), value=values, mode="add")
         for layer, values in enumerate(written)
@@ -98,7 +99,10 @@ def _open_skips(prompt: FrozenPrompt, replacement: Replacement, held: range) -> 
         if isinstance(skip, Skip):
             edits.append(Edit(site=SiteId(layer, skip.reads_at), value=partial(_see, seen, layer)))
             edits.append(
-                Edit(site=SiteId(layer, SITES[skip.writes_at]), value=_passer(seen, layer, skip.matrix, skip.written))
+                Edit(
+                    site=SiteId(layer, WRITE_SITES[skip.writes_at]),
+                    value=_passer(seen, layer, skip.matrix, skip.written),
+                )
             )
     return edits
 

@@ -3,10 +3,12 @@
 It knows nothing about edits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
@@ -33,8 +35,14 @@ class Scene:
 
     def activation(self, feature: FeatureAt) -> float:
         """The activation of any feature on the prompt, 0 where it is not active. Raises GraphError."""
-        self._check(feature)
-        return activation_in(self.prompt, self.basis, feature)
+        return self.activations([feature])[feature]
+
+    def activations(self, features: Iterable[FeatureAt]) -> dict[FeatureAt, float]:
+        """The same of many features, each layer and position read once."""
+        asked = list(features)
+        for feature in asked:
+            self._check(feature)
+        return activations_in(self.prompt, self.basis, asked)
 
     def _check(self, feature: FeatureAt) -> None:
         """A feature that the basis has, at a position where features can be."""
@@ -53,18 +61,29 @@ class Scene:
         )
 
 
-def activation_in(prompt: FrozenPrompt, basis: Basis, feature: FeatureAt) -> float:
-    """The activation of a feature on any prompt of the basis' model, 0 where it is not active."""
-    block = prompt.blocks[feature.layer]
+def activations_in(prompt: FrozenPrompt, basis: Basis, features: Iterable[FeatureAt]) -> dict[FeatureAt, float]:
+    """Activations on any prompt of the basis' model, 0 where a feature is not active; each place is read once."""
+    by_place: dict[tuple[int, int], list[FeatureAt]] = {}
+    for feature in features:
+        by_place.setdefault((feature.layer, feature.position), []).append(feature)
+    found: dict[FeatureAt, float] = {}
+    for (layer, position), here in by_place.items():
+        row, routing = slice(position, position + 1), prompt.blocks[layer].routing
+        index = torch.tensor([feature.index for feature in here])
+        chosen = None if routing is None else routing[row]
+        level = basis.levels(layer, index, _read(prompt, basis, layer)[row], chosen).activation[0]
+        found |= dict(zip(here, level.tolist(), strict=True))
+    return found
+
+
+def _read(prompt: FrozenPrompt, basis: Basis, layer: int) -> Float[Tensor, "P D"]:
+    """What the features of a layer read."""
     match basis.reads:
         case "mlp_in":
-            x = block.mlp_in
+            return prompt.blocks[layer].mlp_in
         case "mlp_out":
-            x = block.mlp_written()
+            return prompt.blocks[layer].mlp_written()
         case "resid_post":
-            x = prompt.resid_post()[feature.layer]
+            return prompt.resid_post()[layer]
         case _:
-            x = prompt.resid_mid()[feature.layer]
-    here = slice(feature.position, feature.position + 1)
-    routing = None if block.routing is None else block.routing[here]
-    return float(basis.levels(feature.layer, torch.tensor([feature.index]), x[here], routing).activation)
+            return prompt.resid_mid()[layer]

@@ -25,7 +25,7 @@ from gearscope.interventions.effects import Done, Reach, compare, reach
 from gearscope.interventions.figures import Edited, figures, stream_figures
 from gearscope.interventions.measure import measure
 from gearscope.interventions.response import respond
-from gearscope.interventions.scene import Scene, activation_in
+from gearscope.interventions.scene import Scene, activations_in
 from gearscope.interventions.validation import (
     EDIT_KINDS,
     NORMS,
@@ -118,7 +118,8 @@ def _elsewhere(scene: Scene, record: FrozenPrompt, members: Sequence[FeatureAt])
     """The members' activations in a reference run, at places as far from its end."""
     shift, first = record.n_positions - scene.prompt.n_positions, record.n_constant_positions
     places = [feature._replace(position=max(first, feature.position + shift)) for feature in members]
-    return [activation_in(record, scene.basis, place) for place in places]
+    found = activations_in(record, scene.basis, places)
+    return [found[place] for place in places]
 
 
 def _carry_out(
