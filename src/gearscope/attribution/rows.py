@@ -88,6 +88,11 @@ class Leaves(NamedTuple):
     read_bias: slice
     size: int
 
+    @property
+    def constants(self) -> slice:
+        """All but errors and tokens: one contiguous range."""
+        return slice(self.positions.start, self.size)
+
     @classmethod
     def of(cls, prompt: FrozenPrompt, *, has_error: bool) -> "Leaves":
         """The leaves of one prompt. Errors and first-position outputs are laid out [layer, position]."""

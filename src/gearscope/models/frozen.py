@@ -19,6 +19,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_KEYS = 256
+"""Keys of a long prompt that are taken together; without effect on results."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FrozenNorm:
@@ -86,7 +89,9 @@ class _AttnAdjoint(NamedTuple):
     W_O_T: Float[Tensor, "D HE"]
     """W_Oᵀ, heads side by side."""
     pattern_T: Float[Tensor, "H P P"]
-    """[head, key, query], times 1/σ of the norm at the key."""
+    """[head, key, query]."""
+    scale: Float[Tensor, " P"]
+    """1/σ of the norm at the key."""
     W_V_T: Float[Tensor, "Hkv E D"]
     """W_Vᵀ, times the norm's gain, centred where the norm centres."""
 
@@ -117,8 +122,7 @@ class FrozenBlock:
         W_V_T = attn.W_V.transpose(1, 2) * norm.weight
         if norm.centred:
             W_V_T = W_V_T - W_V_T.mean(-1, keepdim=True)
-        pattern_T = attn.pattern.transpose(1, 2) * norm.scale[:, None]
-        return _AttnAdjoint(attn.W_O.flatten(0, 1).T, pattern_T, W_V_T.contiguous())
+        return _AttnAdjoint(attn.W_O.flatten(0, 1).T, attn.pattern.transpose(1, 2), norm.scale, W_V_T.contiguous())
 
     def value_adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T GE"]:
         """Gradient at the attention's values, value heads side by side, from that behind the attention block.
@@ -126,11 +130,11 @@ class FrozenBlock:
         Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient.
         """
         Q, T, D = g.shape
-        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint(g)
         z_HQTE = (inner.reshape(Q * T, D) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
-        v_HQTE = torch.bmm(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E))
+        v_HQTE = _to_keys(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E)).mul_(scale[:Q, None])
         v_GQTE = v_HQTE.view(groups, H // groups, Q, T * E).sum(1) if groups < H else v_HQTE
         return v_GQTE.view(groups, Q, T, E).permute(1, 2, 0, 3).reshape(Q, T, groups * E)
 
@@ -153,12 +157,13 @@ class FrozenBlock:
         Heads are taken through W_V before they are spread over positions: two products per row, not Q of them.
         """
         T, D = g.shape
-        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
         z_GNE = (inner @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
         u_HTD = torch.bmm(z_GNE, W_V_T).view(H, T, D)
-        return torch.bmm(pattern_T[:, :Q, positions].permute(2, 1, 0), u_HTD.transpose(0, 1)).transpose(0, 1)
+        seen_TQH = pattern_T[:, :Q, positions].permute(2, 1, 0) * scale[:Q, None]
+        return torch.bmm(seen_TQH, u_HTD.transpose(0, 1)).transpose(0, 1)
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""
@@ -172,6 +177,18 @@ class FrozenBlock:
     def mlp_written(self) -> Float[Tensor, "P D"]:
         """What the MLP adds to the residual stream: its output, behind the post-norm where there is one."""
         return self.mlp_out if self.mlp_post_norm is None else _after(self.mlp_post_norm, self.mlp_out)
+
+
+def _to_keys(pattern_T: Float[Tensor, "H Q Q"], z: Float[Tensor, "H Q X"]) -> Float[Tensor, "H Q X"]:
+    """What each key receives from the queries at and behind it; of long prompts, keys in runs, the zeros left out."""
+    Q = z.shape[1]
+    if Q <= 2 * _KEYS:
+        return torch.bmm(pattern_T, z)
+    out = torch.empty_like(z)
+    for start in range(0, Q, _KEYS):
+        here = slice(start, start + _KEYS)
+        out[:, here] = torch.bmm(pattern_T[:, here, start:], z[:, start:])
+    return out
 
 
 def _after(post: FrozenNorm, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
