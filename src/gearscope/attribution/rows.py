@@ -314,7 +314,7 @@ class _Sweep:
         """Meet the embeddings through the first layer's attention, as its values."""
         at_values = self.prompt.blocks[0].value_adjoint(g)
         for group, _, values in self.maker._embeddings:
-            self.out[:, group.start : group.start + self.Q] += _meet(at_values, values)
+            self.out[:, group.start : group.start + self.Q] += _meet(at_values, values).to(self.out)
 
     def _embeddings(self, g: Float[Tensor, "Q T D"]) -> None:
         """Meet the token and position embeddings at the bottom."""

@@ -6,12 +6,13 @@ stream is an affine function of what is written into it (Ameisen et al. 2025, "C
     norm        n(x) = (x [− mean x]) · w / σ  [+ b]                 adjoint  g ↦ [I − 11ᵀ/D] (w g / σ)
     attention   a_q  = Σ_h Σ_k A_hqk (x_k W_V^h + b_V^h) W_O^h + b_O  adjoint  g ↦ Σ_h (Σ_q A_hqk g_q W_O^hᵀ) W_V^hᵀ
 
-`record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
+A model that is spread over devices keeps each layer's attention where it is; everything else is recorded in one place,
+and gradients are carried to an attention and back. `record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
 take gradients `g` [Q, T, D] of T target rows at the first Q positions (the causal cone), positions first, so that
 each position's rows and each product over all of them are one piece of memory; or [T, D], each row at one position.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -34,6 +35,11 @@ class FrozenNorm:
     bias: Float[Tensor, " D"] | None
     centred: bool
     """True for LayerNorm: the mean over the width is taken away first."""
+
+    def to(self, like: Tensor | torch.device) -> "FrozenNorm":
+        """The same where `like` is."""
+        bias = None if self.bias is None else self.bias.to(like)
+        return replace(self, scale=self.scale.to(like), weight=self.weight.to(like), bias=bias)
 
     def adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
         """Gradient at the norm's input from the gradient `g` at its output."""
@@ -68,7 +74,7 @@ class FrozenAttention:
 
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """The frozen attention without its biases, applied to a part of its input."""
-        return self._mix(torch.matmul(x, self.W_V))
+        return self._mix(torch.matmul(x.to(self.W_V), self.W_V)).to(x)
 
     def constant(self) -> Float[Tensor, "P D"]:
         """What the attention writes when its input is zero: the value biases through the pattern, and `b_O`."""
@@ -118,7 +124,8 @@ class FrozenBlock:
 
     @cached_property
     def _attn_adjoint(self) -> _AttnAdjoint:
-        attn, norm = self.attn, self.attn_norm
+        attn = self.attn
+        norm = self.attn_norm.to(attn.W_V)
         W_V_T = attn.W_V.transpose(1, 2) * norm.weight
         if norm.centred:
             W_V_T = W_V_T - W_V_T.mean(-1, keepdim=True)
@@ -127,13 +134,14 @@ class FrozenBlock:
     def value_adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T GE"]:
         """Gradient at the attention's values, value heads side by side, from that behind the attention block.
 
-        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient.
+        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient. Both are where
+        the attention is.
         """
         Q, T, D = g.shape
         W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint(g)
-        z_HQTE = (inner.reshape(Q * T, D) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
+        z_HQTE = (inner.reshape(Q * T, D).to(W_O_T) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
         v_HQTE = _to_keys(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E)).mul_(scale[:Q, None])
         v_GQTE = v_HQTE.view(groups, H // groups, Q, T * E).sum(1) if groups < H else v_HQTE
         return v_GQTE.view(groups, Q, T, E).permute(1, 2, 0, 3).reshape(Q, T, groups * E)
@@ -141,15 +149,19 @@ class FrozenBlock:
     def value(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P GE"]:
         """What parts x of the residual stream contribute to the values, 1/σ left out: ⟨value_adjoint(g), value(x)⟩ is
         what the attention hands on from x."""
-        return x @ self._attn_adjoint.W_V_T.flatten(0, 1).T
+        W_V_T = self._attn_adjoint.W_V_T
+        return x.to(W_V_T) @ W_V_T.flatten(0, 1).T
 
     def add_attn_adjoint(self, g: Float[Tensor, "Q T D"], to: Float[Tensor, "Q T D"]) -> None:
         """Add to `to`, in place, what of the gradient `g` behind the attention block passes backwards through it.
 
         `to` may be `g`: the stream beside the attention.
         """
-        v = self.value_adjoint(g).flatten(0, 1)
-        to.view(-1, to.shape[2]).addmm_(v, self._attn_adjoint.W_V_T.flatten(0, 1))
+        v, W_V_T = self.value_adjoint(g).flatten(0, 1), self._attn_adjoint.W_V_T.flatten(0, 1)
+        if W_V_T.device == to.device and W_V_T.dtype == to.dtype:
+            to.view(-1, to.shape[2]).addmm_(v, W_V_T)
+        else:
+            to += (v @ W_V_T).view(to.shape).to(to)
 
     def attn_adjoint_at(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"], Q: int) -> Float[Tensor, "Q T D"]:
         """What passes backwards through the attention block, to the first Q positions, from one position per row.
@@ -160,14 +172,14 @@ class FrozenBlock:
         W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
-        z_GNE = (inner @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
+        z_GNE = (inner.to(W_O_T) @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
         u_HTD = torch.bmm(z_GNE, W_V_T).view(H, T, D)
         seen_TQH = pattern_T[:, :Q, positions].permute(2, 1, 0) * scale[:Q, None]
-        return torch.bmm(seen_TQH, u_HTD.transpose(0, 1)).transpose(0, 1)
+        return torch.bmm(seen_TQH, u_HTD.transpose(0, 1)).transpose(0, 1).to(g)
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""
-        out = self.attn.constant()
+        out = self.attn.constant().to(self.mlp_in)
         if self.attn_norm.bias is not None:
             out = out + self.attn.linear(self.attn_norm.bias.expand(out.shape))
         if self.attn_post_norm is None:
