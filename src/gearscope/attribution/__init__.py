@@ -4,7 +4,8 @@ Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and 
 (graph room) whose rows sum to what they explain.
 
 Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
-attributions), `expand.py` (which features get rows: in order of influence), `matrix.py` (their rows as the graph's
-edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe). Knows nothing about labels,
+attributions), `kept.py` (rows while they are needed), `expand.py` (which features get rows: in order of influence),
+`matrix.py` (their rows as the graph's edges), `effects.py` (the tokens a feature promotes), `memory.py` (what will not
+fit), `attribute.py` (the recipe). Knows nothing about labels,
 supernodes or files.
 """

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.expand import Expansion, Progress, expand
 from gearscope.attribution.kept import StrongRows
 from gearscope.attribution.matrix import connect, leaf_nodes
+from gearscope.attribution.memory import require_rows
 from gearscope.attribution.rows import RowMaker
 from gearscope.attribution.targets import Target, aims
 from gearscope.graph.graph import AttributionGraph
@@ -41,7 +43,10 @@ def attribute(
     basis: str,
     progress: Progress | None = None,
 ) -> AttributionGraph:
-    """Trace `targets` through one prompt in one basis. The graph is unpruned and has its scores."""
+    """Trace `targets` through one prompt in one basis. The graph is unpruned and has its scores.
+
+    Raises PromptError when its rows will not fit into memory.
+    """
     with torch.inference_mode():
         weights = torch.tensor([target.weight for target in targets], dtype=torch.float64)
         maker = RowMaker(prompt=prompt, replacement=replacement)
@@ -53,6 +58,7 @@ def attribute(
             coverage=config.coverage,
             max_features=config.max_features,
             tolerance=tolerance,
+            check=partial(require_rows, maker, config=config, tolerance=tolerance),
             progress=progress,
         )
         nodes = _nodes(prompt, replacement, replacement.active.take(expansion.expanded), targets)

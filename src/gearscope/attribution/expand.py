@@ -31,6 +31,9 @@ _ENOUGH = 0.98
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
 
+Check = Callable[[Sequence[WholeRows]], None]
+"""Sees the rows of the targets before any other is made, and may refuse to go on."""
+
 
 @runtime_checkable
 class Choice(Protocol):
@@ -129,6 +132,7 @@ def expand(
     coverage: float,
     max_features: int | None,
     tolerance: float = 0.0,
+    check: Check | None = None,
     progress: Progress | None = None,
 ) -> Expansion:
     """Expand until `coverage` of the influence is explained, or only the `max_features` most influential features.
@@ -138,6 +142,8 @@ def expand(
     than 98 % of it. With a tolerance the search goes by the kept entries, and a last sweep makes the rows once more.
     """
     sweep = _Sweeps(maker, aims, weights / weights.sum(), tolerance, progress)
+    if check is not None:
+        check(sweep.targets)
     found = sweep(ByCoverage(1 - coverage, max_features), at_most=max_features)
     if found is not None:
         return found

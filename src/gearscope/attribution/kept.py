@@ -59,11 +59,10 @@ class WholeRows(NamedTuple):
     @classmethod
     def of(cls, features: Int[Tensor, " T"], rows: Rows, constants: slice) -> "WholeRows":
         """Add up what each row holds. `constants` are the leaves that are constants."""
-        parts = (rows.leaves, rows.entries)
-        signed = sum(part.sum(1, dtype=torch.float64) for part in parts)
-        mass = sum(part.abs().sum(1, dtype=torch.float64) for part in parts)
-        constant = rows.leaves[:, constants].abs().sum(1, dtype=torch.float64)
-        assert isinstance(signed, Tensor)
+        entries, leaves = rows.entries, rows.leaves
+        signed = entries.sum(1, dtype=torch.float64) + leaves.sum(1, dtype=torch.float64)
+        mass = entries.abs().sum(1, dtype=torch.float64) + leaves.abs().sum(1, dtype=torch.float64)
+        constant = leaves[:, constants].abs().sum(1, dtype=torch.float64)
         return cls(features, RowSums(signed.cpu(), torch.stack([mass, mass - constant]).cpu()), rows)
 
     def spread(self, arriving: Float[Tensor, "2 T"], reached: Influence) -> None:

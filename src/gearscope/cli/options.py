@@ -24,6 +24,14 @@ Basis = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
+DeviceMap = Annotated[
+    str | None,
+    typer.Option(
+        "--device-map",
+        help="Instead of --device: spread the layers over several devices (auto, balanced, sequential, or devices by "
+        "module as JSON); needs accelerate.",
+    ),
+]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
 Revision = Annotated[
     str | None,

@@ -44,6 +44,16 @@ def trace(
     coverage: Annotated[
         float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
     ] = 0.95,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            help="Store no entries below this share of their row; for long prompts 0.0001 by default, else 0.",
+        ),
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option("--memory", help="GiB that may be taken; by default what is free.")
+    ] = None,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
     node_threshold: Annotated[
         float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
@@ -53,11 +63,12 @@ def trace(
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
+    device_map: options.DeviceMap = None,
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
     """Trace what a model writes after PROMPT back to its tokens, and print or store the circuit."""
-    bench = open_bench(model, basis, device, dtype, revision)
+    bench = open_bench(model, basis, device, dtype, revision, device_map)
     with status_line("tracing") as progress:
         graph = bench.trace(
             prompt,
@@ -68,6 +79,8 @@ def trace(
             position=position,
             max_features=max_features,
             coverage=coverage,
+            tolerance=tolerance,
+            memory=memory,
             chat=chat,
             node_threshold=node_threshold,
             edge_threshold=edge_threshold,
@@ -105,12 +118,16 @@ def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, a
     typer.echo(json.dumps({"svg": str(svg)}) if as_json else f"drawn into {svg}")
 
 
-def open_bench(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":
+def open_bench(
+    model: str | None, basis: str, device: str, dtype: str, revision: str | None, device_map: str | None = None
+) -> "Workbench":
     """The workbench of a command's options."""
     # Imported here so that --help and `show` never load torch.
     from gearscope.workbench import Workbench
 
-    return Workbench.open(model=model, basis=basis, device=device, dtype=dtype, revision=revision)
+    return Workbench.open(
+        model=model, basis=basis, device=device, device_map=device_map, dtype=dtype, revision=revision
+    )
 
 
 def report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:

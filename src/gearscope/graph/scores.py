@@ -114,9 +114,7 @@ def measure(
         influence = influence_with(nodes, adjacency, mass)
     bare_mass = row_mass(adjacency, rest_abs, nodes.layout.constants)
     bare = influence_with(nodes, adjacency, bare_mass)
-    return scores_of(
-        nodes, _reached(nodes, influence, rest_abs, mass), _reached(nodes, bare, rest_abs, bare_mass)
-    )
+    return scores_of(nodes, _reached(nodes, influence, rest_abs, mass), _reached(nodes, bare, rest_abs, bare_mass))
 
 
 def scores_of(nodes: Nodes, whole: Reached, bare: Reached) -> Scores:

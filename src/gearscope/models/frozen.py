@@ -7,7 +7,9 @@ stream is an affine function of what is written into it (Ameisen et al. 2025, "C
     attention   a_q  = Σ_h Σ_k A_hqk (x_k W_V^h + b_V^h) W_O^h + b_O  adjoint  g ↦ Σ_h (Σ_q A_hqk g_q W_O^hᵀ) W_V^hᵀ
 
 A model that is spread over devices keeps each layer's attention where it is; everything else is recorded in one place,
-and gradients are carried to an attention and back. `record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
+and gradients are carried to an attention and back.
+
+`record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
 take gradients `g` [Q, T, D] of T target rows at the first Q positions (the causal cone), positions first, so that
 each position's rows and each product over all of them are one piece of memory; or [T, D], each row at one position.
 """
@@ -134,8 +136,8 @@ class FrozenBlock:
     def value_adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T GE"]:
         """Gradient at the attention's values, value heads side by side, from that behind the attention block.
 
-        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient. Both are where
-        the attention is.
+        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient. Both are
+        where the attention is.
         """
         Q, T, D = g.shape
         W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint

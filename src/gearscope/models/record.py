@@ -2,9 +2,8 @@
 
 Norms and routers are computed by their family's formula in the model's own precision (transformers rounds some of them
 to float32 even in a float64 model), so the record reproduces itself to that precision: composing its norms, attentions,
-constants and MLP outputs over the layers gives back `final_in` and `logits`. Of a model that is spread over devices, all
-but the attention is brought to where the unembedding is. It knows nothing about what is done with
-the record.
+constants and MLP outputs over the layers gives back `final_in` and `logits`. Of a model that is spread over devices,
+all but the attention is brought to where the unembedding is. It knows nothing about what is done with the record.
 """
 
 from collections.abc import Mapping
