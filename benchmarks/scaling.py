@@ -9,9 +9,9 @@ once, so that a run that was killed goes on. Beside the table a picture and the 
 
 `CPU s` is from the tokens to the pruned graph, everything loaded before; `peak` the highest resident memory of the
 whole process: model, dictionaries (mapped pages of files included) and libraries with it, `of it loaded` what stood
-there before the prompt. Attention of random models is spread evenly, so influence is spread over far more features than in trained
-ones: this is the hard case. Prompts of up to 128 tokens are traced once more with every feature and every entry: the
-printed intervals must contain those scores. Exit code 1 where one does not, or where a bar is missed.
+there before the prompt. Attention of random models is spread evenly, so influence is spread over far more features than
+in trained ones: this is the hard case. Prompts of up to 128 tokens are traced once more with every feature and every
+entry: the printed intervals must contain those scores. Exit code 1 where one does not, or where a bar is missed.
 """
 
 import argparse
