@@ -120,7 +120,8 @@ class Workbench:
         `organism:twins/NAME` and `organism:versions/NAME` are its twins and versions.
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
         (the organism's own dictionaries), a folder of dictionaries in any known format, or `hub:owner/name`.
-        `device_map` spreads a model over devices, as in `open_model`. Raises ModelError, ConfigError, ArtifactError, DictionaryError.
+        `device_map` spreads a model over devices, as in `open_model`. Raises ModelError, ConfigError, ArtifactError,
+        DictionaryError.
         """
         name = ORGANISM if model is None else model
         check_own(basis, name)

@@ -139,12 +139,10 @@ def test_attention_that_lies_elsewhere_is_carried_to_and_from(kind) -> None:
 
 def test_rows_that_will_not_fit_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(PromptError, match=r"GiB of memory for the circuit of \d+ active features.*--max-features"),
-    ):
+    with monkeypatch.context() as patch:
         patch.setattr(RowMaker, "feature_rows", lambda *some: made.append(some) or ())
-        trace(memory=1e-5)
+        with pytest.raises(PromptError, match=r"GiB of memory for the circuit of \d+ active features.*--max-features"):
+            trace(memory=1e-5)
     assert not made
     assert trace(memory=1e-5, max_features=1, coverage=0.0).layout.features.stop <= 1
 

@@ -96,15 +96,45 @@ def show(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Draw the circuit into this file, instead of printing it.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the circuit into this file, instead of printing it.")
+    ] = None,
+    older: Annotated[
+        bool, typer.Option("--older", help="With --out: in the older form of the public format, without our own table.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a stored circuit as text, or draw it. Needs neither the model nor torch."""
+    """Print a stored circuit as text, draw it, or write it anew. Needs neither the model nor torch."""
     circuit = read_graph(graph)
+    if out is not None or older:
+        _rewrite(circuit, graph, node, svg, out, older, as_json)
+        return
     if svg is not None:
         _draw(circuit, graph, node, svg, as_json)
         return
     said = describe(circuit) if node is None else describe_node(circuit, circuit.find(node))
     typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
+
+
+def _rewrite(
+    circuit: AttributionGraph,
+    graph: Path,
+    node: str | None,
+    svg: Path | None,
+    out: Path | None,
+    older: bool,
+    as_json: bool,
+) -> None:
+    if out is None:
+        raise ConfigError("--older needs a file to write", found="none", hint="add --out FILE")
+    if node is not None or svg is not None:
+        raise ConfigError("--out writes the whole circuit", found="--node or --svg as well", hint="leave it out")
+    if not out.name or out.is_dir():
+        raise ArtifactError("--out should name the file to write", found=f"a folder ({out})")
+    if out.exists() and out.samefile(graph):
+        raise ArtifactError("--out should name another file than the graph", found=str(out))
+    write_graph(out, circuit, older=older)
+    typer.echo(json.dumps({"graph": str(out)}) if as_json else f"written to {out}")
 
 
 def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, as_json: bool) -> None:
