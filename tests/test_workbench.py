@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from gearscope.artifact import write_manifest
+from gearscope.attribution.probe import read_probe
 from gearscope.dictionaries.store import write_as, write_dictionaries
 from gearscope.errors import ArtifactError, ConfigError, DictionaryError, GearscopeError, TargetError
 from gearscope.ids import SiteId
 from gearscope.lock import read_lock, write_lock
 from gearscope.models.model import wrap
-from gearscope.workbench import Workbench, model_source, organism_folder, read_probe
+from gearscope.workbench import Workbench, model_source, organism_folder
 from tests.oracles.planted_dictionaries import Plan, plant_saes, plant_set
 from tests.oracles.tiny_models import FAMILIES, tiny
 

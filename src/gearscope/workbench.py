@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gearscope.artifact import birth_certificate
@@ -29,16 +28,17 @@ from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import direct_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.memory import require_record
+from gearscope.attribution.probe import read_probe
 from gearscope.attribution.targets import Target
 from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.hub import PREFIX as HUB
 from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
-from gearscope.errors import ConfigError, ModelError, TargetError
+from gearscope.errors import ConfigError, ModelError
 from gearscope.graph.graph import AttributionGraph, TokenEffects
 from gearscope.graph.prune import prune
 from gearscope.graph.routing import Chosen, LayerRouting, to_details
 from gearscope.graph.store import read_graph
-from gearscope.ids import FeatureAt, SiteId
+from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import open_features
 from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
@@ -357,19 +357,6 @@ def model_source(model: str | None) -> str:
         return str(organism_folder())
     name, colon, part = model.partition(":")
     return str(organism_folder(part)) if colon and name == ORGANISM else model
-
-
-def read_probe(path: Path) -> tuple[Tensor, SiteId]:
-    """A probe: a safetensors file with one vector `direction` and the metadata `site`. Raises TargetError."""
-    expected = f"{path} should be a safetensors file with a vector `direction` and the metadata `site`"
-    try:
-        with safe_open(path, framework="pt") as stored:
-            site = (stored.metadata() or {}).get("site")
-            if "direction" not in stored.keys() or site is None:  # noqa: SIM118 - not a mapping
-                raise TargetError(expected, found=f"tensors {sorted(stored.keys())} and metadata {stored.metadata()}")
-            return stored.get_tensor("direction"), SiteId.parse(site)
-    except (OSError, SafetensorError) as error:
-        raise TargetError(expected, found=str(error)) from error
 
 
 def check_own(basis: str, model: str) -> None:

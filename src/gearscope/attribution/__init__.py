@@ -6,6 +6,6 @@ Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and 
 Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
 attributions), `kept.py` (rows while they are needed), `expand.py` (which features get rows: in order of influence),
 `matrix.py` (their rows as the graph's edges), `effects.py` (the tokens a feature promotes), `memory.py` (what will not
-fit), `attribute.py` (the recipe). Knows nothing about labels,
+fit), `probe.py` (a direction's file), `attribute.py` (the recipe). Knows nothing about labels,
 supernodes or files.
 """

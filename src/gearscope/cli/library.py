@@ -178,8 +178,8 @@ def _computed(library: Library, direction: Path | None, fires_in: str | None, no
     """Criteria that need torch: it is loaded only when they are asked for."""
     found: dict[str, Any] = {}
     if direction is not None:
+        from gearscope.attribution.probe import read_probe
         from gearscope.features.find import by_direction
-        from gearscope.workbench import read_probe
 
         vector, _ = read_probe(direction)
         found["direction"] = by_direction(library, vector.float().numpy())

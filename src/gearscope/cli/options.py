@@ -32,6 +32,14 @@ DeviceMap = Annotated[
         "module as JSON); needs accelerate.",
     ),
 ]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance",
+        help="Store no entries below this share of their row; for long prompts 0.0001 by default, else 0.",
+    ),
+]
+Memory = Annotated[float | None, typer.Option("--memory", help="GiB that may be taken; by default what is free.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
 Revision = Annotated[
     str | None,

@@ -44,16 +44,8 @@ def trace(
     coverage: Annotated[
         float, typer.Option("--coverage", help="Expand features until this share of the influence is explained.")
     ] = 0.95,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            "--tolerance",
-            help="Store no entries below this share of their row; for long prompts 0.0001 by default, else 0.",
-        ),
-    ] = None,
-    memory: Annotated[
-        float | None, typer.Option("--memory", help="GiB that may be taken; by default what is free.")
-    ] = None,
+    tolerance: options.Tolerance = None,
+    memory: options.Memory = None,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
     node_threshold: Annotated[
         float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
