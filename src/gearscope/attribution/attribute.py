@@ -19,6 +19,7 @@ from gearscope.attribution.memory import require_rows
 from gearscope.attribution.rows import RowMaker
 from gearscope.attribution.targets import Target, aims
 from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.influence import row_mass
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.scores import Reached
 from gearscope.models.frozen import FrozenPrompt
@@ -62,10 +63,11 @@ def attribute(
             progress=progress,
         )
         nodes = _nodes(prompt, replacement, replacement.active.take(expansion.expanded), targets)
+        unstored = _unstored(expansion)
         adjacency = connect(maker, expansion, nodes.layout)
     total, magnitude = _row_totals(expansion, nodes)
     kept_sum = np.asarray(adjacency.sum(axis=1, dtype=np.float64))
-    kept_abs = np.asarray(abs(adjacency).sum(axis=1, dtype=np.float64))
+    kept_abs = row_mass(adjacency, np.zeros(len(nodes)))
     complete = len(expansion.expanded) == len(replacement.active) and not tolerance
     graph = AttributionGraph(
         nodes=nodes,
@@ -80,7 +82,7 @@ def attribute(
             "attribution": config.model_dump(mode="json") | {"tolerance": tolerance},
             "active_features": len(replacement.active),
             "expanded_features": len(expansion.expanded),
-            **_unstored(expansion),
+            **unstored,
         },
     )
     scale = float(weights.sum())

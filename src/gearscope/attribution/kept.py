@@ -156,6 +156,11 @@ class RowStore:
                     self._keep(layer, made)
             yield made
 
+    def forget(self, layer: int) -> None:
+        """Drop the rows of a layer."""
+        self.known[[number for block in self.kept[layer] for number in block.features.tolist()]] = False
+        self.kept[layer].clear()
+
     def _keep(self, layer: int, made: WholeRows | StrongRows) -> None:
         self.kept[layer].append(made)
         self.known[made.features] = True

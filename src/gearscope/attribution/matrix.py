@@ -19,7 +19,10 @@ from gearscope.graph.nodes import Layout
 
 
 def connect(maker: RowMaker, expansion: Expansion, layout: Layout) -> csr_array:
-    """Rows of all expanded features and of the targets over the sources of the graph; other rows are empty."""
+    """Rows of all expanded features and of the targets over the sources of the graph; other rows are empty.
+
+    Takes the rows out of the store, so that they do not stand in memory twice.
+    """
     n_positions, first = maker.prompt.n_positions, maker.prompt.n_constant_positions
     node = np.full(len(maker.replacement.active), -1, dtype=np.int32)
     node[expansion.expanded.numpy()] = np.arange(layout.features.stop)
@@ -45,6 +48,7 @@ def _expanded_rows(maker: RowMaker, expansion: Expansion) -> Iterator[WholeRows 
                 yield block
             elif bool(here.any()):
                 yield block.take(here)
+        expansion.store.forget(layer)
 
 
 def leaf_nodes(leaves: Leaves, layout: Layout, n_positions: int, first: int) -> Int[np.ndarray, " leaves"]:
