@@ -56,9 +56,9 @@ class Size:
         }
 
 
-def random_model(family: str, folder: Path, size: Size) -> None:
+def random_model(family: str, folder: Path, size: Size, *, positions: int = 2 * _CALIBRATION_TOKENS) -> None:
     """A random model of one family (llama, gpt2 or gemma2), as a HuggingFace folder."""
-    config = AutoConfig.for_model(family, max_position_embeddings=2 * _CALIBRATION_TOKENS, **size.config(family))
+    config = AutoConfig.for_model(family, max_position_embeddings=positions, **size.config(family))
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
     for parameter in model.parameters():

@@ -29,6 +29,7 @@ from gearscope.attribution.effects import with_token_effects
 from gearscope.attribution.expand import Progress
 from gearscope.attribution.heads import head_loadings
 from gearscope.attribution.many import trace_many
+from gearscope.attribution.memory import require_record
 from gearscope.attribution.opened import open_errors as opened
 from gearscope.attribution.probes import read_probe
 from gearscope.attribution.qk import attribute_score
@@ -121,6 +122,7 @@ class Workbench:
         basis: str = "neurons",
         *,
         device: str = "cpu",
+        device_map: str | None = None,
         dtype: str = "float32",
         revision: str | None = None,
     ) -> "Workbench":
@@ -128,13 +130,14 @@ class Workbench:
 
         `organism:twins/NAME` and `organism:versions/NAME` are its twins and versions.
         `basis` is `neurons`, `neurons:all`, `neurons:N` (the N that write most per token and layer), `plt` or `clt`
-        (the organism's own dictionaries), a folder of dictionaries in any known format, or `hub:owner/name`. Raises
-        ModelError, ConfigError, ArtifactError, DictionaryError.
+        (the organism's own dictionaries), a folder of dictionaries in any known format, or `hub:owner/name`.
+        `device_map` spreads a model over devices, as in `open_model`. Raises ModelError, ConfigError, ArtifactError,
+        DictionaryError.
         """
         name = ORGANISM if model is None else model
         check_own(basis, name)
         opened_basis = open_basis(basis)
-        opened = open_model(model_source(model), device=device, dtype=dtype, revision=revision)
+        opened = open_model(model_source(model), device=device, device_map=device_map, dtype=dtype, revision=revision)
         bench = cls(opened, name=name, basis=opened_basis)
         bench.opened_basis = basis
         return bench
@@ -150,6 +153,8 @@ class Workbench:
         position: int | None = None,
         max_features: int | None = None,
         coverage: float = 0.95,
+        tolerance: float | None = None,
+        memory: float | None = None,
         chat: bool = False,
         node_threshold: float = 0.8,
         edge_threshold: float = 0.98,
@@ -163,10 +168,12 @@ class Workbench:
         So many of the strongest error nodes are opened into neurons (`open_errors`; `graph/opened.py`).
 
         `prompt` is text, or token ids used as they are. Without a target, the likely next tokens after `position` (the
-        last by default) are explained. Raises PromptError, TargetError, ConfigError.
+        last by default) are explained. Entries below `tolerance` of their row are not stored; `memory` is how many GiB
+        may be taken. Raises PromptError (too long for memory, too), TargetError, ConfigError.
         """
-        config = AttributionConfig.of(max_features=max_features, coverage=coverage)
+        config = AttributionConfig.of(max_features=max_features, coverage=coverage, tolerance=tolerance, memory=memory)
         tokens = self.model.tokens(prompt, chat=chat)
+        require_record(self.model, len(tokens.ids), config)
         with torch.inference_mode():
             record = self.model.record(tokens.ids)
             replacement = self.replace(record)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gearscope.attribution import expand as expand_module
+from gearscope.attribution import kept as kept_module
 from gearscope.attribution import rows
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
@@ -84,7 +84,7 @@ def test_capped_rows_still_sum_to_their_values(case) -> None:
 def test_rows_that_do_not_fit_are_made_again(case, monkeypatch: pytest.MonkeyPatch, settings: dict) -> None:
     kept = trace(case, **settings)
     made = []
-    monkeypatch.setattr(expand_module, "_ROW_BYTES", 0)
+    monkeypatch.setattr(kept_module, "_ROW_BYTES", 0)
     feature_rows = rows.RowMaker.feature_rows
     monkeypatch.setattr(rows.RowMaker, "feature_rows", lambda self, some: made.append(some) or feature_rows(self, some))
     again = trace(case, **settings)

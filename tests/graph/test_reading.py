@@ -2,11 +2,16 @@ import copy
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from gearscope.errors import GraphError
+from gearscope.graph.dialect import to_older_json
+from gearscope.graph.graph import AttributionGraph
+from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.prune import prune
 from gearscope.graph.reading import from_json
 from gearscope.graph.schema import to_json
@@ -197,3 +202,58 @@ def test_a_file_with_one_wrong_value_shows_or_is_refused(kind, data):
     else:
         said = ""
     assert "\n" not in said
+
+
+def test_the_older_form_is_written_and_read_back():
+    graph = replace(layered_graph(0, n_features=4, n_layers=4).with_scores(), pinned=("1_-1_1",))
+    data = to_older_json(graph, "s")
+    ids = [row["node_id"] for row in data["nodes"]]
+    assert "0_1_1" in ids
+    assert not [name for name in ids if "_-1_" in name]
+    assert data["qParams"]["pinnedIds"] == ["0_1_1"]
+    assert "gearscope" not in data["metadata"]
+    feature = next(row for row in data["nodes"] if row["feature_type"] == "cross layer transcoder")
+    layer, index, _ = map(int, feature["node_id"].split("_"))
+    assert feature["feature"] == layer * 10 + index
+    back = from_json(json.loads(json.dumps(data)))
+    shown = [name for name in graph.nodes.ids if name in back.nodes.ids]
+    assert len(shown) == len(back.nodes) == len(data["nodes"])
+    assert back.pinned == graph.pinned
+    for target in shown:
+        for source in shown:
+            assert back.edge(target, source) == pytest.approx(graph.edge(target, source), rel=1e-6)
+
+
+def test_ids_that_the_older_form_cannot_tell_apart_are_refused():
+    nodes = Nodes.join(
+        Nodes.of(NodeKind.FEATURE, layer=0, position=1, index=1),
+        Nodes.of(NodeKind.ERROR, layer=1, position=1),
+        Nodes.of(NodeKind.TARGET, layer=2, position=1, index=5, weight=1.0),
+    )
+    empty = csr_array(np.zeros((3, 3)))
+    graph = AttributionGraph(
+        nodes=nodes, adjacency=empty, rest_sum=np.zeros(3), rest_abs=np.zeros(3), prompt="", tokens=("a", "b"),
+        model="m", basis="b",
+    )  # fmt: skip
+    with pytest.raises(GraphError, match="0_1_1 twice; write the newer form"):
+        to_older_json(graph, "s")
+
+
+def test_graphs_with_attention_features_and_other_programs_ids_are_read():
+    data = foreign()
+    data["nodes"] += [
+        node("2_lor_7_1", "lorsa", 2, 1, jsNodeId="2_lor_7_1", feature=None, qk_tracing_results={"top_q_marginal": []}),
+        node("2_error_attn_1", "lorsa error", 2, 1, jsNodeId="2_error_attn_1", feature=None),
+        node("4_cro_11_1", "cross layer transcoder", "4", 1, jsNodeId="4_cro_11_1", feature=None),
+        node(
+            "output_1_-1_3", "logit", "-1", 1, token_prob=0.1, clerp='Output "y" (p=0.100)', jsNodeId="output_1_-1_3-0"
+        ),
+    ]
+    data["links"].append({"source": "2_lor_7_1", "target": "4_cro_11_1", "weight": 1.0})
+    data["qk_only_nodes"] = {"1_lor_3_0": node("1_lor_3_0", "lorsa", 1, 0)}
+    graph = from_json(data)
+    assert graph.edge("4/11@1", "2/7@1") == 1.0
+    assert "2_error_attn_1" in graph.nodes.ids
+    assert "1_lor_3_0" not in graph.nodes
+    number = graph.nodes.find("output_1_-1_3")
+    assert int(graph.nodes.layer[number]) == 6, "behind the last feature's layer"

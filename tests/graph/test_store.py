@@ -56,7 +56,9 @@ def test_edges_and_groups_of_the_published_graph_are_the_files(fixtures_dir):
     [
         (b"", "an empty file"),
         (b"  \n", "an empty file"),
-        (b"PK\x03\x04\x80\x81\xff", "a binary file"),
+        (b"PK\x03\x04\x80\x81\xff", "a pickle.*create_graph_files"),
+        (b"\x80\x02}q\x00.", "a pickle.*create_graph_files"),
+        (b"\x1f\x8b\x81\xff", "a binary file"),
         (b"not json", "not JSON"),
         (b'{"a": 1', "not JSON"),
         (b"[" * 100_000, "nested too deep"),

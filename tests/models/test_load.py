@@ -194,7 +194,7 @@ DAMAGES = {
     "no weights": (lambda f: (f / "model.safetensors").unlink(), ArtifactError, "as safetensors .* found no such file"),
     "one missing": (drop_a_weight, ArtifactError, r"found no weights for model\.layers\.1\.mlp\.up_proj\.weight"),
     "one misshapen": (reshape_a_weight, ArtifactError, "should hold a model that can be loaded"),
-    "one infinite": (poison_a_weight, ModelError, r"model\.layers\.0\.mlp should be a plain or gated MLP"),
+    "one infinite": (poison_a_weight, ModelError, r"NaN or infinity in model\.layers\.0\.mlp\.up_proj\.weight"),
     "tokenizer": (
         lambda f: (f / "tokenizer.json").write_text("{}"),
         ArtifactError,

@@ -17,6 +17,11 @@ class AttributionConfig(Config):
     features that were not."""
     max_features: int | None = Field(default=None, ge=1)
     """Expand at most so many features, in order of influence."""
+    tolerance: float | None = Field(default=None, ge=0, lt=1)
+    """Entries that are a smaller share of their row's absolute sum are not stored, but summed. None: 0 for prompts
+    whose rows fit, else 1e-4."""
+    memory: float | None = Field(default=None, gt=0)
+    """GiB that a trace may take, or it is refused before it begins; None: what is free."""
     effects: int = Field(default=5, ge=0)
     """How many promoted and suppressed tokens are stored for each feature."""
 

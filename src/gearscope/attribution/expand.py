@@ -7,11 +7,11 @@ influence exactly before it decides whether to expand it. With Â the rows' abso
 
 Influence that reaches a feature which is not expanded ends there: the *unexpanded* share, which is reported and turned
 into intervals by the graph room. A row depends on its feature alone, so rows are kept, for other sweeps and for the
-graph, while they fit a fixed amount of memory; beyond it they are made again, so memory does not grow with them. Knows
-nothing about the graph that comes out.
+graph (kept.py). Where small entries are not kept, a sweep that makes its rows is as exact as without: it reads them
+whole. Knows nothing about the graph that comes out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -19,10 +19,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gearscope.attribution.rows import Aim, RowMaker, Rows
-
-_ROW_BYTES = 2**30
-"""Memory for the rows that are kept; without effect on results."""
+from gearscope.attribution.kept import Influence, RowStore, WholeRows
+from gearscope.attribution.rows import Aim, RowMaker
 
 _SEARCH_STEPS = 12
 """Sweeps spent on finding the threshold of a cap."""
@@ -32,6 +30,9 @@ _ENOUGH = 0.98
 
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
+
+Check = Callable[[Sequence[WholeRows]], None]
+"""Sees the rows of the targets before any other is made, and may refuse to go on."""
 
 
 @runtime_checkable
@@ -76,69 +77,44 @@ class ByThreshold:
         return influence >= self.least
 
 
-class FeatureRows(NamedTuple):
-    """Rows that were made together, the features they belong to, and the sums of their entries' absolute values."""
+class ByName:
+    """Expand these features and no others."""
 
-    features: Int[Tensor, " T"]
-    rows: Rows
-    sums: Float[Tensor, " T"]
-    magnitudes: Float[Tensor, " T"]
+    def __init__(self, chosen: Bool[Tensor, " K"], bounds: Sequence[int]) -> None:
+        self.chosen, self.bounds = chosen, bounds
 
-    @classmethod
-    def of(cls, features: Int[Tensor, " T"], rows: Rows) -> "FeatureRows":
-        """Add up what each row holds."""
-        parts = (rows.leaves, rows.entries)
-        sums = [part.sum(1, dtype=torch.float64) for part in parts]
-        magnitudes = [part.abs().sum(1, dtype=torch.float64) for part in parts]
-        return cls(features, rows, sums[0] + sums[1], magnitudes[0] + magnitudes[1])
-
-    def spread(self, mass: Float[Tensor, " T"], influence: Float[Tensor, " K"]) -> None:
-        """Pass the rows' influence on to the features they read."""
-        share = torch.where(self.magnitudes > 0, mass / self.magnitudes, 0.0).to(self.rows.entries.dtype)
-        busy = share.nonzero()[:, 0]
-        if len(busy):
-            entries = self.rows.entries if len(busy) == len(share) else self.rows.entries[busy]
-            influence[self.rows.sources] += (share[busy] @ entries.abs()).double()
+    def __call__(self, layer: int, influence: Float[Tensor, " K"]) -> Bool[Tensor, " K"]:
+        """Those of the layer."""
+        del influence
+        return self.chosen[self.bounds[layer] : self.bounds[layer + 1]]
 
 
-class RowStore:
-    """Rows of features, each made when it is first wanted, and kept while all fit in `_ROW_BYTES`."""
+class RowSum(NamedTuple):
+    """Signed and absolute sums of whole rows, before any column is left out."""
 
-    def __init__(self, maker: RowMaker) -> None:
-        self.maker = maker
-        self.kept: list[list[FeatureRows]] = [[] for _ in range(maker.prompt.n_layers)]
-        self.known = torch.zeros(len(maker.replacement.active), dtype=torch.bool)
-        self.bytes = 0
-
-    def get(self, layer: int, chosen: Bool[Tensor, " K"]) -> Iterator[FeatureRows]:
-        """Blocks that together hold the rows of the chosen features of `layer`; kept ones may hold others too."""
-        yield from list(self.kept[layer])
-        active = self.maker.replacement.active
-        here = slice(active.below(layer), active.below(layer + 1))
-        missing = (chosen[here] & ~self.known[here]).nonzero()[:, 0] + here.start
-        for features, rows in self.maker.feature_rows(missing):
-            made = FeatureRows.of(features, rows)
-            self.bytes += rows.leaves.nbytes + rows.entries.nbytes
-            if self.bytes <= _ROW_BYTES:
-                self.kept[layer].append(made)
-                self.known[features] = True
-            yield made
+    signed: Float[Tensor, " N"]
+    mass: Float[Tensor, " N"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expansion:
-    """The outcome of one sweep. Sums are over whole rows, before any column is left out."""
+    """The outcome of one sweep."""
 
     expanded: Int[Tensor, " C"]
     """The expanded features, ascending."""
-    influence: Float[Tensor, " K"]
-    row_sum: Float[Tensor, " K"]
-    row_abs: Float[Tensor, " K"]
-    target_sum: Float[Tensor, " T"]
-    target_abs: Float[Tensor, " T"]
-    target_rows: list[Rows]
-    rows: RowStore
+    reached: Influence
+    """The influence of every feature and every leaf."""
+    sums: RowSum
+    """Of every feature; nan where no row was made."""
+    targets: list[WholeRows]
+    """The rows of the targets, numbered as these are."""
+    store: RowStore
     """The rows that were made and kept: those of the expanded features, unless they did not fit, and others."""
+
+    @property
+    def influence(self) -> Float[Tensor, " K"]:
+        """The influence of every feature."""
+        return self.reached.features[0]
 
     @property
     def unexpanded(self) -> float:
@@ -155,20 +131,24 @@ def expand(
     *,
     coverage: float,
     max_features: int | None,
+    tolerance: float = 0.0,
+    check: Check | None = None,
     progress: Progress | None = None,
 ) -> Expansion:
     """Expand until `coverage` of the influence is explained, or only the `max_features` most influential features.
 
     Under a cap, every expanded feature has more influence than any that was left. How many features reach a threshold
     is known only after a sweep with it, so the threshold is searched for: at most the cap is expanded, and seldom less
-    than 98 % of it.
+    than 98 % of it. With a tolerance the search goes by the kept entries, and a last sweep makes the rows once more.
     """
-    sweep = _Sweeps(maker, aims, weights / weights.sum(), progress)
+    sweep = _Sweeps(maker, aims, weights / weights.sum(), tolerance, progress)
+    if check is not None:
+        check(sweep.targets)
     found = sweep(ByCoverage(1 - coverage, max_features), at_most=max_features)
-    if found is None:
-        assert max_features is not None
-        return _search(sweep, max_features)
-    return found
+    if found is not None:
+        return found
+    assert max_features is not None
+    return sweep.exact(_search(sweep, max_features))
 
 
 def _search(sweep: "_Sweeps", most: int) -> Expansion:
@@ -197,42 +177,56 @@ class _Sweeps:
     """Sweeps from the top layer to the bottom, which share the rows that they make."""
 
     def __init__(
-        self, maker: RowMaker, aims: Sequence[Aim], weights: Float[Tensor, " T"], progress: Progress | None
+        self,
+        maker: RowMaker,
+        aims: Sequence[Aim],
+        weights: Float[Tensor, " T"],
+        tolerance: float,
+        progress: Progress | None,
     ) -> None:
         self.maker, self.progress = maker, progress
-        self.store = RowStore(maker)
-        self.direct = torch.zeros(len(maker.replacement.active), dtype=torch.float64)
-        targets = [FeatureRows.of(torch.arange(len(rows.leaves)), rows) for aim in aims for _, rows in maker.rows(aim)]
-        for block, mass in zip(targets, weights.split([len(block.sums) for block in targets]), strict=True):
-            block.spread(mass, self.direct)
-        self.target_rows = [block.rows for block in targets]
-        self.target_sum = torch.cat([block.sums for block in targets])
-        self.target_abs = torch.cat([block.magnitudes for block in targets])
+        self.store = RowStore(maker, tolerance)
+        n_features, n_leaves = len(maker.replacement.active), maker.leaves.size
+        self.direct = Influence(*(torch.zeros(2, n, dtype=torch.float64) for n in (n_features, n_leaves)))
+        self.targets, start = [], 0
+        for aim in aims:
+            for _, rows in maker.rows(aim):
+                numbers = torch.arange(start, start + len(rows.leaves))
+                block = WholeRows.of(numbers, rows, maker.leaves.constants)
+                block.spread(weights[numbers].expand(2, -1), self.direct)
+                self.targets.append(block)
+                start += len(numbers)
 
     def __call__(self, choose: Choice, at_most: int | None = None) -> Expansion | None:
         """Expand what is chosen; None as soon as that is more than `at_most`."""
-        active, influence = self.maker.replacement.active, self.direct.clone()
-        row_sum, row_abs = torch.full_like(influence, torch.nan), torch.full_like(influence, torch.nan)
+        active, reached = self.maker.replacement.active, self.direct.copy()
+        nothing = torch.full((len(active),), torch.nan, dtype=torch.float64)
+        sums = RowSum(nothing, nothing.clone())
         chosen, done = torch.zeros(len(active), dtype=torch.bool), 0
         for layer in range(self.maker.prompt.n_layers - 1, -1, -1):
             here = slice(active.below(layer), active.below(layer + 1))
-            chosen[here] = choose(layer, influence[here])
+            chosen[here] = choose(layer, reached.features[0, here])
             done += int(chosen[here].sum())
             if at_most is not None and done > at_most:
                 return None
             for block in self.store.get(layer, chosen):
                 features = block.features
-                block.spread(torch.where(chosen[features], influence[features], 0.0), influence)
-                row_sum[features], row_abs[features] = block.sums, block.magnitudes
+                block.spread(torch.where(chosen[features], reached.features[:, features], 0.0), reached)
+                sums.signed[features], sums.mass[features] = block.sums.signed, block.sums.masses[0]
             if self.progress is not None:
                 self.progress(f"layer {layer}", done)
         return Expansion(
-            expanded=chosen.nonzero()[:, 0],
-            influence=influence,
-            row_sum=row_sum,
-            row_abs=row_abs,
-            target_sum=self.target_sum,
-            target_abs=self.target_abs,
-            target_rows=self.target_rows,
-            rows=self.store,
+            expanded=chosen.nonzero()[:, 0], reached=reached, sums=sums, targets=self.targets, store=self.store
         )
+
+    def exact(self, found: Expansion) -> Expansion:
+        """The same features, by whole rows."""
+        if not self.store.tolerance:
+            return found
+        active = self.maker.replacement.active
+        chosen = torch.zeros(len(active), dtype=torch.bool)
+        chosen[found.expanded] = True
+        self.store = RowStore(self.maker, self.store.tolerance)
+        again = self(ByName(chosen, [active.below(layer) for layer in range(self.maker.prompt.n_layers + 1)]))
+        assert again is not None
+        return again

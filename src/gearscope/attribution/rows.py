@@ -88,6 +88,11 @@ class Leaves(NamedTuple):
     read_bias: slice
     size: int
 
+    @property
+    def constants(self) -> slice:
+        """All but errors and tokens: one contiguous range."""
+        return slice(self.positions.start, self.size)
+
     @classmethod
     def of(cls, prompt: FrozenPrompt, *, has_error: bool) -> "Leaves":
         """The leaves of one prompt. Errors and first-position outputs are laid out [layer, position]."""
@@ -319,7 +324,7 @@ class _Sweep:
         """Meet the embeddings through the first layer's attention, as its values."""
         at_values = self.prompt.blocks[0].value_adjoint(g)
         for group, _, values in self.maker._embeddings:
-            self.out[:, group.start : group.start + self.Q] += _meet(at_values, values)
+            self.out[:, group.start : group.start + self.Q] += _meet(at_values, values).to(self.out)
 
     def _embeddings(self, g: Float[Tensor, "Q T D"]) -> None:
         """Meet the token and position embeddings at the bottom."""

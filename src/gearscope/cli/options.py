@@ -65,6 +65,22 @@ Basis = Annotated[
 OtherModel = Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")]
 OtherBasis = Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
+DeviceMap = Annotated[
+    str | None,
+    typer.Option(
+        "--device-map",
+        help="Instead of --device: spread the layers over several devices (auto, balanced, sequential, or devices by "
+        "module as JSON); needs accelerate.",
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance",
+        help="Store no entries below this share of their row; for long prompts 0.0001 by default, else 0.",
+    ),
+]
+Memory = Annotated[float | None, typer.Option("--memory", help="GiB that may be taken; by default what is free.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32 or float64 on CPUs; bfloat16 is slow there.")]
 Revision = Annotated[
     str | None,

@@ -1,8 +1,9 @@
 """`trace` and `show`: from a prompt to a circuit, and from a circuit to text."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,6 +62,8 @@ def trace(
     position: Position = None,
     max_features: MaxFeatures = None,
     coverage: Coverage = 0.95,
+    tolerance: options.Tolerance = None,
+    memory: options.Memory = None,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
     node_threshold: Annotated[
         float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
@@ -72,6 +75,7 @@ def trace(
     out: options.Out = None,
     as_json: options.Json = False,
     device: options.Device = "cpu",
+    device_map: options.DeviceMap = None,
     dtype: options.Dtype = "float32",
     revision: options.Revision = None,
 ) -> None:
@@ -79,41 +83,36 @@ def trace(
 
     With `--basis all`, the bundled model's bases side by side instead: which of them to trust.
     """
+    settings: dict[str, Any] = {
+        **{"target": target, "against": against, "target_feature": target_feature, "target_probe": target_probe},
+        **{"position": position, "max_features": max_features, "coverage": coverage, "tolerance": tolerance},
+        **{"memory": memory, "chat": chat, "node_threshold": node_threshold, "edge_threshold": edge_threshold},
+        **{"everything": everything, "open_errors": open_errors},
+    }
     if basis == "all":
-        given: dict[str, object] = {"--target": target, "--against": against, "--target-feature": target_feature}
-        given |= {"--target-probe": target_probe, "--position": position, "--max-features": max_features}
-        given |= {"--chat": chat, "--all": everything, "--open-errors": open_errors}
-        defaults = {"--coverage": coverage != 0.95, "--node-threshold": node_threshold != 0.8}
-        given |= defaults | {"--edge-threshold": edge_threshold != 0.98}
         asked = Bases(prompt, prompts, model, device, dtype, revision, out, as_json)
-        compare(asked, [name for name, value in given.items() if value not in (None, False, 0)])
+        compare(asked, _chosen(settings | {"device_map": device_map}))
         return
     if prompts is not None or prompt is None:
         found = "--prompts without --basis all" if prompts is not None else "none"
         raise PromptError("one PROMPT was expected", found=found)
-    bench = open_bench(model, basis, device, dtype, revision)
+    bench = open_bench(model, basis, device, dtype, revision, device_map)
     with status_line("tracing") as progress:
-        graph = bench.trace(
-            prompt,
-            target=target,
-            against=against,
-            target_feature=target_feature,
-            target_probe=target_probe,
-            position=position,
-            max_features=max_features,
-            coverage=coverage,
-            chat=chat,
-            node_threshold=node_threshold,
-            edge_threshold=edge_threshold,
-            everything=everything,
-            open_errors=open_errors,
-            progress=progress,
-        )
+        graph = bench.trace(prompt, **settings, progress=progress)
     report(graph, out, as_json)
     if open_errors and not as_json:
         ids = list(read_opened(graph))
         hint = "none: this graph has no error nodes; --all keeps them" if not ids else ", ".join(ids)
         typer.echo(f"\nerrors opened into neurons: {hint}")
+
+
+_DEFAULTS = {"coverage": 0.95, "node_threshold": 0.8, "edge_threshold": 0.98}
+
+
+def _chosen(settings: Mapping[str, Any]) -> list[str]:
+    """The options that were given, by their names."""
+    given = [name for name, value in settings.items() if value not in (None, False, 0, _DEFAULTS.get(name))]
+    return ["--all" if name == "everything" else "--" + name.replace("_", "-") for name in given]
 
 
 def show(
@@ -122,10 +121,19 @@ def show(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Draw the circuit into this file, instead of printing it.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the circuit into this file, instead of printing it.")
+    ] = None,
+    older: Annotated[
+        bool, typer.Option("--older", help="With --out: in the older form of the public format, without our own table.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Print a stored circuit as text, or draw it. Needs neither the model nor torch."""
+    """Print a stored circuit as text, draw it, or write it anew. Needs neither the model nor torch."""
     circuit = read_graph(graph)
+    if out is not None or older:
+        _rewrite(circuit, graph, node, svg, out, older, as_json)
+        return
     if svg is not None:
         _draw(circuit, graph, node, svg, as_json)
         return
@@ -135,6 +143,27 @@ def show(
     else:
         said = describe_node(circuit, circuit.find(node))
     typer.echo(json.dumps(to_json(circuit, graph.stem)) if as_json else said)
+
+
+def _rewrite(
+    circuit: AttributionGraph,
+    graph: Path,
+    node: str | None,
+    svg: Path | None,
+    out: Path | None,
+    older: bool,
+    as_json: bool,
+) -> None:
+    if out is None:
+        raise ConfigError("--older needs a file to write", found="none", hint="add --out FILE")
+    if node is not None or svg is not None:
+        raise ConfigError("--out writes the whole circuit", found="--node or --svg as well", hint="leave it out")
+    if not out.name or out.is_dir():
+        raise ArtifactError("--out should name the file to write", found=f"a folder ({out})")
+    if out.exists() and out.samefile(graph):
+        raise ArtifactError("--out should name another file than the graph", found=str(out))
+    write_graph(out, circuit, older=older)
+    typer.echo(json.dumps({"graph": str(out)}) if as_json else f"written to {out}")
 
 
 def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, as_json: bool) -> None:
@@ -148,12 +177,16 @@ def _draw(circuit: AttributionGraph, graph: Path, node: str | None, svg: Path, a
     typer.echo(json.dumps({"svg": str(svg)}) if as_json else f"drawn into {svg}")
 
 
-def open_bench(model: str | None, basis: str, device: str, dtype: str, revision: str | None) -> "Workbench":
+def open_bench(
+    model: str | None, basis: str, device: str, dtype: str, revision: str | None, device_map: str | None = None
+) -> "Workbench":
     """The workbench of a command's options."""
     # Imported here so that --help and `show` never load torch.
     from gearscope.workbench import Workbench
 
-    return Workbench.open(model=model, basis=basis, device=device, dtype=dtype, revision=revision)
+    return Workbench.open(
+        model=model, basis=basis, device=device, device_map=device_map, dtype=dtype, revision=revision
+    )
 
 
 def report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:

@@ -16,6 +16,7 @@ Reading order:
     paths.py        the strongest chains of edges from the prompt to a target
     panels.py       what a page shows of it: the connections of a node, the strongest links, what groups send
     schema.py       graph -> JSON-able dictionary
+    dialect.py      the same in the older form of the public format
     reading.py      JSON -> graph, ours and foreign
     notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)

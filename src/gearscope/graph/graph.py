@@ -23,7 +23,7 @@ from scipy.sparse import csr_array
 from gearscope.errors import GraphError, TargetError
 from gearscope.graph.influence import node_influence, row_mass, row_scale, signed_influence
 from gearscope.graph.nodes import Layout, NodeKind, Nodes
-from gearscope.graph.scores import Scores, measure
+from gearscope.graph.scores import Reached, Scores, measure, scores_of
 from gearscope.ids import FeatureAt
 
 
@@ -160,10 +160,16 @@ class AttributionGraph:
         """Signed influence of every node in this graph as it stands: negative where it inhibits the targets."""
         return signed_influence(self.nodes, self.adjacency, self.rest_abs)
 
-    def with_scores(self) -> "AttributionGraph":
-        """The same graph with its scores, its influence and the cumulative shares. Only for unpruned graphs."""
-        influence = self.node_influence()
-        scores = measure(self.nodes, self.adjacency, self.rest_abs, influence)
+    def with_scores(self, reached: tuple[Reached, Reached] | None = None) -> "AttributionGraph":
+        """The same graph with its scores, its influence and the cumulative shares. Only for unpruned graphs.
+
+        `reached` is what is known of whole rows, with constants and without, where more is known than the graph holds.
+        """
+        if reached is None:
+            influence = self.node_influence()
+            scores = measure(self.nodes, self.adjacency, self.rest_abs, influence)
+        else:
+            influence, scores = reached[0].influence, scores_of(self.nodes, *reached)
         return replace(self, scores=scores, influence=influence, cumulative=cumulative_share(influence))
 
 

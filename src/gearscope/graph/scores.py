@@ -20,12 +20,14 @@ The flow U that steps into unexpanded features ends anywhere: it adds x to E and
 For completeness, flow that steps into an unexpanded feature u visits u, and the error it ends in (x of it): it adds
 at least U + x visits. (E + x) / (M + U + x) grows with x because E <= M, so the lowest completeness has x = U. It
 adds most visits when it ends in no error after the longest walk: u at layer l, features at layers l-1 .. 0, one leaf,
-so l + 2; a row of layer k reads features of layers up to k-1, so its flow into the rest adds at most k + 1 each:
+so l + 2; where it is only known that a row of layer k sends it, it goes to layers up to k-1, which is k + 1 each:
 
-    1 - (E + U) / (M + 2U) <= completeness <= 1 - E / (M + sum_t U_t (layer_t + 1)).
+    1 - (E + U) / (M + 2U) <= completeness <= 1 - E / (M + sum_u U_u (layer_u + 2)).
 
 Both hold for `without_constants` too, because constants are always nodes: deleting them leaves known divisors.
-Only for graphs whose rest is unexpanded features, so measure before pruning. Ameisen et al. 2025, "Circuit tracing".
+Who traced a graph may know these flows by whole rows and hand them in (`Reached`), so that entries that are not stored
+widen nothing. Else they are read off a graph whose rest is unexpanded features alone, so measure before pruning.
+Ameisen et al. 2025, "Circuit tracing".
 """
 
 from typing import NamedTuple
@@ -74,6 +76,16 @@ class Scores(NamedTuple):
     """Share of the targets' influence that ends in every kind of leaf (NodeKind value -> share)."""
 
 
+class Reached(NamedTuple):
+    """Influence of every node, in units of the targets' weights, and what of it is not followed."""
+
+    influence: Float[np.ndarray, " N"]
+    rest: float
+    """Flow into unexpanded features."""
+    rest_visits: float
+    """The most visits that flow could add."""
+
+
 class _Flow(NamedTuple):
     """Where a unit of influence goes."""
 
@@ -82,9 +94,7 @@ class _Flow(NamedTuple):
     constants: float
     visits: float
     rest: float
-    """Flow into unexpanded features."""
     rest_visits: float
-    """The most visits that flow could add."""
     total: float
     ends: dict[str, float]
 
@@ -99,24 +109,28 @@ def measure(
 
     `influence` is that of all nodes, where it is known already.
     """
-    mass, constants = row_mass(adjacency, rest_abs), nodes.layout.constants
+    mass = row_mass(adjacency, rest_abs)
     if influence is None:
         influence = influence_with(nodes, adjacency, mass)
-    flow = _flow_to_leaves(nodes, influence, rest_abs, mass)
-    bare_mass = row_mass(adjacency, rest_abs, constants)
-    bare_influence = influence_with(nodes, adjacency, bare_mass)
-    bare_influence[constants] = 0
-    bare = _flow_to_leaves(nodes, bare_influence, rest_abs, bare_mass)
+    bare_mass = row_mass(adjacency, rest_abs, nodes.layout.constants)
+    bare = influence_with(nodes, adjacency, bare_mass)
+    return scores_of(nodes, _reached(nodes, influence, rest_abs, mass), _reached(nodes, bare, rest_abs, bare_mass))
+
+
+def scores_of(nodes: Nodes, whole: Reached, bare: Reached) -> Scores:
+    """Scores from what is reached in the rows as they are, and in the rows without their constants."""
+    bare.influence[nodes.layout.constants] = 0
+    flow, bare_flow = _flow_to_leaves(nodes, whole), _flow_to_leaves(nodes, bare)
     total = flow.total or 1.0
     return Scores(
         replacement=Forms(
             _replacement(flow, flow.errors),
-            _replacement(bare, bare.errors),
+            _replacement(bare_flow, bare_flow.errors),
             _replacement(flow, flow.errors + flow.constants),
         ),
         completeness=Forms(
             _completeness(flow, flow.errors),
-            _completeness(bare, bare.errors),
+            _completeness(bare_flow, bare_flow.errors),
             _completeness(flow, flow.errors + flow.constants),
         ),
         unexpanded=flow.rest / total,
@@ -138,33 +152,38 @@ def measure_shown(nodes: Nodes, adjacency: csr_array, rest_abs: Float[np.ndarray
     shows. Raises GraphError on cycles.
     """
     mass = row_mass(adjacency, rest_abs)
-    flow = _flow_to_leaves(nodes, influence_with(nodes, adjacency, mass), rest_abs, mass)
+    flow = _flow_to_leaves(nodes, _reached(nodes, influence_with(nodes, adjacency, mass), rest_abs, mass))
     lost = flow.errors + flow.rest
     ended, visits = flow.tokens + lost, flow.visits + flow.rest
     return Shown(flow.tokens / ended if ended > 0 else 0.0, 1 - lost / visits if visits > 0 else 0.0)
 
 
-def _flow_to_leaves(
+def _reached(
     nodes: Nodes,
     influence: Float[np.ndarray, " N"],
     rest_abs: Float[np.ndarray, " N"],
     mass: Float[np.ndarray, " N"],
-) -> _Flow:
-    layout = nodes.layout
-    weight = np.nan_to_num(nodes.weight)
-    arriving = influence + weight
-    into_rest = arriving * rest_abs * row_scale(mass)
+) -> Reached:
+    """With what every row sends into its rest."""
+    into_rest = (influence + np.nan_to_num(nodes.weight)) * rest_abs * row_scale(mass)
     # foreign targets may have no layer of their own: they read every layer
     top = max(nodes.layer.max(initial=-1) + 1, 0)
     layer = np.where(nodes.layer >= 0, nodes.layer, top)
+    return Reached(influence, float(into_rest.sum()), float((into_rest * (layer + 1)).sum()))
+
+
+def _flow_to_leaves(nodes: Nodes, reached: Reached) -> _Flow:
+    layout = nodes.layout
+    weight = np.nan_to_num(nodes.weight)
+    arriving = reached.influence + weight
     ends = {str(kind): float(arriving[layout.of(kind)].sum()) for kind in LEAF_KINDS}
     return _Flow(
         tokens=ends[NodeKind.TOKEN],
         errors=ends[NodeKind.ERROR],
         constants=float(arriving[layout.constants].sum()),
         visits=float(arriving.sum()),
-        rest=float(into_rest.sum()),
-        rest_visits=float((into_rest * (layer + 1)).sum()),
+        rest=reached.rest,
+        rest_visits=reached.rest_visits,
         total=float(weight.sum()),
         ends=ends,
     )

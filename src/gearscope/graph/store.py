@@ -10,17 +10,27 @@ from typing import Any, NoReturn, TypeVar
 
 from gearscope.artifact import write_text
 from gearscope.errors import GraphError
+from gearscope.graph.dialect import to_older_json
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.notes import Notes, with_notes
 from gearscope.graph.reading import from_json
 from gearscope.graph.schema import to_json
 
 T = TypeVar("T")
+_PICKLES = (b"PK", b"\x80")
+"""How torch's files begin: a zip of pickles, or a bare one."""
+_CONVERT = (
+    "where you trust it, convert it with circuit-tracer: create_graph_files(PATH, slug=NAME, output_path=FOLDER) of "
+    "circuit_tracer.utils.create_graph_files"
+)
 
 
-def write_graph(path: Path, graph: AttributionGraph, slug: str | None = None) -> None:
-    """Write the graph as JSON; `slug` is its name in viewers (default: the file's name). Raises ArtifactError."""
-    data = to_json(graph, slug if slug is not None else path.stem)
+def write_graph(path: Path, graph: AttributionGraph, slug: str | None = None, *, older: bool = False) -> None:
+    """Write the graph as JSON; `slug` is its name in viewers (default: the file's name).
+
+    `older` is the form that `dialect.py` describes. Raises ArtifactError, and GraphError for what that cannot hold.
+    """
+    data = (to_older_json if older else to_json)(graph, slug if slug is not None else path.stem)
     write_text(path, json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
 
 
@@ -58,7 +68,10 @@ def _opened(path: Path, use: Callable[[Any], T]) -> T:
     """What `use` makes of the parsed file, and one sentence for all that can be wrong with it."""
     expected = f"{path} should be a graph file (JSON)"
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        held = path.read_bytes()
+        if path.suffix == ".pt" or held.startswith(_PICKLES):
+            raise GraphError(expected, found="a pickle, which can run code and is never opened", hint=_CONVERT)
+        text = held.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise GraphError(expected, found="no such file") from error
     except IsADirectoryError as error:
@@ -66,8 +79,7 @@ def _opened(path: Path, use: Callable[[Any], T]) -> T:
     except OSError as error:
         raise GraphError(expected, found=error.strerror or "a file that cannot be read") from error
     except UnicodeDecodeError as error:
-        hint = "circuit-tracer's .pt graphs are pickles and are not read; export them as JSON"
-        raise GraphError(expected, found="a binary file", hint=hint) from error
+        raise GraphError(expected, found="a binary file") from error
     if not text.strip():
         raise GraphError(expected, found="an empty file")
     try:

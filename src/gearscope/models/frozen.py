@@ -6,12 +6,15 @@ stream is an affine function of what is written into it (Ameisen et al. 2025, "C
     norm        n(x) = (x [− mean x]) · w / σ  [+ b]                 adjoint  g ↦ [I − 11ᵀ/D] (w g / σ)
     attention   a_q  = Σ_h Σ_k A_hqk (x_k W_V^h + b_V^h) W_O^h + b_O  adjoint  g ↦ Σ_h (Σ_q A_hqk g_q W_O^hᵀ) W_V^hᵀ
 
+A model that is spread over devices keeps each layer's attention where it is; everything else is recorded in one place,
+and gradients are carried to an attention and back.
+
 `record.py` fills these in from a HuggingFace model. They know nothing about dictionaries, targets or graphs. Adjoints
 take gradients `g` [Q, T, D] of T target rows at the first Q positions (the causal cone), positions first, so that
 each position's rows and each product over all of them are one piece of memory; or [T, D], each row at one position.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,6 +23,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.models.scoring import FrozenScores
+
+_KEYS = 256
+"""Keys of a long prompt that are taken together; without effect on results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,11 @@ class FrozenNorm:
     bias: Float[Tensor, " D"] | None
     centred: bool
     """True for LayerNorm: the mean over the width is taken away first."""
+
+    def to(self, like: Tensor | torch.device) -> "FrozenNorm":
+        """The same where `like` is."""
+        bias = None if self.bias is None else self.bias.to(like)
+        return replace(self, scale=self.scale.to(like), weight=self.weight.to(like), bias=bias)
 
     def adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T D"]:
         """Gradient at the norm's input from the gradient `g` at its output."""
@@ -83,7 +94,7 @@ class FrozenAttention:
 
     def linear(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """The frozen attention without its biases, applied to a part of its input."""
-        return self._mix(torch.matmul(x, self.W_V))
+        return self._mix(torch.matmul(x.to(self.W_V), self.W_V)).to(x)
 
     def constant(self) -> Float[Tensor, "P D"]:
         """What the attention writes when its input is zero: the value biases through the pattern, and `b_O`."""
@@ -104,7 +115,9 @@ class _AttnAdjoint(NamedTuple):
     W_O_T: Float[Tensor, "D HE"]
     """W_Oᵀ, heads side by side."""
     pattern_T: Float[Tensor, "H P P"]
-    """[head, key, query], times 1/σ of the norm at the key."""
+    """[head, key, query]."""
+    scale: Float[Tensor, " P"]
+    """1/σ of the norm at the key."""
     W_V_T: Float[Tensor, "Hkv E D"]
     """W_Vᵀ, times the norm's gain, centred where the norm centres."""
 
@@ -133,39 +146,44 @@ class FrozenBlock:
 
     @cached_property
     def _attn_adjoint(self) -> _AttnAdjoint:
-        attn, norm = self.attn, self.attn_norm
+        attn = self.attn
+        norm = self.attn_norm.to(attn.W_V)
         W_V_T = attn.W_V.transpose(1, 2) * norm.weight
         if norm.centred:
             W_V_T = W_V_T - W_V_T.mean(-1, keepdim=True)
-        pattern_T = attn.pattern.transpose(1, 2) * norm.scale[:, None]
-        return _AttnAdjoint(attn.W_O.flatten(0, 1).T, pattern_T, W_V_T.contiguous())
+        return _AttnAdjoint(attn.W_O.flatten(0, 1).T, attn.pattern.transpose(1, 2), norm.scale, W_V_T.contiguous())
 
     def value_adjoint(self, g: Float[Tensor, "Q T D"]) -> Float[Tensor, "Q T GE"]:
         """Gradient at the attention's values, value heads side by side, from that behind the attention block.
 
-        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient.
+        Values are `value(x) = x W_V` here, x the norm's input times gain, centred: 1/σ is in the gradient. Both are
+        where the attention is.
         """
         Q, T, D = g.shape
-        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint(g)
-        z_HQTE = (inner.reshape(Q * T, D) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
-        v_HQTE = torch.bmm(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E))
+        z_HQTE = (inner.reshape(Q * T, D).to(W_O_T) @ W_O_T).view(Q, T, H, E).permute(2, 0, 1, 3)
+        v_HQTE = _to_keys(pattern_T[:, :Q, :Q], z_HQTE.reshape(H, Q, T * E)).mul_(scale[:Q, None])
         v_GQTE = v_HQTE.view(groups, H // groups, Q, T * E).sum(1) if groups < H else v_HQTE
         return v_GQTE.view(groups, Q, T, E).permute(1, 2, 0, 3).reshape(Q, T, groups * E)
 
     def value(self, x: Float[Tensor, "P D"]) -> Float[Tensor, "P GE"]:
         """What parts x of the residual stream contribute to the values, 1/σ left out: ⟨value_adjoint(g), value(x)⟩ is
         what the attention hands on from x."""
-        return x @ self._attn_adjoint.W_V_T.flatten(0, 1).T
+        W_V_T = self._attn_adjoint.W_V_T
+        return x.to(W_V_T) @ W_V_T.flatten(0, 1).T
 
     def add_attn_adjoint(self, g: Float[Tensor, "Q T D"], to: Float[Tensor, "Q T D"]) -> None:
         """Add to `to`, in place, what of the gradient `g` behind the attention block passes backwards through it.
 
         `to` may be `g`: the stream beside the attention.
         """
-        v = self.value_adjoint(g).flatten(0, 1)
-        to.view(-1, to.shape[2]).addmm_(v, self._attn_adjoint.W_V_T.flatten(0, 1))
+        v, W_V_T = self.value_adjoint(g).flatten(0, 1), self._attn_adjoint.W_V_T.flatten(0, 1)
+        if W_V_T.device == to.device and W_V_T.dtype == to.dtype:
+            to.view(-1, to.shape[2]).addmm_(v, W_V_T)
+        else:
+            to += (v @ W_V_T).view(to.shape).to(to)
 
     def attn_adjoint_at(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"], Q: int) -> Float[Tensor, "Q T D"]:
         """What passes backwards through the attention block, to the first Q positions, from one position per row.
@@ -173,21 +191,23 @@ class FrozenBlock:
         Heads are taken through W_V before they are spread over positions: two products per row, not Q of them.
         """
         T, D = g.shape
-        W_O_T, pattern_T, W_V_T = self._attn_adjoint
+        W_O_T, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups = self.attn.W_O.shape, len(W_V_T)
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
-        z_GNE = (inner @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
+        z_GNE = (inner.to(W_O_T) @ W_O_T).view(T, groups, H // groups, E).permute(1, 2, 0, 3).reshape(groups, -1, E)
         u_HTD = torch.bmm(z_GNE, W_V_T).view(H, T, D)
-        return torch.bmm(pattern_T[:, :Q, positions].permute(2, 1, 0), u_HTD.transpose(0, 1)).transpose(0, 1)
+        seen_TQH = pattern_T[:, :Q, positions].permute(2, 1, 0) * scale[:Q, None]
+        return torch.bmm(seen_TQH, u_HTD.transpose(0, 1)).transpose(0, 1).to(g)
 
     def head_outputs(self, x: Float[Tensor, "Q T D"], first: int) -> Float[Tensor, "H Q T E"]:
         """What each head hands on, before W_O, from T parts of the stream at the Q positions from `first` on."""
         Q, T, D = x.shape
-        _, pattern_T, W_V_T = self._attn_adjoint
+        _, pattern_T, scale, W_V_T = self._attn_adjoint
         (H, E, _), groups, here = self.attn.W_O.shape, len(W_V_T), slice(first, first + Q)
-        v_GQTE = (x.reshape(Q * T, D) @ W_V_T.flatten(0, 1).T).view(Q, T, groups, E).permute(2, 0, 1, 3)
+        scaled = x.to(W_V_T) * scale[here, None, None]
+        v_GQTE = (scaled.reshape(Q * T, D) @ W_V_T.flatten(0, 1).T).view(Q, T, groups, E).permute(2, 0, 1, 3)
         v_HQTE = v_GQTE.repeat_interleave(H // groups, dim=0).reshape(H, Q, T * E)
-        return torch.bmm(pattern_T[:, here, here].mT, v_HQTE).view(H, Q, T, E)
+        return torch.bmm(pattern_T[:, here, here].mT, v_HQTE).view(H, Q, T, E).to(x)
 
     def head_constants(self) -> Float[Tensor, "H P E"]:
         """What each head hands on, before W_O, whatever is in the stream: the biases of values and of the norm."""
@@ -201,14 +221,16 @@ class FrozenBlock:
     def from_heads(self, z: Float[Tensor, "H Q T E"], positions: Int[Tensor, " Q"]) -> Float[Tensor, "Q T D"]:
         """What the attention block adds to the stream when its heads hand on `z`, biases aside."""
         H, Q, T, E = z.shape
-        out = (z.permute(1, 2, 0, 3).reshape(Q * T, H * E) @ self.attn.W_O.flatten(0, 1)).view(Q, T, -1)
+        W_O = self.attn.W_O.flatten(0, 1)
+        out = (z.permute(1, 2, 0, 3).reshape(Q * T, H * E).to(W_O) @ W_O).view(Q, T, -1).to(z)
         return out if self.attn_post_norm is None else self.attn_post_norm.spread(out, positions)
 
     def at_heads(self, g: Float[Tensor, "T D"], positions: Int[Tensor, " T"]) -> Float[Tensor, "H T E"]:
         """Gradient at what the heads hand on, from that behind the attention block, each row at one position."""
         inner = g if self.attn_post_norm is None else self.attn_post_norm.adjoint_at(g, positions)
         H, E, _ = self.attn.W_O.shape
-        return (inner @ self._attn_adjoint.W_O_T).view(len(g), H, E).transpose(0, 1)
+        W_O_T = self._attn_adjoint.W_O_T
+        return (inner.to(W_O_T) @ W_O_T).view(len(g), H, E).transpose(0, 1).to(g)
 
     def attn_output_bias(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the stream with no head at all."""
@@ -219,7 +241,7 @@ class FrozenBlock:
 
     def attn_constant(self) -> Float[Tensor, "P D"]:
         """What the attention block adds to the residual stream whatever its input: every bias inside it."""
-        out = self.attn.constant()
+        out = self.attn.constant().to(self.mlp_in)
         if self.attn_norm.bias is not None:
             out = out + self.attn.linear(self.attn_norm.bias.expand(out.shape))
         if self.attn_post_norm is None:
@@ -229,6 +251,18 @@ class FrozenBlock:
     def mlp_written(self) -> Float[Tensor, "P D"]:
         """What the MLP adds to the residual stream: its output, behind the post-norm where there is one."""
         return self.mlp_out if self.mlp_post_norm is None else _after(self.mlp_post_norm, self.mlp_out)
+
+
+def _to_keys(pattern_T: Float[Tensor, "H Q Q"], z: Float[Tensor, "H Q X"]) -> Float[Tensor, "H Q X"]:
+    """What each key receives from the queries at and behind it; of long prompts, keys in runs, the zeros left out."""
+    Q = z.shape[1]
+    if Q <= 2 * _KEYS:
+        return torch.bmm(pattern_T, z)
+    out = torch.empty_like(z)
+    for start in range(0, Q, _KEYS):
+        here = slice(start, start + _KEYS)
+        out[:, here] = torch.bmm(pattern_T[:, here, start:], z[:, start:])
+    return out
 
 
 def _after(post: FrozenNorm, x: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:

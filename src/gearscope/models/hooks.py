@@ -217,9 +217,9 @@ def _freeze(taps: _Taps, freeze: Frozen) -> None:
         if freeze.norms:
             frozen = (block.attn_norm, block.attn_post_norm, block.mlp_norm, block.mlp_post_norm)
             for part, norm in zip(parts.norms(), [n for n in frozen if n is not None], strict=True):
-                replace_norm(stack, part.module, lambda _, norm=norm: norm)
+                replace_norm(stack, part.module, norm.to)
     if freeze.norms:
-        replace_norm(stack, anatomy.final_norm.module, lambda _: record.final_norm)
+        replace_norm(stack, anatomy.final_norm.module, record.final_norm.to)
 
 
 def replace_norm(stack: ExitStack, module: nn.Module, make: Callable[[Tensor], FrozenNorm]) -> None:

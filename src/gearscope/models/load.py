@@ -9,6 +9,7 @@ with models.
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +38,36 @@ DTYPES = {
     "float16": torch.float16,
 }
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+_SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
+"""Ways in which transformers spreads a model over devices by itself."""
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def open_model(
-    name_or_dir: str | Path, *, device: str = "cpu", dtype: str = "float32", revision: str | None = None
+    name_or_dir: str | Path,
+    *,
+    device: str = "cpu",
+    device_map: str | None = None,
+    dtype: str = "float32",
+    revision: str | None = None,
 ) -> Model:
     """Open a HuggingFace causal language model by folder or by hub name, and check that it is understood.
 
+    `device_map` spreads it over devices instead: a word that transformers knows (auto, balanced, sequential), or
+    devices by module as JSON.
+
     Raises ModelError (no model, unknown family, not understood), ArtifactError (damaged files), ConfigError (settings).
     """
-    kind, where = _dtype(dtype), _device(device)
+    kind, where, spread = _dtype(dtype), _device(device), _device_map(device_map, device)
     folder, commit = _resolve(str(name_or_dir), revision)
     _check_config(folder)
     _check_weights(folder)
     with _quiet():
-        hf = _weights(folder, kind)
+        hf = _weights(folder, kind, spread)
         tokenizer = _tokenizer(folder)
-    return wrap(hf.to(where).requires_grad_(False), tokenizer, revision=commit)
+    hf = hf if spread else hf.to(where)
+    return wrap(hf.requires_grad_(False), tokenizer, revision=commit)
 
 
 def _dtype(name: str) -> torch.dtype:
@@ -74,6 +86,29 @@ def _device(name: str) -> torch.device:
     if device.type == "meta":
         raise ConfigError("a device that holds weights was expected", found=repr(name))
     return device
+
+
+def _device_map(text: str | None, device: str) -> str | dict[str, str] | None:
+    """What transformers takes as `device_map`. Raises ConfigError."""
+    if text is None:
+        return None
+    if device != "cpu":
+        raise ConfigError("a device or a device map was expected", found="both")
+    if find_spec("accelerate") is None:
+        hint = "pip install 'gearscope[devices]'"
+        raise ConfigError("a device map needs the package accelerate", found="none", hint=hint)
+    if text in _SPREADS:
+        return text
+    expected = f'a device map was expected ({", ".join(_SPREADS)}, or JSON such as {{"": "cuda:1"}})'
+    try:
+        devices = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(expected, found=repr(text)) from error
+    if not isinstance(devices, dict) or not devices:
+        raise ConfigError(expected, found=repr(text))
+    for name in devices.values():
+        _device(str(name))
+    return {str(module): str(name) for module, name in devices.items()}
 
 
 def _resolve(name: str, revision: str | None) -> tuple[Path, str | None]:
@@ -146,11 +181,12 @@ def _check_weights(folder: Path) -> None:
             raise ArtifactError(f"{path} should be a whole safetensors file", found=found) from error
 
 
-def _weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _weights(folder: Path, dtype: torch.dtype, device_map: str | dict[str, str] | None) -> PreTrainedModel:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
+            device_map=device_map,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,

@@ -30,7 +30,7 @@ from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import AllRead, Frozen, hooked
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.record import record
-from gearscope.models.selfcheck import check
+from gearscope.models.selfcheck import check, refuse_not_finite
 from gearscope.models.sites import Edit
 from gearscope.models.tangent import mlp_tangent
 from gearscope.models.tokens import TokenNames, Tokens
@@ -47,9 +47,11 @@ class RunResult(NamedTuple):
 def wrap(hf_model: PreTrainedModel, tokenizer: Any | None = None, *, revision: str | None = None) -> "Model":
     """Open a HuggingFace model that is in memory, in place and in evaluation mode.
 
-    Raises ModelError when its family is unknown or the self-check finds something it does not understand.
+    Raises ModelError when its family is unknown, when weights are not finite, or when the self-check finds something it
+    does not understand.
     """
     anatomy = Anatomy(hf_model.eval())
+    refuse_not_finite(hf_model)
     if anatomy.W_U.dtype == torch.float64 and any(parts.experts is not None for parts in anatomy.blocks):
         hf_model.set_experts_implementation("eager")  # the fused matrix products of transformers know no float64
     try:

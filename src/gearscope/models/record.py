@@ -2,8 +2,8 @@
 
 Norms and routers are computed by their family's formula in the model's own precision (transformers rounds some of them
 to float32 even in a float64 model), so the record reproduces itself to that precision: composing its norms, attentions,
-constants and MLP outputs over the layers gives back `final_in` and `logits`. It knows nothing about what is done with
-the record.
+constants and MLP outputs over the layers gives back `final_in` and `logits`. Of a model that is spread over devices,
+all but the attention is brought to where the unembedding is. It knows nothing about what is done with the record.
 """
 
 from collections.abc import Mapping
@@ -36,18 +36,19 @@ def record(
     """
     kept: dict[str, Tensor] = {}
     norms: dict[str, FrozenNorm] = {}
+    home = anatomy.W_U.device
     patterns: dict[str, Tensor] = {}
     called: dict[str, Called] = {}
     rotary: dict[str, tuple[Tensor, Tensor] | None] = {}
     choices: dict[int, Tensor] = {} if routing is None else dict(routing)
     with torch.no_grad(), ExitStack() as stack:
         for part in (*anatomy.norms(), *anatomy.head_norms()):
-            replace_norm(stack, part.module, partial(_freeze_norm, part, norms))
+            replace_norm(stack, part.module, partial(_freeze_norm, part, norms, home))
         plain = [anatomy.embed, anatomy.position_embed, anatomy.final_norm]
         plain += [part for parts in anatomy.blocks for part in (parts.attn_norm, parts.mlp_norm, parts.mlp)]
         for part in plain:
             if part is not None:
-                on_output(stack, part.module, partial(_keep, kept, part.path))
+                on_output(stack, part.module, partial(_keep, kept, part.path, home))
         for layer, parts in enumerate(anatomy.blocks):
             if parts.router is not None:
                 hook = partial(_choose, choices, layer, anatomy.normalised)
@@ -62,7 +63,7 @@ def record(
             for parts in anatomy.blocks
         }
         stack.enter_context(tapped(anatomy.hf, taps))
-        logits = anatomy.forward(ids[None])[0]
+        logits = anatomy.forward(ids[None])[0].to(home)
     scores = [
         anatomy.scores(layer, called[parts.attn.path], rotary[parts.attn.path], kept[parts.attn_norm.path])
         for layer, parts in enumerate(anatomy.blocks)
@@ -101,7 +102,7 @@ def _block(
         mlp_post_norm=None if parts.mlp_post_norm is None else norms[parts.mlp_post_norm.path],
         mlp_in=kept[parts.mlp_norm.path],
         mlp_out=kept[parts.mlp.path],
-        routing=choices.get(layer),
+        routing=choices[layer].to(anatomy.W_U.device) if layer in choices else None,
         parallel=anatomy.parallel,
         scores=scores,
     )
@@ -119,13 +120,14 @@ def _choose(
     return logits, scores, chosen
 
 
-def _freeze_norm(part: NormPart, norms: dict[str, FrozenNorm], x: Tensor) -> FrozenNorm:
-    norms[part.path] = part.freeze(x)
-    return norms[part.path]
+def _freeze_norm(part: NormPart, norms: dict[str, FrozenNorm], home: torch.device, x: Tensor) -> FrozenNorm:
+    frozen = part.freeze(x)
+    norms[part.path] = frozen.to(home)
+    return frozen
 
 
-def _keep(kept: dict[str, Tensor], path: str, x: Tensor) -> None:
-    kept[path] = x[0]
+def _keep(kept: dict[str, Tensor], path: str, home: torch.device, x: Tensor) -> None:
+    kept[path] = x[0].to(home)
 
 
 def _keep_rotary(

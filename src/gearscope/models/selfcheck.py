@@ -1,5 +1,6 @@
 """What is verified before a model is trusted: that it does what its family's map says, by numbers, module by module.
 
+    finite       no weight is NaN or infinite, used by the passes below or not
     norms        each norm's output equals its formula, on synthetic inputs of very different sizes
     MLPs         each MLP's output equals `MlpWeights` or `ExpertWeights` applied to its input, routers their formula
     causality    later tokens change nothing before them, in the model's own attention
@@ -12,7 +13,7 @@ Tolerances are relative to the size of the vector compared; a NaN fails every co
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gearscope.errors import ModelError
 from gearscope.models.anatomy import Anatomy, NormPart
@@ -41,6 +42,21 @@ def check(anatomy: Anatomy) -> None:
         chosen = {i: residual[f"blocks.{i}.routing"] for i in _routed(anatomy)}
         prompt = record(anatomy, ids, n_constant_positions=0, routing=chosen)
         _check_composition(anatomy, prompt, residual, 1e-1 if half else 1e-4)
+
+
+def refuse_not_finite(module: nn.Module) -> None:
+    """Raise ModelError when a weight is NaN or infinite, naming where."""
+    bad = [
+        name
+        for name, weight in module.named_parameters()
+        if weight.numel() and not weight.is_meta and not bool(torch.stack(weight.detach().aminmax()).isfinite().all())
+    ]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        hint = "the files are damaged, or training diverged: get them again"
+        raise ModelError(
+            "a model with finite weights was expected", found=f"NaN or infinity in {bad[0]}{more}", hint=hint
+        )
 
 
 def _check_modules(anatomy: Anatomy, generator: torch.Generator, tolerance: float) -> None:

@@ -25,12 +25,15 @@ from gearscope.dictionaries.collection import DictionarySet
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
 from gearscope.errors import DictionaryError
+from gearscope.memory import free_bytes, require
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.replacement.replacement import Active, Read, ReadPlace, Skip, Way, Write, WritePlace
 
 
 def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Coded":
-    """Rewrite the MLPs of `prompt` in the features of `dictionaries`. Raises DictionaryError when they do not fit."""
+    """Rewrite the MLPs of `prompt` in the features of `dictionaries`. Raises DictionaryError when they do not fit,
+    PromptError when memory does not suffice.
+    """
     L, first = prompt.n_layers, prompt.n_constant_positions
     dictionaries.check_stands_in_for_mlps(n_layers=L, d_model=prompt.d_model)
     reads_at: ReadPlace = "resid_mid" if dictionaries.configs[0].read_sites[0].name == "resid_mid" else "mlp_in"
@@ -44,6 +47,7 @@ def coded_replacement(prompt: FrozenPrompt, dictionaries: DictionarySet) -> "Cod
     codes = [coder.encode(x[first:, None]) for coder, x in zip(coders, inputs, strict=True)]
     active = active_features(codes, n_positions=prompt.n_positions)
     like = inputs[0]
+    _require_room(coders, active, like)
     used = [(coder, some.columns.to(coder.W_enc.device)) for coder, some in zip(coders, codes, strict=True)]
     coded = Coded(
         active=active,
@@ -76,6 +80,16 @@ def unwritten(coded: "Coded", first: int) -> Float[Tensor, "L P D"]:
 def _on_norm_output(prompt: FrozenPrompt, layer: int, stored: Dictionary) -> Dictionary:
     norm = prompt.blocks[layer].mlp_norm
     return stored.after_norm(norm.weight, norm.bias) if stored.config.read_form == "before_gain" else stored
+
+
+def _require_room(coders: list[Dictionary], active: Active, like: Tensor) -> None:
+    """Raise PromptError when encoders and decoders of the active features will not fit."""
+    vectors = sum(
+        (active.below(i + 1) - active.below(i)) * (1 + len(coder.config.writes)) for i, coder in enumerate(coders)
+    )
+    what = f"the weights of {len(active):,} active features"
+    needed = vectors * like.shape[1] * like.itemsize
+    require(needed, what, free=free_bytes(), hint="give a shorter prompt, or sparser dictionaries")
 
 
 def active_features(codes: Sequence[Codes], *, n_positions: int) -> Active:
