@@ -12,7 +12,10 @@ from gearscope.errors import ConfigError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureAt
 from gearscope.interventions.changes import Change
+from gearscope.interventions.gates import find_gates
+from gearscope.interventions.knocked_out import knock_out
 from gearscope.interventions.response import respond
+from gearscope.interventions.validation import read_validation
 from gearscope.interventions.watch import watch
 from gearscope.interventions.writing import written
 from gearscope.models.model import wrap
@@ -124,3 +127,25 @@ def test_a_layer_without_an_sae_has_no_features() -> None:
     result = bench.intervene(graph, [f"{place(graph, 0)}*0"], controls=2)
     assert not result.nodes, "nothing above it is an SAE's"
     assert any(row.predicted for row in result.next_tokens)
+
+
+@pytest.mark.parametrize("site", ["mlp_out", "resid_post"])
+def test_circuits_of_saes_are_proved_as_others_are(site: str) -> None:
+    bench, graph, _ = opened("llama", site)
+    found = read_validation(bench.validate(graph, top=3, resamples=1, controls=1))
+    assert found is not None
+    source = sources(graph)[0]
+    feature = place(graph, source)
+    scene = bench.scene(graph)
+    edit = Change(feature, None, scene.activation(feature), 0.0)
+    added = written(scene.prompt, scene.basis, [edit])
+    name = f"blocks.{feature.layer}.{site}"
+    before = reference(bench.model.anatomy.hf, torch.tensor(IDS))
+    after = reference(
+        bench.model.anatomy.hf, torch.tensor(IDS), change={name: lambda x: x + added[feature.layer].to(x)}
+    )
+    out = torch.tensor([[True], [False]])
+    logits = scene.model.run(torch.tensor([IDS, IDS]), edits=knock_out(scene, [feature], out)).logits
+    torch.testing.assert_close(logits[0], after["logits"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits[1], before["logits"], rtol=1e-5, atol=1e-5)
+    assert find_gates(scene, most=2).gates

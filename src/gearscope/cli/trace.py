@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from gearscope.workbench import Workbench
 
 
+TargetToken = Annotated[str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")]
+NodeThreshold = Annotated[
+    float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
+]
 TargetFeature = Annotated[
     str | None, typer.Option("--target-feature", help="A feature to explain: LAYER/INDEX@POSITION.")
 ]
@@ -53,9 +57,7 @@ def trace(
     prompt: Annotated[str | None, typer.Argument(help="The text to look into.")] = None,
     model: options.Model = None,
     basis: options.Basis = "neurons",
-    target: Annotated[
-        str | None, typer.Option("--target", help="A token to explain, instead of the likely ones.")
-    ] = None,
+    target: TargetToken = None,
     against: Annotated[str | None, typer.Option("--against", help="Explain --target minus this token.")] = None,
     target_feature: TargetFeature = None,
     target_probe: TargetProbe = None,
@@ -65,9 +67,7 @@ def trace(
     tolerance: options.Tolerance = None,
     memory: options.Memory = None,
     chat: Annotated[bool, typer.Option("--chat", help="Put the prompt into the model's chat template.")] = False,
-    node_threshold: Annotated[
-        float, typer.Option("--node-threshold", help="Keep the strongest nodes that hold this share of the influence.")
-    ] = 0.8,
+    node_threshold: NodeThreshold = 0.8,
     edge_threshold: Annotated[float, typer.Option("--edge-threshold", help="The same for edges.")] = 0.98,
     everything: Annotated[bool, typer.Option("--all", help="Do not prune.")] = False,
     open_errors: OpenErrors = 0,

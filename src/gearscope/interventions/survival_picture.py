@@ -96,7 +96,7 @@ def _line(line: Line, x: float, width: float, height: float, highest: float, rea
 
 def _legend(lines: Sequence[Line]) -> list[str]:
     parts, x, y = [], _MARGIN + _RAIL, _HEIGHT - 18
-    parts.append(_words(_WIDTH - _MARGIN, y, "share of the circuit's features held at 0", anchor="end"))
+    parts.append(_words(_WIDTH / 2, y - 22, "share of the circuit's features held at 0", anchor="middle"))
     for line in lines:
         said = _LINES[line.order] + (f" ({line.draws} draws)" if line.draws > 1 else "")
         place = f'x1="{x:.1f}" x2="{x + 22:.1f}" y1="{y - 4:g}" y2="{y - 4:g}"'

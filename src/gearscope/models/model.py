@@ -65,7 +65,7 @@ def wrap(hf_model: PreTrainedModel, tokenizer: Any | None = None, *, revision: s
 
 def _not_finite(anatomy: Anatomy) -> str:
     """Names of weights that are not finite, the first few; empty where all are."""
-    named = anatomy.hf.named_parameters()
+    named = [(name, weight) for name, weight in anatomy.hf.named_parameters() if not weight.is_meta]
     return ", ".join([name for name, weight in named if not bool(weight.isfinite().all())][:3])
 
 
