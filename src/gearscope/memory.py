@@ -21,8 +21,12 @@ def free_bytes() -> int | None:
 def require(needed: int | float, what: str, *, free: int | float | None, hint: str) -> None:
     """Raise PromptError unless so many bytes are free; where that is not known, nothing is refused."""
     if free is not None and needed > free:
-        expected = f"about {needed / GIB:.1f} GiB of memory for {what} were expected"
-        raise PromptError(expected, found=f"{max(free, 0) / GIB:.1f} GiB", hint=hint)
+        expected = f"about {_size(needed)} of memory for {what} were expected"
+        raise PromptError(expected, found=_size(max(free, 0)), hint=hint)
+
+
+def _size(count: int | float) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{1024 * count / GIB:.2g} MiB"
 
 
 def _of_the_machine() -> int | None:

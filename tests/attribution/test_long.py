@@ -141,7 +141,7 @@ def test_rows_that_will_not_fit_are_refused_before_they_are_made(monkeypatch: py
     made = []
     with monkeypatch.context() as patch:
         patch.setattr(RowMaker, "feature_rows", lambda *some: made.append(some) or ())
-        with pytest.raises(PromptError, match=r"GiB of memory for the circuit of \d+ active features.*--max-features"):
+        with pytest.raises(PromptError, match=r"MiB of memory for the circuit of \d+ active features.*--max-features"):
             trace(memory=1e-5)
     assert not made
     assert trace(memory=1e-5, max_features=1, coverage=0.0).layout.features.stop <= 1

@@ -233,3 +233,34 @@ def test_fixture_graphs_are_shown(gearscope, fixtures_dir: Path) -> None:
         done = gearscope("show", str(path))
         assert done.code == 0, done.err
         assert "STRONGEST PATHS" in done.out
+
+
+def test_a_prompt_that_will_not_fit_is_refused_before_it_begins(gearscope, untrained: Path) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained), "--memory", "0.0001")
+    assert_mistake(done, "MiB of memory for a forward pass of", "give a shorter prompt")
+    assert_mistake(gearscope("trace", SUM, "--model", str(untrained), "--memory", "0"), "memory", "greater than 0")
+    assert_mistake(gearscope("trace", SUM, "--model", str(untrained), "--tolerance", "1"), "tolerance", "less than 1")
+
+
+def test_edges_that_are_not_stored_are_counted(gearscope, untrained: Path) -> None:
+    done = gearscope("trace", SUM, "--model", str(untrained), "--tolerance", "0.01")
+    assert "lies in edges too small to be stored" in done.out
+
+
+def test_a_device_map_beside_a_device_is_refused(gearscope, untrained: Path) -> None:
+    both = gearscope("trace", SUM, "--model", str(untrained), "--device", "cpu:0", "--device-map", "auto")
+    assert_mistake(both, "a device or a device map", "both")
+
+
+def test_show_writes_the_older_form(gearscope, untrained: Path, tmp_path: Path) -> None:
+    graph, out = tmp_path / "graph.json", tmp_path / "older.json"
+    gearscope("trace", SUM, "--model", str(untrained), "--out", str(graph))
+    assert gearscope("show", str(graph), "--older", "--out", str(out)).code == 0
+    assert "gearscope" not in json.loads(out.read_text())["metadata"]
+    assert read_graph(out).layout.features == read_graph(graph).layout.features
+    assert_mistake(gearscope("show", str(graph), "--older"), "--older needs a file")
+    assert_mistake(gearscope("show", str(graph), "--out", str(graph)), "another file than the graph")
+    assert_mistake(gearscope("show", str(graph), "--out", str(out), "--svg", "x.svg"), "the whole circuit")
+    pickle = tmp_path / "graph.pt"
+    pickle.write_bytes(b"PK")
+    assert_mistake(gearscope("show", str(pickle)), "a pickle", "create_graph_files")

@@ -209,6 +209,10 @@ def _scores(graph: AttributionGraph, width: int) -> list[str]:
     ends["unexpanded features"] = graph.scores.unexpanded
     ranked = sorted(((share, name) for name, share in ends.items() if share >= 0.0005), reverse=True)
     said = ", ".join(f"{share:.1%} {name}" for share, name in ranked)
+    lost = graph.details.get("unstored")
+    cut = (
+        [f"  {lost:.1%} of what nodes receive lies in edges too small to be stored"] if isinstance(lost, float) else []
+    )
     errors = graph.row_error()
     finite = errors[np.isfinite(errors)]
     checked = f"  every row sums to its value within {finite.max(initial=0):.1e} of its absolute sum"
@@ -218,6 +222,7 @@ def _scores(graph: AttributionGraph, width: int) -> list[str]:
         f"  completeness  {_forms(graph.scores.completeness)}",
         *textwrap.wrap(f"influence ends in {said}", width, initial_indent="  ", subsequent_indent="    "),
         f"  {nothing}",
+        *cut,
         *([checked] if len(finite) else []),
     ]
 
