@@ -9,4 +9,6 @@ Reading order: `main.py` (the application and its exit codes), `options.py` (opt
 `foreign.py` (library import, library export), `label.py`, `explain.py` with `explain_options.py`, `diff.py`,
 `planted.py`, `page.py` (demo, serve), `organism.py` (train, assemble, verify, hops), `organism_tables.py` and
 `organism_maps.py` (what verify prints), `organism_diff.py` (organism diff), `progress.py`.
+Circuits further: `reopening.py` (what a stored graph was traced with), `group.py`, `average.py`, `weights.py`,
+`organism_supernodes.py`.
 """

@@ -33,7 +33,7 @@ def check_belongs(graph: AttributionGraph, inputs: Mapping[str, str], *, basis: 
 
 
 def token_ids(graph: AttributionGraph) -> list[int]:
-    """The ids of a graph's prompt, from its token nodes. Raises GraphError when some are missing, or many prompts are."""
+    """The ids of a graph's prompt, from its token nodes. Raises GraphError for missing ones, and for many prompts."""
     many = graph.details.get("prompts")
     if isinstance(many, dict):
         hint = "trace one of its prompts"
