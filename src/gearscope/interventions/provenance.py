@@ -33,7 +33,11 @@ def check_belongs(graph: AttributionGraph, inputs: Mapping[str, str], *, basis: 
 
 
 def token_ids(graph: AttributionGraph) -> list[int]:
-    """The ids of a graph's prompt, from its token nodes. Raises GraphError when some are missing."""
+    """The ids of a graph's prompt, from its token nodes. Raises GraphError for missing ones, and for many prompts."""
+    many = graph.details.get("prompts")
+    if isinstance(many, dict):
+        hint = "trace one of its prompts"
+        raise GraphError("a graph of one prompt was expected", found=f"the mean of {many.get('count')}", hint=hint)
     nodes, here = graph.nodes, graph.layout.tokens
     position, ids = nodes.position[here], nodes.index[here]
     order = np.argsort(position, kind="stable")

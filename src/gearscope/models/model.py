@@ -54,19 +54,8 @@ def wrap(hf_model: PreTrainedModel, tokenizer: Any | None = None, *, revision: s
     refuse_not_finite(hf_model)
     if anatomy.W_U.dtype == torch.float64 and any(parts.experts is not None for parts in anatomy.blocks):
         hf_model.set_experts_implementation("eager")  # the fused matrix products of transformers know no float64
-    try:
-        check(anatomy)
-    except ModelError as error:
-        if spoiled := _not_finite(anatomy):
-            raise ModelError("finite weights were expected", found=f"NaN or infinity in {spoiled}") from error
-        raise
+    check(anatomy)
     return Model(anatomy, tokenizer, revision=revision)
-
-
-def _not_finite(anatomy: Anatomy) -> str:
-    """Names of weights that are not finite, the first few; empty where all are."""
-    named = [(name, weight) for name, weight in anatomy.hf.named_parameters() if not weight.is_meta]
-    return ", ".join([name for name, weight in named if not bool(weight.isfinite().all())][:3])
 
 
 class Model:
@@ -240,8 +229,8 @@ class Model:
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
         found = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
         if not bool(found.final_in.isfinite().all()):
-            spoiled = _not_finite(self.anatomy) or "what it computes on this prompt"
-            raise ModelError("a model that stays finite was expected", found=f"NaN or infinity in {spoiled}")
+            refuse_not_finite(self.anatomy.hf)
+            raise ModelError("a model that stays finite was expected", found="NaN or infinity on this prompt")
         return found
 
     def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:

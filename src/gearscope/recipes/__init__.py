@@ -7,5 +7,6 @@ Reading order: `config.py` (what a recipe is; the recipes), `corpora.py` (text f
 (the run), `tune.py` (its end: dictionaries are tuned in their model), `harvest.py` (activations stored beforehand),
 `grid.py` (many runs and their frontier), `picture.py` (it drawn), `metrics.py` (figures for TensorBoard), `again.py` (a
 folder measured again), `library.py` (a feature library built and asked), `label.py` (labelled
-and judged), `explain.py` (explained by a language model).
+and judged), `explain.py` (explained by a language model), `weights.py`
+(the strongest inputs and outputs of one feature over text).
 """
