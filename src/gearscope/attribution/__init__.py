@@ -5,6 +5,8 @@ Comes in: a `FrozenPrompt` (models room), a `Replacement` of it (any basis) and 
 
 Reading order: `config.py` (settings), `targets.py` (what is explained), `rows.py` (the mathematics: one row of
 attributions), `expand.py` (which features get rows: in order of influence), `matrix.py` (their rows as the graph's
-edges), `effects.py` (the tokens a feature promotes), `attribute.py` (the recipe). Knows nothing about labels,
+edges), `effects.py` (the tokens a feature promotes), `routing.py` (the experts that were frozen), `attribute.py` (the
+recipe). Then attention: `sources.py` (the nodes of sources, and what each writes), `heads.py` (every edge split by its
+last head), `qk.py` (why a head looks where it does: its score by pairs of sources). Knows nothing about labels,
 supernodes or files.
 """

@@ -7,6 +7,7 @@ Reading order: `report.py` (the figures, as data), `replaced.py` (the model run 
 (such runs beside the plain one), `positions.py` (errors by place in the window), `measure.py` (all of it at once);
 `forms.py` (interchange maps as places in texts), `places.py` (where the world's variables are known), `auroc.py`,
 `best.py` (the feature that tells a value best), `probe.py` (whether it can be read at all), `truths.py` (which
-variables single features tell); `hops.py` (whether circuits keep the step between two facts); `questions.py` (questions
-with a known answer), `told.py` (which of them features tell), `labelled.py` (whether rules name that).
+variables single features tell); `hops.py` (whether circuits keep the step between two facts); `looking.py` (which
+answers are explained by where heads look), `choices.py` (choices of the organism to try that on); `questions.py`
+(questions with a known answer), `told.py` (which of them features tell), `labelled.py` (whether rules name that).
 """

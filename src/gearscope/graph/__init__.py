@@ -20,7 +20,10 @@ Reading order:
     notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)
     routing.py      which experts the prompt was sent to
+    heads.py        every edge split by the last attention head before its receiver
+    qk.py           why a head looks where it does: scores by pairs of nodes, in our files and where viewers look
     text.py         a circuit as plain text
+    qk_text.py      the heads of a circuit and their scores as plain text
     placement.py    where the boxes of a picture stand, so that none touch
     picture.py      a circuit as an SVG picture
 """
