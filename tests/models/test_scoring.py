@@ -1,4 +1,4 @@
-"""Queries and keys as frozen maps: what a map that is not the model's is refused with, and what a prompt with NaN is."""
+"""Queries and keys as frozen maps: a map that is not the model's is refused, and so is a prompt that gives NaN."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_nan_on_a_prompt_is_refused_with_its_position() -> None:
     model, ids = wrap(hf), prompt()
     at = int((ids == ids[4]).nonzero()[0, 0])
     hf.model.embed_tokens.weight[ids[4]] = torch.nan
-    with pytest.raises(ModelError, match=f"NaN or infinity at position {at}"):
+    with pytest.raises(ModelError, match=f"in the embedding of the token at position {at};"):
         model.record(ids)
 
 
@@ -51,3 +51,11 @@ def test_nan_in_the_weights_of_queries_is_refused_when_the_model_is_opened() -> 
     hf.model.layers[1].self_attn.q_proj.weight[3, 2] = torch.nan
     with pytest.raises(ModelError, match="nan"):
         wrap(hf)
+
+
+def test_nan_that_a_prompt_alone_meets_is_found_by_its_layer() -> None:
+    hf = tiny("llama")
+    model = wrap(hf)
+    hf.model.layers[1].mlp.down_proj.weight[0, 0] = torch.nan
+    with pytest.raises(ModelError, match="NaN or infinity in layer 1;"):
+        model.record(prompt())

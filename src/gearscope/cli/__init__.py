@@ -5,8 +5,8 @@ stderr, exit codes 0 ok, 2 user error, 3 no feature explained, 130 interrupted, 
 a model is opened.
 
 Reading order: `main.py` (the application and its exit codes), `options.py` (options shared by commands), `trace.py`
-(trace, show), `attention.py`, `intervene.py`, `train.py` (train, harvest), `dictionary.py`, `library.py` (library, features),
-`foreign.py` (library import, library export), `label.py`, `explain.py` with `explain_options.py`, `diff.py`,
+(trace, show), `attention.py`, `intervene.py`, `train.py` (train, harvest), `dictionary.py`, `library.py` (library,
+features), `foreign.py` (library import, library export), `label.py`, `explain.py` with `explain_options.py`, `diff.py`,
 `planted.py`, `page.py` (demo, serve), `organism.py` (train, assemble, verify, hops), `organism_tables.py` and
 `organism_maps.py` (what verify prints), `organism_diff.py` (organism diff), `progress.py`.
 """

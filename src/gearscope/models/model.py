@@ -227,9 +227,8 @@ class Model:
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
         prompt = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
         if not bool(prompt.final_in.isfinite().all()):
-            bad = int((~prompt.final_in.isfinite().all(dim=1)).nonzero()[0, 0])
-            found, hint = f"NaN or infinity at position {bad}", "look for NaN in its weights, or open it in float64"
-            raise ModelError("finite activations were expected", found=found, hint=hint)
+            hint = "look for NaN in its weights there, or open it in float64"
+            raise ModelError("finite activations were expected", found=_first_bad(prompt), hint=hint)
         return prompt
 
     def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
@@ -257,6 +256,15 @@ class Model:
         config = self.anatomy.hf.config
         named = [getattr(config, f"{role}_token_id", None) for role in ("bos", "pad", "eos")]
         return {i for role in named for i in (role if isinstance(role, list) else [role]) if i is not None}
+
+
+def _first_bad(prompt: FrozenPrompt) -> str:
+    """Where the first number stands that is none."""
+    bad = (~prompt.token_embed.isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        return f"NaN or infinity in the embedding of the token at position {int(bad[0, 0])}"
+    layers = [i for i, block in enumerate(prompt.blocks) if not bool((block.mlp_in + block.mlp_out).isfinite().all())]
+    return f"NaN or infinity in {f'layer {layers[0]}' if layers else 'the final norm'}"
 
 
 _NOT_THE_MODEL = {"transformers_version", "dtype", "_name_or_path", "architectures", "use_cache", "torch_dtype"}
