@@ -9,7 +9,8 @@ the two meet. That costs about one row per source of the circuit, instead of one
 is measured too, so that the parts sum to an edge that was worked out the other way round (`rows.py`).
 
 Value biases (and those of the norm before) pass the heads; the output bias does not. Ameisen et al. 2025, "Circuit
-tracing"; Kamath et al. 2025, "Tracing attention computation". Knows nothing about why a head looks where it does.
+tracing"; Kamath et al. 2025, "Tracing attention computation through feature interactions". Knows nothing about why a
+head looks where it does.
 """
 
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ def head_loadings(
         receivers = _Receivers.of(prompt, replacement, targets, graph)
         down = _down(prompt, replacement, receivers)
         found = [_Meeting(prompt, down, receivers, chunk, graph).parts() for chunk in sources.chunks()]
+    nothing = np.zeros(0, dtype=np.int64)
+    found = found or [(nothing, nothing, nothing, nothing.astype(float))]
     columns = [np.concatenate(column) for column in zip(*found, strict=True)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
     return HeadLoadings(prompt.n_layers, len(prompt.blocks[0].attn.W_O), *(column[order] for column in columns))

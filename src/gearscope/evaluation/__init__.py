@@ -8,7 +8,8 @@ Reading order: `report.py` (the figures, as data), `replaced.py` (the model run 
 `forms.py` (interchange maps as places in texts), `places.py` (where the world's variables are known), `auroc.py`,
 `best.py` (the feature that tells a value best), `probe.py` (whether it can be read at all), `truths.py` (which
 variables single features tell); `hops.py` (whether circuits keep the step between two facts), `states.py` (whether
-automatic supernodes contain it); `questions.py` (questions with a known answer), `told.py` (which of them features
+automatic supernodes contain it); `looking.py` (which answers are explained by where heads look), `choices.py` (choices
+of the organism to try that on); `questions.py` (questions with a known answer), `told.py` (which of them features
 tell), `labelled.py` (whether rules name that).
 
 Circuits put to test on the bundled model: `proof_report.py` and `basis_report.py` (the figures, as data),

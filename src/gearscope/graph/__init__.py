@@ -26,7 +26,10 @@ Reading order:
     spread.py       in how many prompts nodes and edges are, and how sure their means are
     routing.py      which experts the prompt was sent to
     opened.py       error nodes opened into neurons
+    heads.py        every edge split by the last attention head before its receiver
+    qk.py           why a head looks where it does: scores by pairs of nodes, in our files and where viewers look
     text.py         a circuit as plain text
+    qk_text.py      the heads of a circuit and their scores as plain text
     placement.py    where the boxes of a picture stand, so that none touch
     picture.py      a circuit as an SVG picture
 """

@@ -11,6 +11,7 @@ Files in reading order:
     anatomy.py      a map laid over one model: its modules, and its weights in one shape for all families
     sites.py        named places, and edits of what stands there
     attention.py    the attention that shows its pattern, lets it be edited, or replays a recorded one
+    scoring.py      attention scores as a form that is linear in what is read at each end
     routing.py      routed experts opened: the router's choice and the experts' neurons
     hooks.py        sites read, written and frozen through forward hooks that are always taken away again
     tangent.py      how an MLP's output moves with its input

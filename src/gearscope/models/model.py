@@ -227,11 +227,12 @@ class Model:
             hint = "sums over thousands of paths need it; open the model with --dtype float32"
             raise ModelError("attribution needs a model in float32 or float64", found=str(self.dtype), hint=hint)
         ids = text_tokens.as_tensor(ids, n_tokens=self._n_input_tokens, context=self.context).to(self.device)
-        found = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
-        if not bool(found.final_in.isfinite().all()):
+        prompt = record(self.anatomy, ids, n_constant_positions=int(int(ids[0]) in self._special_ids))
+        if not bool(prompt.final_in.isfinite().all()):
             refuse_not_finite(self.anatomy.hf)
-            raise ModelError("a model that stays finite was expected", found="NaN or infinity on this prompt")
-        return found
+            hint = "open it in float64, or give another prompt"
+            raise ModelError("finite activations were expected", found=_first_bad(prompt), hint=hint)
+        return prompt
 
     def mlp_tangent(self, layer: int, x: Float[Tensor, "P D"], v: Float[Tensor, "P D"]) -> Float[Tensor, "P D"]:
         """How the output of a layer's MLP moves when its inputs `x` move along `v`, token by token."""
@@ -258,6 +259,15 @@ class Model:
         config = self.anatomy.hf.config
         named = [getattr(config, f"{role}_token_id", None) for role in ("bos", "pad", "eos")]
         return {i for role in named for i in (role if isinstance(role, list) else [role]) if i is not None}
+
+
+def _first_bad(prompt: FrozenPrompt) -> str:
+    """Where the first number stands that is none."""
+    bad = (~prompt.token_embed.isfinite().all(dim=1)).nonzero()
+    if len(bad):
+        return f"NaN or infinity in the embedding of the token at position {int(bad[0, 0])}"
+    layers = [i for i, block in enumerate(prompt.blocks) if not bool((block.mlp_in + block.mlp_out).isfinite().all())]
+    return f"NaN or infinity in {f'layer {layers[0]}' if layers else 'the final norm'}"
 
 
 _NOT_THE_MODEL = {"transformers_version", "dtype", "_name_or_path", "architectures", "use_cache", "torch_dtype"}
