@@ -126,7 +126,9 @@ def test_a_document_has_an_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"not gzip", gzip.compress(b'{"a": 1}')[:-4], gzip.compress(b"[" * 100_000), gzip.compress(b'"\xff"')]
+    "raw",
+    [b"", b"not gzip", gzip.compress(b'{"a": 1}')[:-4], gzip.compress(b"[" * 100_000), gzip.compress(b'"\xff"')],
+    ids=["empty", "other", "cut off", "deep", "no text"],
 )
 def test_damaged_files(tmp_path, raw):
     path = tmp_path / "s" / "features" / "batch-0.jsonl.gz"
