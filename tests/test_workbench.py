@@ -15,7 +15,8 @@ from gearscope.errors import ArtifactError, ConfigError, DictionaryError, Gearsc
 from gearscope.ids import SiteId
 from gearscope.lock import read_lock, write_lock
 from gearscope.models.model import wrap
-from gearscope.workbench import Workbench, model_source, organism_folder
+from gearscope.opening import model_source, organism_folder
+from gearscope.workbench import Workbench
 from tests.oracles.planted_dictionaries import Plan, plant_saes, plant_set
 from tests.oracles.tiny_models import FAMILIES, tiny
 

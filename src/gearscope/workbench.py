@@ -15,14 +15,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from gearscope.artifact import birth_certificate
-from gearscope.attribution import targets as aim
+from gearscope.attribution.asked import Asked, targets_of
 from gearscope.attribution.attribute import attribute
 from gearscope.attribution.config import AttributionConfig
 from gearscope.attribution.effects import with_token_effects
@@ -31,21 +30,14 @@ from gearscope.attribution.heads import head_loadings
 from gearscope.attribution.many import trace_many
 from gearscope.attribution.memory import require_record
 from gearscope.attribution.opened import open_errors as opened
-from gearscope.attribution.probes import read_probe
 from gearscope.attribution.qk import attribute_score
 from gearscope.attribution.routing import routing
-from gearscope.attribution.targets import Target
-from gearscope.dictionaries.collection import DictionarySet
-from gearscope.dictionaries.hub import PREFIX as HUB
-from gearscope.dictionaries.store import fetch_dictionaries, read_dictionaries
-from gearscope.errors import ConfigError, ModelError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.heads import HeadLook, head_looks, with_loadings
 from gearscope.graph.prune import prune
 from gearscope.graph.qk import Question, ScoreAttribution
 from gearscope.graph.routing import to_details
 from gearscope.graph.store import read_graph
-from gearscope.ids import FeatureAt
 from gearscope.interventions.basis import open_features
 from gearscope.interventions.config import InterventionConfig, ValidationConfig
 from gearscope.interventions.edits import NodeEdit, parse_edits
@@ -56,11 +48,11 @@ from gearscope.interventions.result import Intervention
 from gearscope.interventions.scene import Scene
 from gearscope.interventions.validate import validate
 from gearscope.interventions.validation import Validation, with_validation
-from gearscope.lock import MODEL, locked_part
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.load import open_model
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.models.model import Model
+from gearscope.opening import ORGANISM, DictionaryBasis, NeuronBasis, check_own, model_source, open_basis
 from gearscope.replacement.coded import coded_replacement
 from gearscope.replacement.neurons import neuron_replacement
 from gearscope.replacement.replacement import Replacement
@@ -69,27 +61,9 @@ from gearscope.supernodes.config import GroupConfig
 from gearscope.supernodes.group import group
 from gearscope.supernodes.likeness import Known
 
-ORGANISM = "organism"
-OWN_BASES = ("plt", "clt")
-"""Dictionaries that come with the organism: transcoders per layer, and a cross-layer transcoder."""
 _FEW_NEURONS = 120_000
 """Up to so many (layer, token, neuron) triples, every neuron is a feature by default."""
 _NEURONS_PER_TOKEN = 64
-
-
-class NeuronBasis(NamedTuple):
-    """How many neurons per token and layer are features: `per_token`, None for all; or as the model's size suggests."""
-
-    label: str
-    per_token: int | None
-    by_size: bool
-
-
-class DictionaryBasis(NamedTuple):
-    """Learned features, from a folder or the organism's own."""
-
-    label: str
-    dictionaries: DictionarySet
 
 
 class Workbench:
@@ -172,12 +146,13 @@ class Workbench:
         may be taken. Raises PromptError (too long for memory, too), TargetError, ConfigError.
         """
         config = AttributionConfig.of(max_features=max_features, coverage=coverage, tolerance=tolerance, memory=memory)
+        asked = Asked(target, against, target_feature, target_probe, position)
         tokens = self.model.tokens(prompt, chat=chat)
         require_record(self.model, len(tokens.ids), config)
         with torch.inference_mode():
             record = self.model.record(tokens.ids)
             replacement = self.replace(record)
-            chosen = self._targets(record, replacement, config, target, against, target_feature, target_probe, position)
+            chosen = targets_of(asked, self.model, record, replacement, config)
             graph = attribute(
                 record,
                 replacement,
@@ -387,44 +362,6 @@ class Workbench:
     def _mlps(self) -> list[MlpWeights | ExpertWeights]:
         return [self.model.neurons(layer) for layer in range(self.model.n_layers)]
 
-    def _targets(
-        self,
-        record: FrozenPrompt,
-        replacement: Replacement,
-        config: AttributionConfig,
-        token: str | None,
-        against: str | None,
-        feature: str | None,
-        probe: Path | None,
-        position: int | None,
-    ) -> list[Target]:
-        kinds = {"target": token, "target_feature": feature, "target_probe": probe}
-        given = [name for name, value in kinds.items() if value is not None]
-        if len(given) > 1:
-            raise ConfigError("at most one kind of target was expected", found=" and ".join(given))
-        if against is not None and token is None:
-            raise ConfigError("a target token to set against another was expected", found="none", hint="add --target")
-        if feature is not None and position is not None:
-            raise ConfigError("a feature target names its own position", found="another position beside it")
-        names, at = self.model.token_names().__getitem__, -1 if position is None else position
-        if feature is not None:
-            return aim.feature_target(replacement, FeatureAt.parse(feature))
-        if probe is not None:
-            return self._probe(record, probe, at)
-        if token is None:
-            most, share = config.max_targets, config.target_probability
-            return aim.salient_logits(record, position=at, probability=share, most=most, names=names)
-        token_id = self.model.token_id(token)
-        if against is not None:
-            return aim.logit_difference(record, token_id, self.model.token_id(against), position=at, names=names)
-        return aim.logits(record, [token_id], position=at, names=names)
-
-    def _probe(self, record: FrozenPrompt, path: Path, position: int) -> list[Target]:
-        direction, site = read_probe(path)
-        direction = direction.to(record.token_embed)
-        reading = self.model.run(record.token_ids, read=[site]).sites[str(site)]
-        return aim.probe_target(record, direction, site, reading[position], position=position)
-
     def _certified(self, graph: AttributionGraph, thresholds: dict[str, float]) -> AttributionGraph:
         """Add the birth certificate, and how the model and the basis were named, so that they can be opened again."""
         inputs = self._inputs | {"prompt": hashlib.sha256(graph.prompt.encode()).hexdigest()[:16]}
@@ -441,56 +378,3 @@ class Workbench:
         if isinstance(self._basis, DictionaryBasis):
             inputs["dictionaries"] = self._basis.dictionaries.fingerprint()
         return inputs
-
-
-def organism_folder(part: str = MODEL) -> Path:
-    """The folder of a part of the bundled organism: its model, `plt`, `clt`, `twins/NAME` or `versions/NAME`.
-
-    Raises ModelError when there is no bundle, and ArtifactError when the part is not the one that belongs to it.
-    """
-    folder = Path(str(files("gearscope") / "organism" / "bundle"))
-    if not folder.is_dir():
-        hint = "install gearscope with its package data"
-        raise ModelError(f"the bundled organism was expected at {folder}", found="no such folder", hint=hint)
-    return locked_part(folder, part)
-
-
-def model_source(model: str | None) -> str:
-    """What `open_model` opens for a model as users name it: None is the organism, `organism:PART` one of its."""
-    if model is None:
-        return str(organism_folder())
-    name, colon, part = model.partition(":")
-    return str(organism_folder(part)) if colon and name == ORGANISM else model
-
-
-def check_own(basis: str, model: str) -> None:
-    """Raise ConfigError when `basis` is one of the organism's own, and the model is another one."""
-    if basis in OWN_BASES and model != ORGANISM:
-        hint = "leave out --model, or give a folder of dictionaries that were trained for it"
-        raise ConfigError(f"basis {basis} belongs to the bundled organism", found=f"the model {model}", hint=hint)
-
-
-def open_basis(basis: str) -> NeuronBasis | DictionaryBasis:
-    """A basis by its name, folder or name on the hub. Raises ConfigError, ArtifactError, DictionaryError."""
-    kind, _, most = basis.partition(":")
-    if kind == "neurons" and (most in ("", "all") or (most.isdecimal() and int(most) > 0)):
-        return NeuronBasis(basis, int(most) if most.isdecimal() else None, by_size=not most)
-    folder = basis_folder(basis) if kind != "neurons" else None
-    if folder is None:
-        expected = (
-            "a basis was expected (neurons, neurons:all, neurons:N, plt, clt, a folder of dictionaries, or hub:NAME)"
-        )
-        raise ConfigError(expected, found=repr(basis))
-    dictionaries = read_dictionaries(folder)
-    name = basis.rpartition("/")[2] if basis.startswith(HUB) else folder.resolve().name
-    return DictionaryBasis(basis if basis in OWN_BASES else f"{dictionaries.kind}:{name}", dictionaries)
-
-
-def basis_folder(basis: str) -> Path | None:
-    """The folder of `plt`, `clt`, `hub:NAME` (downloaded) or of this path; None without. Raises as those do."""
-    if basis in OWN_BASES:
-        return organism_folder(basis)
-    if basis.startswith(HUB):
-        return fetch_dictionaries(basis)
-    folder = Path(basis)
-    return folder if basis and folder.exists() else None

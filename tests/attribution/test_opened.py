@@ -15,7 +15,8 @@ from gearscope.graph.text import describe_node
 from gearscope.interventions.response import respond
 from gearscope.interventions.watch import watch
 from gearscope.models.model import wrap
-from gearscope.workbench import DictionaryBasis, Workbench
+from gearscope.opening import DictionaryBasis
+from gearscope.workbench import Workbench
 from tests.interventions.conftest import IDS, PLANS
 from tests.oracles.planted_dictionaries import plant_set
 from tests.oracles.tiny_models import tiny

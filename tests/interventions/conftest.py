@@ -9,7 +9,8 @@ import torch
 
 from gearscope.graph.graph import AttributionGraph
 from gearscope.models.model import wrap
-from gearscope.workbench import DictionaryBasis, Workbench
+from gearscope.opening import DictionaryBasis
+from gearscope.workbench import Workbench
 from tests.oracles.planted_dictionaries import Plain, Plan, plant_set
 from tests.oracles.tiny_models import tiny
 

@@ -10,7 +10,8 @@ from gearscope.dictionaries.collection import DictionarySet
 from gearscope.errors import DictionaryError
 from gearscope.ids import FeatureId
 from gearscope.interventions.basis import open_features
-from gearscope.workbench import DictionaryBasis, Workbench
+from gearscope.opening import DictionaryBasis
+from gearscope.workbench import Workbench
 from tests.interventions.conftest import IDS, Traced
 
 CASES = [("gpt2", "neurons"), ("gpt_oss", "neurons"), ("llama", "skip clt"), ("llama", "topk")]

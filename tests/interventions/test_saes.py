@@ -19,7 +19,8 @@ from gearscope.interventions.validation import read_validation
 from gearscope.interventions.watch import watch
 from gearscope.interventions.writing import written
 from gearscope.models.model import wrap
-from gearscope.workbench import DictionaryBasis, Workbench
+from gearscope.opening import DictionaryBasis
+from gearscope.workbench import Workbench
 from tests.interventions.conftest import IDS
 from tests.oracles.planted_dictionaries import plant_saes
 from tests.oracles.reference_forward import reference

@@ -10,9 +10,10 @@ from gearscope.dictionaries.store import read_dictionaries
 from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
+from gearscope.opening import organism_folder
 from gearscope.organism.corpus import WorldCorpus
 from gearscope.recipes.config import RECIPES
-from gearscope.workbench import Workbench, organism_folder
+from gearscope.workbench import Workbench
 
 LAST_ROUND = {"plt": "organism-plt-3", "clt": "organism-clt-2"}
 BARS = {"nmse": 0.01, "l0": 16.0, "dead": 0.02, "top1": 0.97}

@@ -130,7 +130,7 @@ def _pass_on(folders: Sequence[str], to: str | None, out: Path | None, upload: s
     """Write and upload; where it is now, by what was done."""
     from gearscope.dictionaries.collection import joined
     from gearscope.dictionaries.store import read_dictionaries, upload_dictionaries, write_as
-    from gearscope.workbench import basis_folder
+    from gearscope.opening import basis_folder
 
     done, places = {}, []
     for folder in folders:

@@ -27,10 +27,10 @@ from gearscope.diffing.store import write_diff
 from gearscope.diffing.survey import Survey, explained, survey
 from gearscope.diffing.words import behaviours_of, examples_of, promoted
 from gearscope.errors import ArtifactError
+from gearscope.opening import ORGANISM
 from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.train import PLAIN, Opening, open_known
 from gearscope.threads import one_thread
-from gearscope.workbench import ORGANISM
 
 _TRIED = 16
 """Windows on which two models must differ."""

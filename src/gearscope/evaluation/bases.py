@@ -16,9 +16,10 @@ from gearscope.evaluation.hops import Chain, features_of_states, trace_chain
 from gearscope.graph.graph import AttributionGraph
 from gearscope.ids import FeatureAt
 from gearscope.interventions.validation import Compared, Validation, read_validation
+from gearscope.opening import ORGANISM
 from gearscope.organism.world.two_hops import CITIES, RELATIONS, write_chain
 from gearscope.organism.world.vocabulary import spaced
-from gearscope.workbench import ORGANISM, Workbench
+from gearscope.workbench import Workbench
 
 States = Callable[[Workbench], dict[str, set[FeatureAt]]]
 

@@ -8,11 +8,11 @@ from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport, TruthReport
 from gearscope.evaluation.truths import recover_truths
 from gearscope.models.model import Model
+from gearscope.opening import ORGANISM, DictionaryBasis, check_own, model_source, open_basis
 from gearscope.organism.truth.store import INTERCHANGE, read_maps
 from gearscope.recipes.config import WORLD
 from gearscope.recipes.corpora import check_world, open_corpus
 from gearscope.recipes.train import PLAIN, Opening, open_known
-from gearscope.workbench import ORGANISM, DictionaryBasis, check_own, model_source, open_basis
 
 
 def measure_again(

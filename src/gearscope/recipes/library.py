@@ -26,10 +26,10 @@ from gearscope.features.reading import Subject
 from gearscope.features.store import Library
 from gearscope.models.model import Model
 from gearscope.models.tokens import Tokens
+from gearscope.opening import ORGANISM, DictionaryBasis, check_own, open_basis
 from gearscope.recipes.config import WORLD
 from gearscope.recipes.corpora import open_corpus
 from gearscope.recipes.train import PLAIN, Opening, open_known
-from gearscope.workbench import ORGANISM, DictionaryBasis, check_own, open_basis
 
 NEURONS = "neurons"
 _CONTRAST_TOKENS = 65_536

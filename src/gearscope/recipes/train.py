@@ -36,11 +36,11 @@ from gearscope.evaluation.measure import measure_dictionaries
 from gearscope.evaluation.report import DictionaryReport
 from gearscope.models.load import open_model
 from gearscope.models.model import Model
+from gearscope.opening import ORGANISM, model_source
 from gearscope.recipes.config import WORLD, Recipe
 from gearscope.recipes.corpora import open_sides
 from gearscope.recipes.tune import tune
 from gearscope.threads import one_thread
-from gearscope.workbench import ORGANISM, model_source
 
 
 class Trained(NamedTuple):

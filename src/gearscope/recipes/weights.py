@@ -14,11 +14,12 @@ from gearscope.corpus.windows import windows_for
 from gearscope.errors import ConfigError
 from gearscope.ids import FeatureId
 from gearscope.models.frozen import FrozenPrompt
+from gearscope.opening import ORGANISM, DictionaryBasis, check_own, open_basis
 from gearscope.recipes.config import WORLD
 from gearscope.recipes.corpora import open_corpus
 from gearscope.recipes.train import PLAIN, Opening, open_known
 from gearscope.replacement.replacement import Active
-from gearscope.workbench import ORGANISM, DictionaryBasis, Workbench, check_own, open_basis
+from gearscope.workbench import Workbench
 
 
 def weigh_named(
