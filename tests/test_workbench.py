@@ -181,7 +181,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(organism_folder(), folder / "twins" / "one")
     write_manifest(folder / "twins" / "one", "twin", config={}, inputs={"model": model})
     write_lock(folder, model)
-    monkeypatch.setattr("gearscope.workbench.files", lambda name: package)
+    monkeypatch.setattr("gearscope.opening.files", lambda name: package)
     return folder
 
 
