@@ -233,6 +233,7 @@ class Workbench:
                 everything=everything,
                 node_threshold=node_threshold,
                 edge_threshold=edge_threshold,
+                heads=False,
                 **options,
             ),
             one_target=not options.get("target"),
@@ -318,10 +319,8 @@ class Workbench:
         everything = graph.thresholds is None
         with torch.inference_mode():
             scene = self.scene(graph)
-            others = [
-                self.scene(self.trace(text, node_threshold=nodes, edge_threshold=edges, everything=everything))
-                for text in paraphrases
-            ]
+            settings = {"node_threshold": nodes, "edge_threshold": edges, "everything": everything, "heads": False}
+            others = [self.scene(self.trace(text, **settings)) for text in paraphrases]
             return group(scene, config, known=known, paraphrases=others, progress=progress)
 
     def scene(self, graph: AttributionGraph, others: Mapping[str, AttributionGraph] | None = None) -> Scene:

@@ -26,19 +26,23 @@ _MOST = 1_000_000
 def read_prompts(path: Path, *, most: int | None = None, seed: int = 0) -> tuple[str, ...]:
     """The prompts of a file, at most so many of them, drawn at random. Raises ConfigError."""
     expected = f"{path} should be a text file with a prompt on each line, or a template"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigError(expected, found="no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(expected, found="a file that cannot be read as text") from error
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line for line in lines_of(path, expected) if not line.startswith("#")]
     if not lines:
         raise ConfigError(expected, found="no prompt in it")
     if not _SLOT.search(lines[0]):
         return _drawn(lines, most, seed)
     return _filled(lines[0], _fillers(path, lines), most, seed)
+
+
+def lines_of(path: Path, expected: str) -> list[str]:
+    """The lines of a text file that hold something, stripped. Raises ConfigError, which says what was expected."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(expected, found="no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(expected, found="a file that cannot be read as text") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _fillers(path: Path, lines: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """`average`: one circuit for many prompts, or the difference between two sets of them."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +8,8 @@ import typer
 from gearscope.attribution.prompts import read_prompts
 from gearscope.cli import options
 from gearscope.cli.progress import status_line
-from gearscope.cli.trace import open_bench
-from gearscope.graph.schema import to_json
+from gearscope.cli.trace import open_bench, report
 from gearscope.graph.spread import describe_spread
-from gearscope.graph.store import write_graph
 
 
 def average(
@@ -66,12 +63,4 @@ def average(
             against=against,
             max_features=max_features,
         )
-    if out is not None:
-        write_graph(out, graph)
-    if as_json:
-        written = {"graph": str(out), "nodes": len(graph.nodes), "edges": graph.adjacency.nnz}
-        typer.echo(json.dumps(to_json(graph, "graph") if out is None else written))
-        return
-    typer.echo(describe_spread(graph))
-    if out is not None:
-        typer.echo(f"\nwritten to {out}; read it with `gearscope show {out}`")
+    report(graph, out, as_json, describe_spread)

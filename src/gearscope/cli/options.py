@@ -64,6 +64,10 @@ Basis = Annotated[
 ]
 OtherModel = Annotated[str | None, typer.Option("--model", help="Instead of the model named in the graph.")]
 OtherBasis = Annotated[str | None, typer.Option("--basis", help="Instead of the basis named in the graph.")]
+SomeBases = Annotated[
+    list[str] | None,
+    typer.Option("--basis", help="neurons, plt, clt or a folder; can be repeated.", show_default="these three"),
+]
 Device = Annotated[str, typer.Option("--device", help="Where the model runs, for instance cpu or cuda.")]
 DeviceMap = Annotated[
     str | None,

@@ -10,7 +10,7 @@ from gearscope.cli import options
 from gearscope.cli.organism_diff import compare
 from gearscope.cli.organism_maps import check_names, chosen_maps, print_maps, write_pictures
 from gearscope.cli.organism_proof import proof
-from gearscope.cli.organism_supernodes import BY_HEART, supernodes
+from gearscope.cli.organism_supernodes import supernodes, with_twin
 from gearscope.cli.organism_tables import as_json as tables_json
 from gearscope.cli.organism_tables import hop_lines, part_lines, seed_lines
 from gearscope.cli.progress import stage_lines, status_line
@@ -102,10 +102,7 @@ def assemble(
 
 @app.command("hops")
 def hops(
-    basis: Annotated[
-        list[str] | None,
-        typer.Option("--basis", help="neurons, plt, clt or a folder; can be repeated.", show_default="these three"),
-    ] = None,
+    basis: options.SomeBases = None,
     model: options.Model = None,
     prompts: Annotated[int, typer.Option("--prompts", min=2, max=300, help="Held-out chains to trace.")] = 60,
     as_json: options.Json = False,
@@ -117,12 +114,9 @@ def hops(
     from gearscope.evaluation.hops import measure_hops
     from gearscope.workbench import Workbench
 
-    asked = [(model, name) for name in basis or (["neurons"] if model else ["neurons", "plt", "clt"])]
-    if model is None:
-        asked.append((BY_HEART, "neurons"))
     reports = []
     with status_line("tracing") as show:
-        for opened, name in asked:
+        for opened, name in with_twin(model, basis):
             show(f"{opened or 'organism'} {name}", prompts)
             reports.append(measure_hops(Workbench.open(opened, name), prompts=prompts))
     if as_json:

@@ -21,10 +21,7 @@ def proof(
         Literal["pairs", "patching", "gates"] | None,
         typer.Option("--only", help="This part alone: feature pairs, activation patching of neurons, or gates."),
     ] = None,
-    basis: Annotated[
-        list[str] | None,
-        typer.Option("--basis", help="neurons, plt, clt or a folder; can be repeated.", show_default="these three"),
-    ] = None,
+    basis: options.SomeBases = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of draws, controls and chosen questions.")] = 0,
     as_json: options.Json = False,
 ) -> None:

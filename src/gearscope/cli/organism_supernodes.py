@@ -16,11 +16,15 @@ BY_HEART = "organism:twins/two_hops_by_heart"
 """Answers chains without a state between."""
 
 
+def with_twin(model: str | None, bases: Sequence[str] | None) -> list[tuple[str | None, str]]:
+    """What is asked: the bundled model in these bases, then its twin; or a model that was named, in its neurons."""
+    if model is not None:
+        return [(model, name) for name in bases or ["neurons"]]
+    return [*((None, name) for name in bases or ["neurons", "plt", "clt"]), (BY_HEART, "neurons")]
+
+
 def supernodes(
-    basis: Annotated[
-        list[str] | None,
-        typer.Option("--basis", help="neurons, plt, clt or a folder; can be repeated.", show_default="these three"),
-    ] = None,
+    basis: options.SomeBases = None,
     model: options.Model = None,
     prompts: Annotated[int, typer.Option("--prompts", min=2, max=300, help="Chains to trace and group.")] = 60,
     split: Annotated[
@@ -37,13 +41,10 @@ def supernodes(
     from gearscope.evaluation.states import measure_states
     from gearscope.workbench import Workbench
 
-    asked = [(model, name) for name in basis or (["neurons"] if model else ["neurons", "plt", "clt"])]
-    if model is None:
-        asked.append((BY_HEART, "neurons"))
     with status_line("grouping") as show:
         reports = [
             measure_states(Workbench.open(opened, name), prompts=prompts, seed=seed, split=split, progress=show)
-            for opened, name in asked
+            for opened, name in with_twin(model, basis)
         ]
     if as_json:
         typer.echo(json.dumps([report.model_dump(mode="json") for report in reports]))

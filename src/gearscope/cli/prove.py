@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from gearscope.artifact import write_text
+from gearscope.attribution.prompts import lines_of
 from gearscope.cli.options import BenchOptions
 from gearscope.cli.progress import status_line
-from gearscope.errors import ArtifactError, ConfigError, PromptError
+from gearscope.errors import ArtifactError, ConfigError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.store import write_detail, write_graph
 from gearscope.interventions.config import ValidationConfig
@@ -105,14 +106,9 @@ def _gates(asked: Proof, bench: "Workbench") -> tuple[str, str]:
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The prompts of a text file, one a line; empty lines are left out. Raises PromptError."""
+    """The prompts of a text file, one a line, as they are; empty lines are left out. Raises ConfigError."""
     expected = f"{path} should be a text file with a prompt a line"
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "a file that cannot be read") if isinstance(error, OSError) else "a binary file"
-        raise PromptError(expected, found=reason) from error
-    prompts = [line.strip() for line in lines if line.strip()]
+    prompts = lines_of(path, expected)
     if not prompts:
-        raise PromptError(expected, found="an empty file")
+        raise ConfigError(expected, found="an empty file")
     return prompts

@@ -1,7 +1,7 @@
 """`trace` and `show`: from a prompt to a circuit, and from a circuit to text."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -189,7 +189,12 @@ def open_bench(
     )
 
 
-def report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:
+def report(
+    graph: AttributionGraph,
+    out: Path | None,
+    as_json: bool,
+    described: Callable[[AttributionGraph], str] = describe,
+) -> None:
     """Store the circuit where it was asked for, and print it."""
     if out is not None:
         write_graph(out, graph)
@@ -197,6 +202,6 @@ def report(graph: AttributionGraph, out: Path | None, as_json: bool) -> None:
         written = {"graph": str(out), "nodes": len(graph.nodes), "edges": graph.adjacency.nnz}
         typer.echo(json.dumps(to_json(graph, "graph") if out is None else written))
         return
-    typer.echo(describe(graph))
+    typer.echo(described(graph))
     if out is not None:
         typer.echo(f"\nwritten to {out}; read it again with `gearscope show {out}`")

@@ -87,7 +87,7 @@ def measure_agreement(
     for some in prompts(counts).values():
         ids = [bench.model.tokens(prompt).ids.tolist() for prompt in some]
         for number, prompt in enumerate(some):
-            graph = bench.trace(prompt)
+            graph = bench.trace(prompt, heads=False)
             edges = edges_of(graph, len(done))
             others = (ids[:number] + ids[number + 1 :])[:_REFERENCES]
             done.append(_validated(bench, graph, edges, others, seed))

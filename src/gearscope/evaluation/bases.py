@@ -78,7 +78,7 @@ def _hop(bench: Workbench, chain: Chain, standing: dict[str, set[FeatureAt]], rn
 
 
 def _prompt(bench: Workbench, prompt: str, hop: Hop | None, top: int, seed: int) -> BasisPrompt:
-    graph = bench.trace(prompt)
+    graph = bench.trace(prompt, heads=False)
     validated = read_validation(bench.validate(graph, top=top, seed=seed)) if graph.layout.features.stop else None
     scores, layout = graph.scores, graph.layout
     assert scores is not None, "a traced graph has scores"

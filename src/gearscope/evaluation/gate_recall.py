@@ -79,7 +79,7 @@ def measure_gates(
     by_chance: list[bool] = []
     sizes: list[int] = []
     for asked in questions(kind, count, seed):
-        found = find_gates(bench.scene(bench.trace(asked.ids)), seed=seed)
+        found = find_gates(bench.scene(bench.trace(asked.ids, heads=False)), seed=seed)
         if found.answer != asked.answer:
             continue
         first = found.gates[:FIRST]

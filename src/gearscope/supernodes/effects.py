@@ -80,7 +80,7 @@ def watched_tokens(scene: Scene, most: int) -> tuple[Int[Tensor, " V"], int]:
     own = [int(i) for i in nodes.index[targets] if 0 <= i < scene.model.vocab_size]
     places = nodes.position[targets]
     position = int(places.max()) if len(places) and places.max() >= 0 else scene.prompt.n_positions - 1
-    logits = scene.model.run(scene.prompt.token_ids).logits[position]
+    logits = scene.prompt.logits[position]
     likely = logits.topk(min(most, len(logits))).indices.tolist()
     return torch.tensor(list(dict.fromkeys([*own, *likely]))), position
 
