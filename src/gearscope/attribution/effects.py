@@ -15,7 +15,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.graph.graph import AttributionGraph, TokenEffects
-from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.replacement.replacement import Replacement
 
@@ -69,7 +68,7 @@ def with_token_effects(
     assert graph.influence is not None
     nodes, features = graph.nodes, graph.layout.features
     rows = sorted(np.argsort(-graph.influence[features])[:_MOST_EFFECTS].tolist())
-    places = (FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i])) for i in rows)
+    places = map(nodes.place, rows)
     chosen = [replacement.active.find(place) for place in places]
     if not chosen or not most:
         return graph

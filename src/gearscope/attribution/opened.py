@@ -30,7 +30,6 @@ from gearscope.errors import ConfigError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind
 from gearscope.graph.opened import OpenedEdge, OpenedError, with_opened
-from gearscope.ids import FeatureAt
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.models.mlp import ExpertWeights, MlpWeights
 from gearscope.replacement.neurons import Neurons, neuron_replacement
@@ -230,7 +229,7 @@ def _aims(
     by_layer: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for node in sorted(wanted):
         if nodes.kind[node] == NodeKind.FEATURE:
-            place = FeatureAt(int(nodes.layer[node]), int(nodes.index[node]), int(nodes.position[node]))
+            place = nodes.place(node)
             by_layer[place.layer].append((active.find(place), node))
     for layer, rows in sorted(by_layer.items()):
         rows.sort()

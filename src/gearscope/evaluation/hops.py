@@ -176,7 +176,7 @@ def trace_chain(bench: Workbench, chain: Chain, standing: set[FeatureAt], rng: R
     nodes, by_place = graph.nodes, defaultdict(list)
     state = []
     for node in range(graph.layout.features.start, graph.layout.features.stop):
-        place = FeatureAt(int(nodes.layer[node]), int(nodes.index[node]), int(nodes.position[node]))
+        place = nodes.place(node)
         if place in standing:
             state.append(node)
         else:

@@ -21,7 +21,7 @@ from scipy.sparse import coo_array, csr_array
 
 from gearscope.errors import GraphError
 from gearscope.graph.graph import AttributionGraph
-from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes
+from gearscope.graph.nodes import KIND_ORDER, NodeKind, Nodes, default_id
 from gearscope.graph.summing import SHIFT, SUMS, GraphSum, Key
 
 
@@ -152,22 +152,12 @@ def _index(sides: Sequence[GraphSum], key: Key) -> int:
 
 
 def _id(sides: Sequence[GraphSum], key: Key) -> str:
-    kind, layer, column, index = KIND_ORDER[key[0]], *key[1:4]
-    match kind:
-        case NodeKind.FEATURE:
-            return f"{layer}_{index}_{column}"
-        case NodeKind.ERROR:
-            return f"{layer}_-1_{column}"
-        case NodeKind.TOKEN:
-            return f"E_{_index(sides, key)}_{column}"
-        case NodeKind.POSITION:
-            return f"position_{column}"
-        case NodeKind.FIRST:
-            return f"first_{layer}_{column}"
-        case NodeKind.BIAS:
-            return key[4]
-        case _:
-            return f"{layer + 1}_{index}_{column}" if index >= 0 else f"{layer + 1}_answer_{column}"
+    kind, layer, column, index = KIND_ORDER[key[0]], key[1], key[2], _index(sides, key)
+    if kind == NodeKind.BIAS:
+        return key[4]
+    if kind == NodeKind.TARGET and index < 0:
+        return f"{layer + 1}_answer_{column}"
+    return default_id(kind, layer, column, index)
 
 
 def _label(sides: Sequence[GraphSum], key: Key) -> str:

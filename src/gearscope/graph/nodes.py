@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from gearscope.errors import GraphError
+from gearscope.ids import FeatureAt
 
 
 class NodeKind(StrEnum):
@@ -204,6 +205,10 @@ class Nodes:
         except KeyError:
             raise GraphError("the id of a node of this graph was expected", found=repr(node_id)) from None
 
+    def place(self, number: int) -> FeatureAt:
+        """The layer, index and position of a node."""
+        return FeatureAt(int(self.layer[number]), int(self.index[number]), int(self.position[number]))
+
     def __contains__(self, node_id: object) -> bool:
         return node_id in self._index_of
 
@@ -215,20 +220,25 @@ def _default_ids(
     index: Int[np.ndarray, " N"],
     labels: tuple[str, ...],
 ) -> tuple[str, ...]:
-    forms = {
-        NodeKind.FEATURE: "{layer}_{index}_{position}",
-        NodeKind.ERROR: "{layer}_-1_{position}",
-        NodeKind.TOKEN: "E_{index}_{position}",
-        NodeKind.POSITION: "position_{position}",
-        NodeKind.FIRST: "first_{layer}_{position}",
-        NodeKind.BIAS: "bias_{layer}_{name}",
-        NodeKind.TARGET: "{above}_{index}_{position}",
-    }
     rows = zip(layer.tolist(), position.tolist(), index.tolist(), labels, strict=True)
-    return tuple(
-        forms[kind].format(layer=at, above=at + 1, position=place, index=number, name=_slug(label))
-        for at, place, number, label in rows
-    )
+    return tuple(default_id(kind, *row) for row in rows)
+
+
+_ID_FORMS = {
+    NodeKind.FEATURE: "{layer}_{index}_{position}",
+    NodeKind.ERROR: "{layer}_-1_{position}",
+    NodeKind.TOKEN: "E_{index}_{position}",
+    NodeKind.POSITION: "position_{position}",
+    NodeKind.FIRST: "first_{layer}_{position}",
+    NodeKind.BIAS: "bias_{layer}_{name}",
+    NodeKind.TARGET: "{above}_{index}_{position}",
+}
+
+
+def default_id(kind: NodeKind, layer: int, position: int, index: int, label: str = "") -> str:
+    """The name of a node that was given none."""
+    form = _ID_FORMS[kind]
+    return form.format(layer=layer, above=layer + 1, position=position, index=index, name=_slug(label))
 
 
 def _slug(label: str) -> str:

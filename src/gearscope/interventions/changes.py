@@ -106,7 +106,7 @@ def _features_of(graph: AttributionGraph, name: str, where: str, warnings: list[
     for node_id in _group(graph, name, where).ids:
         number, nodes = graph.find(node_id), graph.nodes
         if nodes.kind[number] == NodeKind.FEATURE:
-            place = FeatureAt(int(nodes.layer[number]), int(nodes.index[number]), int(nodes.position[number]))
+            place = nodes.place(number)
             found.append((place, node_id))
         else:
             others.append(node_id)

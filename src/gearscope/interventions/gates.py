@@ -102,8 +102,7 @@ def _ask(scene: Scene, watched: Watched, position: int) -> _Asked:
     rank = _written_norms(scene)
     rank[watched.active] = rank.max() + 1 + torch.from_numpy(influence[watched.node.numpy()].copy()).to(rank)
     numbers = rank.argsort(descending=True, stable=True)[:_FEATURES]
-    columns = (active.layer[numbers].tolist(), active.index[numbers].tolist(), active.position[numbers].tolist())
-    features = [FeatureAt(*row) for row in zip(*columns, strict=True)]
+    features = active.places(numbers)
     finals = []
     for feature, number in zip(features, numbers.tolist(), strict=True):
         change = Change(feature, None, float(active.activation[number]), 0.0)
@@ -155,11 +154,7 @@ def _supernodes(
     found = []
     for group in scene.graph.supernodes:
         at = [nodes.find(name) for name in group.ids]
-        places = [
-            FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i]))
-            for i in at
-            if nodes.kind[i] == NodeKind.FEATURE
-        ]
+        places = [nodes.place(i) for i in at if nodes.kind[i] == NodeKind.FEATURE]
         members = [number[place] for place in dict.fromkeys(places) if place in number]
         if members:
             lead = released[members].sum(0) - behind
@@ -241,8 +236,7 @@ def _controlled(scene: Scene, gates: Sequence[Gate], answer: int, position: int,
         members = [FeatureAt.parse(name) for name in gate.features]
         draws = [_others(scene, members, generator) for _ in range(_DRAWS)]
         used = sorted({one for draw in draws for one in draw})
-        columns = (active.layer[used].tolist(), active.index[used].tolist(), active.position[used].tolist())
-        features = [FeatureAt(*row) for row in zip(*columns, strict=True)]
+        features = active.places(used)
         out = torch.tensor([[one in draw for one in used] for draw in draws], dtype=torch.bool)
         if not used:
             found.append(gate)

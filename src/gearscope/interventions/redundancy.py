@@ -74,9 +74,7 @@ def _orders(
         orders += [("outside", some.tolist()) for some in drawn]
     used = sorted({one for _, order in orders for one in order})
     place = {one: i for i, one in enumerate(used)}
-    columns = (active.layer[used].tolist(), active.index[used].tolist(), active.position[used].tolist())
-    features = [FeatureAt(*row) for row in zip(*columns, strict=True)]
-    return features, [(kind, [place[one] for one in order]) for kind, order in orders]
+    return active.places(used), [(kind, [place[one] for one in order]) for kind, order in orders]
 
 
 def _rows_of(orders: Sequence[tuple[Order, list[int]]], counts: Sequence[int], width: int) -> Bool[Tensor, "B K"]:

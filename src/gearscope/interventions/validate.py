@@ -95,7 +95,7 @@ def _runs(scene: Scene, plan: Plan) -> list[Run]:
     records = {ids: scene.model.record(torch.tensor(ids)) for ids in dict.fromkeys(plan.references)}
     found = []
     for number, group in enumerate(plan.groups):
-        members = [_place(scene, node_id) for node_id in group.ids]
+        members = [scene.graph.nodes.place(scene.graph.find(node_id)) for node_id in group.ids]
         before = [scene.activation(feature) for feature in members]
         afters: list[tuple[EditKind, list[float], int]] = [("zero", [0.0] * len(members), settings.controls)]
         afters += [("resample", _elsewhere(scene, records[ids], members), 1) for ids in plan.references]
@@ -107,11 +107,6 @@ def _runs(scene: Scene, plan: Plan) -> list[Run]:
             ]
             found.append(Run(number, kind, changes, controls))
     return found
-
-
-def _place(scene: Scene, node_id: str) -> FeatureAt:
-    nodes, number = scene.graph.nodes, scene.graph.nodes.find(node_id)
-    return FeatureAt(int(nodes.layer[number]), int(nodes.index[number]), int(nodes.position[number]))
 
 
 def _elsewhere(scene: Scene, record: FrozenPrompt, members: Sequence[FeatureAt]) -> list[float]:

@@ -18,7 +18,7 @@ Leading constant positions hold no features and no error: what stands there, les
 prompt.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
@@ -136,6 +136,11 @@ class Active:
         found = order[torch.searchsorted(own[order], wanted).clamp(max=max(len(own) - 1, 0))]
         assert bool((own[found] == wanted).all()), "active features were expected"
         return found
+
+    def places(self, numbers: Sequence[int] | Int[Tensor, " C"]) -> list[FeatureAt]:
+        """Which features these numbers are."""
+        columns = (column[numbers].tolist() for column in (self.layer, self.index, self.position))
+        return [FeatureAt(*row) for row in zip(*columns, strict=True)]
 
     def find(self, feature: FeatureAt) -> int:
         """The number of a feature among the active ones. Raises TargetError when it is not active there."""

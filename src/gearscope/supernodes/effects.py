@@ -19,7 +19,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gearscope.graph.graph import AttributionGraph
-from gearscope.ids import FeatureAt
 from gearscope.interventions.changes import Change
 from gearscope.interventions.config import InterventionConfig
 from gearscope.interventions.measure import Measured, measure
@@ -87,8 +86,7 @@ def watched_tokens(scene: Scene, most: int) -> tuple[Int[Tensor, " V"], int]:
 
 def _ablation(graph: AttributionGraph, node: int) -> Change:
     nodes = graph.nodes
-    place = FeatureAt(int(nodes.layer[node]), int(nodes.index[node]), int(nodes.position[node]))
-    return Change(place, nodes.ids[node], float(nodes.activation[node]), 0.0)
+    return Change(nodes.place(node), nodes.ids[node], float(nodes.activation[node]), 0.0)
 
 
 def _changes(

@@ -137,7 +137,8 @@ def _lies(graph: AttributionGraph, group: Supernode) -> dict[Place, float]:
 def _from_end(graph: AttributionGraph, group: Supernode) -> list[FeatureAt]:
     nodes, numbers = graph.nodes, [graph.find(name) for name in group.ids]
     length = len(graph.tokens)
-    return [FeatureAt(int(nodes.layer[i]), int(nodes.index[i]), int(nodes.position[i]) - length) for i in numbers]
+    places = (nodes.place(number) for number in numbers)
+    return [place._replace(position=place.position - length) for place in places]
 
 
 def _shared(one: Mapping[Place, float], two: Mapping[Place, float]) -> float:
