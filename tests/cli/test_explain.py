@@ -114,8 +114,15 @@ def test_a_dry_run_sends_nothing_and_needs_no_key(built, stub, gearscope, monkey
 
 
 def test_labels_scores_report_and_no_key_anywhere(built, rare, stub, asked, gearscope):
-    stub.trouble = [Trouble(status=429, headers={"retry-after": "0.05"}), Trouble(status=500), Trouble(text='{"la')]
+    limited, broken, cut = (
+        Trouble(status=429, headers={"retry-after": "0.05"}),
+        Trouble(status=500),
+        Trouble(text='{"la'),
+    )
+    # one call after the other, and one trouble each: a reply that is cut off is asked for twice, not three times
+    stub.trouble = [limited, Trouble(), broken, Trouble(), cut, Trouble()]
     arguments = (*rare[1], "--score", "detection", "--price-in", "1", "--price-out", "2", *FEW)
+    arguments = (*arguments, "--set", "concurrency=1")
     told = asked(built, *arguments, "--json")
     assert told.code == 0, told.err
     report = json.loads(told.out)
