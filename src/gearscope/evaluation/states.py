@@ -6,13 +6,14 @@ A prompt is traced and pruned as `gearscope trace` does by default, and grouped 
 supernodes *is the state* when it can be exchanged for the state of other texts, whatever they ask for: put in place of
 it what lies there in
 
-    chains      3 questions about cities of other states, each asking for another relation
-    names       3 texts that name another state (`the river of california is`), asking for another relation
+    chains      6 questions about cities of other states, each asking for another relation
+    names       6 texts that name another state (`the river of california is`), asking for another relation
 
-and the answer must become the other state's, for the relation asked here, in at least 2 of 3 of both kinds. A group of
-answers fails, since other relations have other answers; a group of cities fails, since names have none. In the twin
-that has learnt all chains by heart no text names a state: what is found there is the false-positive rate. The control
-deals the same features at random into groups of the same sizes, on every text.
+and the answer must become the other state's, for the relation asked here, in at least 4 of 6 of both kinds. The cities
+are ones whose state the model knows: it answers whatever is asked of it. A group of answers fails, since other
+relations have other answers; a group of cities fails, since names have none. In the twin that has learnt all chains by
+heart no text names a state: what is found there is the false-positive rate. The control deals the same features at
+random into groups of the same sizes, on every text.
 
     moved       the supernode with most exchanges that count above, exchanged for that of 2 chains about other states
                 that ask for the same relation and did not choose it: share of answers that become the other state's
@@ -21,6 +22,7 @@ It knows nothing about how groups are made.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 
@@ -44,12 +46,12 @@ from gearscope.supernodes.exchange import Grouped, clamped, exchanged
 from gearscope.supernodes.result import Grouping, read_grouping
 from gearscope.workbench import Workbench
 
-_EACH = 3
+_EACH = 6
 """Texts of either kind."""
-_ENOUGH = 2
+_ENOUGH = 4
 _OTHERS = 2
 """Chains that ask for the same relation."""
-_CITIES = 10
+_CITIES = 15
 """Cities whose chains are exchanged with, so that each text is traced once for many prompts."""
 
 
@@ -88,7 +90,7 @@ def measure_states(
     asked = [chain for chain in _asked(prompts, split, rng) if _answers(bench, write_chain(*chain))]
     if not asked:
         raise ConfigError("a model that answers chains of two facts was expected", found=f"none of {prompts} right")
-    others = rng.sample(CITIES_OF[split], _CITIES)
+    others = _known(bench, split, rng)
     texts: dict[tuple[str, ...], _Read] = {}
 
     def read(document: Document) -> _Read:
@@ -141,6 +143,18 @@ def _ids(document: Document) -> list[int]:
 def _answers(bench: Workbench, document: Document) -> bool:
     logits = bench.model.run(torch.tensor(_ids(document))).logits[-1]
     return bench.model.token_names()[int(logits.argmax())] == document.target
+
+
+def _known(bench: Workbench, split: Split, rng: Random) -> list[str]:
+    """Cities to exchange with: ones whose state the model knows, whatever it is asked of it."""
+    cities = list(CITIES_OF[split])
+    rng.shuffle(cities)
+    known = (city for city in cities if all(_answers(bench, write_chain(city, relation)) for relation in RELATIONS))
+    found = list(islice(known, _CITIES))
+    if len(found) < _CITIES:
+        expected = f"a model that knows the states of {_CITIES} cities was expected"
+        raise ConfigError(expected, found=f"{len(found)} of {len(cities)}")
+    return found
 
 
 def _donors(city: str, relation: str, cities: Sequence[str], rng: Random) -> list[_Text]:
