@@ -18,7 +18,7 @@ from gearscope.organism.world.document import Document, Split
 from gearscope.organism.world.rhyme_words import GROUP_OF, SORT_OF
 from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
 
-OTHERS = 4
+OTHERS = 2
 """Contrasts of a prompt."""
 
 

@@ -17,7 +17,7 @@ Knows nothing about graphs: nothing here is linear, and no weights are multiplie
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +38,10 @@ _MOVED = 1e-5
 """A receiver is reached where its input moves by this share of its length: rounding moves it less."""
 
 
+Numbers = Any
+"""A whole number, or an array of them."""
+
+
 class Grid(NamedTuple):
     """Numbers of nodes: tokens and MLPs send, MLPs and the answer receive."""
 
@@ -54,11 +58,11 @@ class Grid(NamedTuple):
         """The MLPs layer by layer, then the answer."""
         return self.n_layers * self.n_positions + 1
 
-    def sender(self, layer: int, position: int) -> int:
+    def sender(self, layer: Numbers, position: Numbers) -> Numbers:
         """The number of an MLP, or of a token with the layer -1."""
         return (layer + 1) * self.n_positions + position
 
-    def receiver(self, layer: int, position: int) -> int:
+    def receiver(self, layer: Numbers, position: Numbers) -> Numbers:
         """The number of an MLP; the answer is the last."""
         return layer * self.n_positions + position
 
