@@ -27,7 +27,6 @@ from torch import Tensor
 from gearscope.ids import SiteId
 from gearscope.models.frozen import FrozenPrompt
 from gearscope.models.hooks import Frozen
-from gearscope.models.mlp import MlpWeights
 from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 
@@ -88,7 +87,7 @@ def path_effects(
     senders = (ours != theirs).any(-1).nonzero()[:, 0]
     effect = ours.new_zeros(grid.senders, grid.receivers)
     reached = torch.zeros_like(effect, dtype=torch.bool)
-    nothing = _Put(senders.new_zeros(1), senders.new_zeros(1), ours[:1])
+    nothing = _Put(senders.new_full((1,), -1), senders.new_zeros(1), ours[:1])
     start, read = _held_run(model, base, nothing, answers, held)
     for some in senders.split(_ROWS):
         put = _Put(some // grid.n_positions - 1, some % grid.n_positions, theirs[some])

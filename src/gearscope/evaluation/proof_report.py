@@ -87,8 +87,8 @@ class GateRow(Config):
 
 
 EdgeRule = Literal["kept", "strong"]
-"""Which pairs of (layer, position) nodes a graph says are edges: those joined by an edge that the default pruning keeps,
-or those whose edges hold at least the truth's own share of the influence."""
+"""Which pairs of (layer, position) nodes a graph says are edges: those joined by an edge that the default pruning
+keeps, or those whose edges hold at least the truth's own share of the influence."""
 
 
 class EdgeFigures(Config):
