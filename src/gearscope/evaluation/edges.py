@@ -29,8 +29,8 @@ from gearscope.models.model import Model
 from gearscope.organism.world.document import Split
 from gearscope.workbench import Workbench
 
-COUNTS = {"sums": 7, "chains": 6, "names": 6, "rhymes": 2}
-"""Prompts of each kind; a couplet takes as long as thirty sums."""
+COUNTS = {"sums": 7, "chains": 6, "names": 6, "rhymes": 6}
+"""Prompts of each kind."""
 SHARES = (0.01, 0.02, 0.05)
 RULES: tuple[EdgeRule, ...] = ("kept", "strong")
 _DRAWS = 20
