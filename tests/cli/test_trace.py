@@ -56,6 +56,21 @@ def test_json_is_all_there_is_on_stdout(gearscope, untrained: Path, tmp_path: Pa
     assert json.loads(gearscope("show", str(out), "--json").out)["metadata"]["prompt"] == SUM
 
 
+def test_a_graph_that_is_very_large_as_json_is_announced_with_the_way_out(
+    gearscope, untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("trace", SUM, "--model", str(untrained), "--out", str(tmp_path / "graph.json"))
+    assert gearscope(*asked).err == ""
+    monkeypatch.setattr("gearscope.cli.trace._LARGE", 10_000)
+    pruned, whole = gearscope(*asked), gearscope(*asked, "--all")
+    assert (pruned.code, whole.code) == (0, 0)
+    assert pruned.err.count("\n") == whole.err.count("\n") == 1
+    assert "MB of JSON" in pruned.err
+    assert "give a --node-threshold below 0.8" in pruned.err
+    assert "leave out --all" in whole.err
+    assert gearscope(*asked[:4]).err == "", "nothing is written"
+
+
 def test_graph_carries_its_birth_certificate(gearscope, untrained: Path, tmp_path: Path) -> None:
     out = tmp_path / "graph.json"
     gearscope("trace", SUM, "--model", str(untrained), "--out", str(out))

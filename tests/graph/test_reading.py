@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from gearscope.errors import GraphError
 from gearscope.graph.dialect import to_older_json
+from gearscope.graph.empty_groups import read_empty_groups
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.prune import prune
@@ -70,6 +71,16 @@ def test_groups_and_pins_are_read_in_every_form(supernodes, pins):
     graph = from_json(foreign(supernodes=supernodes, pinnedIds=pins))
     assert graph.supernodes == (("a name", ("3_55_1", "3_-1_1")),)
     assert graph.pinned == ("3_55_1", "27_9_1")
+
+
+def test_supernodes_without_a_node_of_the_file_are_named_where_they_are_left_out():
+    graph = from_json(foreign(supernodes=[["pruned away", "gone", "9_9_9"], ["a name", "3_55-0"], ["nothing"]]))
+    assert graph.supernodes == (("a name", ("3_55_1",)),)
+    assert read_empty_groups(graph) == ["pruned away", "nothing"]
+    assert "left out supernodes with none of the file's nodes in them: pruned away, nothing" in describe(graph)
+    again = from_json(json.loads(json.dumps(to_json(graph, "s"))))
+    assert read_empty_groups(again) == ["pruned away", "nothing"]
+    assert read_empty_groups(from_json(foreign())) == []
 
 
 @pytest.mark.parametrize("text", ["[['a'", "__import__('os').getcwd() + '['", "[" * 5000])

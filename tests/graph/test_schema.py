@@ -11,7 +11,7 @@ from gearscope.graph.graph import Supernode, TokenEffects
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.prune import prune
 from gearscope.graph.reading import from_json
-from gearscope.graph.schema import cantor, js_node_ids, output_label, to_json
+from gearscope.graph.schema import about_bytes, cantor, js_node_ids, output_label, to_json
 from tests.oracles.graph_equality import assert_same_graph
 from tests.oracles.hand_graph import hand_graph
 from tests.oracles.layered_graphs import capped, layered_graph, plans
@@ -118,3 +118,14 @@ def test_constants_are_left_out_and_their_sum_is_stated():
 def test_a_label_in_the_viewers_form_is_kept():
     assert output_label('output: "Austin" (p=0.984)', 0.5) == 'output: "Austin" (p=0.984)'
     assert output_label(" Austin", 0.5) == 'Output " Austin" (p=0.500)'
+
+
+@pytest.mark.parametrize(("n_features", "density"), [(100, 0.9), (300, 0.5), (300, 0.05)])
+def test_the_size_as_json_is_known_before_it_is_made(n_features, density):
+    graph = layered_graph(0, n_features=n_features, density=density)
+    effects = {
+        name: TokenEffects(((" word", 0.123456789),) * 5, ((" else", -0.123456789),) * 5) for name in graph.nodes.ids
+    }
+    graph = replace(graph, effects=effects)
+    size = len(json.dumps(to_json(graph, "s"), separators=(",", ":")))
+    assert about_bytes(graph) == pytest.approx(size, rel=0.3)

@@ -111,5 +111,5 @@ def test_the_python_door():
 
 def test_the_program_is_installed_under_its_name_and_is_typed():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["scripts"] == {"gearscope": "gearscope.cli.main:run"}
+    assert project["scripts"] == {"gearscope": "gearscope.cli.start:run"}
     assert (PACKAGE / "py.typed").is_file()

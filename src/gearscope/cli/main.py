@@ -23,9 +23,8 @@ import gearscope.cli.trace as trace_commands
 import gearscope.cli.train as train_commands
 import gearscope.cli.weights as weights_commands
 from gearscope.artifact import package_versions
+from gearscope.cli.exits import INTERRUPTED, USER_ERROR, say_interrupted
 from gearscope.errors import GearscopeError
-
-USER_ERROR, INTERRUPTED = 2, 130
 
 app = typer.Typer(
     name="gearscope",
@@ -73,7 +72,7 @@ def _root(
 
 
 def run() -> None:
-    """Entry point: run the application and turn every outcome into an exit code."""
+    """Run the application and turn every outcome into an exit code."""
     sys.exit(main(sys.argv[1:]))
 
 
@@ -91,5 +90,5 @@ def main(arguments: list[str]) -> int:
         result = INTERRUPTED
     # typer turns Ctrl-C inside a command into this number
     if result == INTERRUPTED:
-        print("gearscope: interrupted; nothing was left half-written", file=sys.stderr)
+        return say_interrupted()
     return result if isinstance(result, int) else 0

@@ -15,7 +15,7 @@ from gearscope.errors import ArtifactError, ConfigError, PromptError
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.opened import read_opened
 from gearscope.graph.picture import draw
-from gearscope.graph.schema import to_json
+from gearscope.graph.schema import about_bytes, to_json
 from gearscope.graph.store import read_graph, write_graph
 from gearscope.graph.text import describe, describe_node
 from gearscope.interventions.validation import read_validation
@@ -196,6 +196,8 @@ def report(
     described: Callable[[AttributionGraph], str] = describe,
 ) -> None:
     """Store the circuit where it was asked for, and print it."""
+    if out is not None or as_json:
+        _warn_of_size(graph)
     if out is not None:
         write_graph(out, graph)
     if as_json:
@@ -205,3 +207,18 @@ def report(
     typer.echo(described(graph))
     if out is not None:
         typer.echo(f"\nwritten to {out}; read it again with `gearscope show {out}`")
+
+
+_LARGE = 100_000_000
+"""Bytes of a graph that public viewers no longer take."""
+
+
+def _warn_of_size(graph: AttributionGraph) -> None:
+    """Say on stderr that the file will be very large, before it is written."""
+    size = about_bytes(graph)
+    if size < _LARGE:
+        return
+    pruned = graph.thresholds
+    way_out = "leave out --all" if pruned is None else f"give a --node-threshold below {pruned[0]:g}"
+    edges = f"{len(graph.nodes):,} nodes and {graph.adjacency.nnz:,} edges"
+    typer.echo(f"gearscope: about {size / 1e6:,.0f} MB of JSON, {edges}; for less, {way_out}", err=True)

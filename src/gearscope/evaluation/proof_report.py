@@ -86,6 +86,57 @@ class GateRow(Config):
     """Features of the gate that was found, on average."""
 
 
+EdgeRule = Literal["kept", "strong"]
+"""Which pairs of (layer, position) nodes a graph says are edges: those joined by an edge that the default pruning
+keeps, or those whose edges hold at least the truth's own share of the influence."""
+
+
+class EdgeFigures(Config):
+    """Edges beside true ones, all prompts' counts together."""
+
+    precision: Finite | None
+    recall: Finite | None
+    f1: Finite | None
+
+
+class EdgeControls(Config):
+    """F1 of edges that are not this prompt's graph's; None where there is no such prompt."""
+
+    random: Finite | None
+    """As many pairs, with the same layers at both ends."""
+    same_kind: Finite | None
+    """The graph of another prompt of the kind."""
+    other_kind: Finite | None
+    """The graph of a prompt of another kind, positions counted from the end."""
+
+
+class EdgeRow(Config):
+    """Edges of circuits beside path patching, between tokens, MLPs by layer and position, and the answer."""
+
+    basis: str
+    kind: str
+    """Of the prompts, or `all`."""
+    held: Literal["nothing", "attention and norms"]
+    """While paths were patched."""
+    rule: EdgeRule
+    share: Finite
+    """Of the whole contrast's effect, from which on an edge is true."""
+    prompts: int
+    asked: int
+    """Pairs of nodes that path patching can say something about."""
+    true: int
+    """Edges among them."""
+    found: EdgeFigures
+    controls: EdgeControls
+    average_precision: Finite | None
+    """Of the share of the influence, without a bar; the mean over prompts."""
+    auroc: Finite | None
+    contrasts: Finite | None
+    """F1 of the edges of one contrast beside those of the other: how far the truth agrees with itself."""
+    held_beside_live: Finite | None
+    """F1 of the edges with attention and norms held beside those with nothing held."""
+
+
 class ProofReport(Config):
     """All of it."""
 
@@ -93,3 +144,4 @@ class ProofReport(Config):
     agreement: tuple[AgreementReport, ...] = ()
     patching: tuple[PatchingRow, ...] = ()
     gates: tuple[GateRow, ...] = ()
+    edges: tuple[EdgeRow, ...] = ()

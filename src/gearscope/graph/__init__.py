@@ -17,6 +17,7 @@ Reading order:
     panels.py       what a page shows of it: the connections of a node, the strongest links, what groups send
     schema.py       graph -> JSON-able dictionary
     dialect.py      the same in the older form of the public format
+    empty_groups.py supernodes of a file with none of its nodes: left out, and named
     reading.py      JSON -> graph, ours and foreign
     notes.py        what a person added: pins, groups, labels, put into a file's JSON and nothing else changed
     store.py        read and write graph files (the only file of the room that touches the disk)

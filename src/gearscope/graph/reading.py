@@ -5,6 +5,7 @@ Ours come back exactly, from the table under `metadata.gearscope`. Others bring 
     errors         `{layer}_-1_{position}` or the older `0_{layer}_{position}`, both named by the newer form here
     pins, groups   lists, JSON text, Python-like text or `a,b,c`; by `node_id` or `jsNodeId`
     influence, activation, clerp, jsNodeId, feature may be missing
+A supernode none of whose nodes is in the file is left out, and the graph says which (`empty_groups.py`).
 Every problem of one kind is named in one GraphError. Knows nothing about files.
 """
 
@@ -21,6 +22,7 @@ from jaxtyping import Float
 from scipy.sparse import coo_array, csr_array
 
 from gearscope.errors import GraphError
+from gearscope.graph.empty_groups import with_empty_groups
 from gearscope.graph.graph import AttributionGraph, Supernode
 from gearscope.graph.nodes import KIND_ORDER, Layout, NodeKind, Nodes
 from gearscope.graph.qk import head_node_ids
@@ -59,11 +61,13 @@ def from_json(data: object) -> AttributionGraph:
     else:
         graph_parts = _foreign_parts(metadata, rows, links)
     pinned, supernodes = _groups(parts["qParams"], rows, graph_parts["nodes"], graph_parts.pop("renamed"))
+    empty = tuple(group.name for group in supernodes if not group.ids)
+    graph_parts["details"] = with_empty_groups(graph_parts["details"], empty)
     return AttributionGraph(
         prompt=metadata["prompt"],
         tokens=tuple(metadata["prompt_tokens"]),
         pinned=pinned,
-        supernodes=supernodes,
+        supernodes=tuple(group for group in supernodes if group.ids),
         **graph_parts,
     )
 
@@ -313,7 +317,7 @@ def _edges(nodes: Nodes, links: list[Any], renamed: dict[str, str], constant: An
 def _groups(
     params: dict[str, Any], rows: list[dict[str, Any]], nodes: Nodes, renamed: dict[str, str]
 ) -> tuple[tuple[str, ...], tuple[Supernode, ...]]:
-    """Pinned ids and supernodes; ids of nodes that are not in the file are left out."""
+    """Pinned ids and supernodes, empty ones too; ids of nodes that are not in the file are left out."""
     aliases: dict[str, list[str]] = {}
     for row in rows:
         aliases.setdefault(str(row.get("jsNodeId", "")), []).append(renamed.get(row["node_id"], row["node_id"]))
@@ -328,8 +332,8 @@ def _groups(
     groups = _listed(params.get("supernodes"), "supernodes")
     if not all(isinstance(group, list | tuple) and group for group in groups):
         raise GraphError("every supernode is a list of a name and node ids", found="one that is not")
-    supernodes = (Supernode(str(group[0]), resolve(group[1:])) for group in groups)
-    return resolve(_listed(params.get("pinnedIds"), "pinnedIds")), tuple(group for group in supernodes if group.ids)
+    supernodes = tuple(Supernode(str(group[0]), resolve(group[1:])) for group in groups)
+    return resolve(_listed(params.get("pinnedIds"), "pinnedIds")), supernodes
 
 
 def _listed(value: Any, name: str) -> list[Any]:

@@ -20,6 +20,7 @@ from jaxtyping import Shaped
 
 from gearscope.artifact import package_versions
 from gearscope.graph.graph import AttributionGraph, TokenEffects
+from gearscope.graph.heads import KEY as HEAD_LOADINGS
 from gearscope.graph.nodes import CONSTANT_KINDS, KIND_ORDER, NodeKind, Nodes
 from gearscope.graph.qk import peer_nodes
 from gearscope.graph.scores import Forms, Interval, Scores
@@ -31,6 +32,8 @@ FEATURE_TYPES = {
     NodeKind.TOKEN: "embedding",
     NodeKind.TARGET: "logit",
 }
+_LINK_BYTES, _PARTS_BYTES, _NODE_BYTES = 64, 56, 750
+"""What an edge, its split by heads, and a node with its token effects take in graphs of the bundled model."""
 WHOLE_COLUMNS = ("layer", "position", "index")
 REAL_COLUMNS = ("activation", "probability", "value", "weight")
 
@@ -62,6 +65,12 @@ def to_json(graph: AttributionGraph, slug: str) -> dict[str, Any]:
         "links": _links(graph, shown),
         **({"qk_only_nodes": outside} if outside else {}),
     }
+
+
+def about_bytes(graph: AttributionGraph) -> int:
+    """About how many bytes of JSON the graph is, without making them."""
+    per_edge = _LINK_BYTES + (_PARTS_BYTES if HEAD_LOADINGS in graph.details else 0)
+    return graph.adjacency.nnz * per_edge + len(graph.nodes) * _NODE_BYTES
 
 
 def cantor(first: int, second: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csr_array
 
+from gearscope.graph.empty_groups import read_empty_groups
 from gearscope.graph.graph import AttributionGraph
 from gearscope.graph.heads import NO_HEAD, HeadLoadings, head_shares, read_loadings
 from gearscope.graph.influence import edge_scores
@@ -188,7 +189,17 @@ def _header(graph: AttributionGraph, width: int) -> list[str]:
         *textwrap.wrap(
             f"graph    {counts}, {graph.adjacency.nnz} edges{cut}", width, subsequent_indent=" " * 9
         ),
+        *_empty_groups(graph, width),
     ]  # fmt: skip
+
+
+def _empty_groups(graph: AttributionGraph, width: int) -> list[str]:
+    names = [printable(name) for name in read_empty_groups(graph)]
+    if not names:
+        return []
+    shown = ", ".join(names[:GROUPS]) + (f" and {len(names) - GROUPS} more" if len(names) > GROUPS else "")
+    said = f"left out supernodes with none of the file's nodes in them: {shown}"
+    return textwrap.wrap(said, width, subsequent_indent=" " * 9)
 
 
 def _target(graph: AttributionGraph, node: int) -> str:
