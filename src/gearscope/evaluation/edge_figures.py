@@ -41,9 +41,8 @@ def _share(part: float, whole: float) -> float | None:
 
 def counted(predicted: Bool[np.ndarray, " K"], true: Bool[np.ndarray, " K"]) -> Counts:
     """The counts of one prompt."""
-    return Counts(
-        float((predicted & true).sum()), float((predicted & ~true).sum()), float((true & ~predicted).sum())
-    )  # fmt: skip
+    right = float((predicted & true).sum())
+    return Counts(right, float(predicted.sum()) - right, float(true.sum()) - right)
 
 
 def average_precision(score: Float[np.ndarray, " K"], true: Bool[np.ndarray, " K"]) -> float | None:
