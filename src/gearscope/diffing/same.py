@@ -52,10 +52,9 @@ def doing_the_same(
 
 def together(undone: Float[Tensor, "N N"]) -> list[list[int]]:
     """The numbers that belong together, of what each (row) is undone by each."""
-    own = undone.diagonal().clamp(min=1e-6)
-    shares = undone / own[:, None]
-    apart = 1 - torch.minimum(shares, shares.T).clamp(0, 1).fill_diagonal_(1)
     if len(undone) < 2:
-        return [[0]]
+        return [[i] for i in range(len(undone))]
+    shares = undone / undone.diagonal().clamp(min=1e-6)[:, None]
+    apart = 1 - torch.minimum(shares, shares.T).clamp(0, 1).fill_diagonal_(1)
     labels = fcluster(linkage(squareform(apart.numpy()), "complete"), 1 - SAME, "distance").tolist()
-    return [[i for i, label in enumerate(labels) if label == wanted] for wanted in sorted(set(labels))]
+    return sorted([i for i, label in enumerate(labels) if label == wanted] for wanted in set(labels))
