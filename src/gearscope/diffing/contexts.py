@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 AROUND = 12
 MOST, FEW, ALIKE = 0.8, 0.2, 0.5
@@ -50,8 +49,10 @@ def profile_of(
     found = torch.zeros(len(tokens), n_words + 1)
     found.scatter_(1, words.where(words >= 0, n_words), 1.0)
     here = ids[:, 1:].flatten()[tokens]
-    counts = one_hot(here, n_words), one_hot(said % (n_words + 1), n_words + 1)
-    return (weights / weights.sum()) @ torch.cat([found[:, :n_words], *counts], dim=1)
+    shares = weights / weights.sum()
+    is_word = torch.zeros(n_words).index_add_(0, here, shares)
+    is_said = torch.zeros(n_words + 1).index_add_(0, said % (n_words + 1), shares)  # COPIED is -1, the last
+    return torch.cat([shares @ found[:, :n_words], is_word, is_said])
 
 
 def grouped(

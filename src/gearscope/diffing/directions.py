@@ -86,7 +86,7 @@ def alike(
 ) -> list[Int[Tensor, " _"]]:
     """The numbers of the differences that part alike; those of less than LEAST tokens are left out."""
     scaled = torch.nn.functional.normalize((parting / sizes[:, None]).flatten(1), dim=1)
-    found, left = [], []
+    found, left, said = [], [], said.cpu()
     for word in said.unique().tolist():
         joined, others = _joined(scaled, (said == word).nonzero()[:, 0], ALIKE_SAID)
         found += joined

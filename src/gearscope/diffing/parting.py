@@ -122,16 +122,11 @@ def gone_on(
         chosen, left = [chosen[i * len(chosen) // n] for i in range(n)], left - n
         if not chosen:
             return
-        for start, said in zip(chosen, read(_texts(b, given, chosen, draw, pass_tokens)), strict=True):
+        texts = continued(b, [given[one.window] for one in chosen], chosen, draw, pass_tokens)
+        for start, said in zip(chosen, read(texts), strict=True):
             seen.update(said)
             shown.setdefault(start, set()).update(said)
         chosen = [start for start, said in shown.items() if any(seen[word] < ENOUGH for word in said)]
-
-
-def _texts(
-    b: Model, given: Sequence[Int[Tensor, " C"]], chosen: list[Start], draw: torch.Generator, pass_tokens: int
-) -> Continued:
-    return continued(b, [given[one.window] for one in chosen], chosen, draw, pass_tokens)
 
 
 def said_in(parting: Bool[Tensor, " P"], said: Int[Tensor, " P"], ids: Int[Tensor, "B C"]) -> list[list[int]]:
@@ -154,8 +149,8 @@ class _Found(NamedTuple):
     said: Int[Tensor, " P"]
 
     def masked(self, own: Bool[Tensor, " P"]) -> "_Found":
-        """With 0 for all other tokens."""
-        return self._replace(kl=self.kl.masked_fill(~own, 0.0))
+        """With less than any bound for all other tokens."""
+        return self._replace(kl=self.kl.masked_fill(~own, -1.0))
 
 
 def _checked(some: Part, n_sites: int, config: ChangeConfig) -> tuple[_Found, Float[Tensor, "P S D"]]:
