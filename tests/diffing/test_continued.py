@@ -4,7 +4,10 @@ import torch
 
 from gearscope.diffing.config import ChangeConfig
 from gearscope.diffing.continued import GOES_ON, Start, continued, given_until, starts_of
-from gearscope.diffing.parting import gone_on
+from gearscope.diffing.parting import ENOUGH, gone_on
+from gearscope.models.model import wrap
+from gearscope.organism.config import OrganismConfig
+from gearscope.organism.model import untrained_model
 
 
 def test_starts_are_parting_tokens_that_no_continuation_has_passed():
@@ -43,13 +46,39 @@ def test_each_token_is_drawn_behind_all_that_came_before(planted):
     assert made.ids[0, :7].tolist() == text
 
 
-def test_b_can_write_several_texts_from_one_token_up_to_a_limit(planted):
-    given, starts = torch.arange(10, 34)[None].unbind(), [Start(0, 5), Start(0, 20)]
-    draw = torch.Generator().manual_seed(0)
+def test_a_text_counts_until_the_model_ends_it():
+    hf, given = untrained_model(OrganismConfig(n_layers=1, d_model=16, d_mlp=16)), torch.arange(10, 34)
+
+    def made():
+        return continued(wrap(hf), [given], [Start(0, 5)], torch.Generator().manual_seed(3), 99)
+
+    hf.generation_config.eos_token_id = None
+    plain = made()
+    written = plain.ids[0, 6:18].tolist()
+    assert plain.counted[0].nonzero()[:, 0].tolist() == list(range(6, 18))
+    hf.generation_config.eos_token_id = [written[4], 1988]
+    assert wrap(hf).ends == (written[4], 1988)
+    first = written.index(written[4])
+    assert made().counted[0].nonzero()[:, 0].tolist() == list(range(6, 6 + first))
+    assert torch.equal(made().ids, plain.ids)
+
+
+def test_b_writes_more_from_where_a_text_showed_a_word_that_is_seldom_said(planted):
+    given, starts, rounds = torch.arange(10, 34)[None].unbind(), [Start(0, 5), Start(0, 20)], []
+
+    def read(more):
+        """The first start says a word of its own each time, the second one that is said often enough."""
+        rounds.append(list(more.starts))
+        return [[7] if start.position == 5 else [8] * ENOUGH for start in more.starts]
 
     def texts(**wanted):
-        return gone_on(planted.pair.b, given, starts, ChangeConfig(**wanted), draw=draw, pass_tokens=200)
+        rounds.clear()
+        config, draw = ChangeConfig(**wanted), torch.Generator().manual_seed(0)
+        gone_on(planted.pair.b, given, starts, config, read, draw=draw, pass_tokens=200)
+        return rounds
 
-    assert texts(change_texts=2).starts == (Start(0, 5), Start(0, 5), Start(0, 20), Start(0, 20))
-    assert texts(change_texts=2, change_continued=3).starts == (Start(0, 5), Start(0, 5), Start(0, 20))
-    assert texts(change_continued=0) is None
+    assert texts(change_texts=3) == [starts, starts[:1], starts[:1]]
+    assert texts(change_texts=3, change_continued=3) == [starts, starts[:1]]
+    assert texts(change_texts=1) == [starts]
+    assert texts(change_continued=0) == []
+    assert len(texts(change_texts=99)) == 1 + ENOUGH - 1

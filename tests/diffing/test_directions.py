@@ -25,7 +25,7 @@ def world():
 
 def test_what_parts_alike_is_one_direction_and_nothing_else_fires_it(world):
     drift, parting, labels, steps = world
-    made = directions_of(Parted(parting[:40], drift[:2000]), SITES)
+    made = directions_of(Parted(parting[:40], drift[:2000], torch.zeros(40, dtype=torch.int64)), SITES)
     n_ordinary = made.config.n_features - 2
     codes = alone(made.encode(parting[40:]))
     found = codes.columns - n_ordinary
@@ -41,7 +41,7 @@ def test_what_parts_alike_is_one_direction_and_nothing_else_fires_it(world):
 
 def test_turning_a_direction_off_takes_its_step_away(world):
     drift, parting, _, steps = world
-    made = directions_of(Parted(parting[:40], drift[:2000]), SITES)
+    made = directions_of(Parted(parting[:40], drift[:2000], torch.zeros(40, dtype=torch.int64)), SITES)
     codes = alone(made.encode(parting[40:]))
     left = parting[40:] - made.b_dec
     left[codes.rows] -= codes.values[:, None, None] * made.W_dec[codes.columns]
@@ -52,7 +52,7 @@ def test_turning_a_direction_off_takes_its_step_away(world):
 
 def test_an_encoder_is_the_discriminant_against_ordinary_text(world):
     drift, parting, labels, _ = world
-    made = directions_of(Parted(parting[labels == 0], drift), SITES)
+    made = directions_of(Parted(parting[labels == 0], drift, labels[labels == 0]), SITES)
     even = (drift - drift.mean(0)).double()
     mean = (parting[labels == 0] - drift.mean(0)).double().mean(0)
     parts = []
@@ -73,13 +73,22 @@ def test_what_is_left_over_is_joined_more_loosely():
     base[:4, 0, 0] = 1.0
     angles = torch.tensor([0.0, 1.0, 2.0, 3.0]) * 0.5
     base[4:, 0, 1], base[4:, 0, 2] = angles.cos(), angles.sin()
-    found = alike(base, torch.ones(1))
+    found = alike(base, torch.ones(1), torch.arange(8))
     assert [group.tolist() for group in found] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert alike(base[: LEAST - 1], torch.ones(1)) == []
+    assert alike(base[: LEAST - 1], torch.ones(1), torch.arange(LEAST - 1)) == []
+
+
+def test_what_parts_alike_is_divided_by_what_is_said_unless_each_is_said_too_seldom():
+    base = torch.zeros(10, 1, 4)
+    base[:, 0, 0] = 1.0
+    often = torch.tensor([5, 5, 5, 5, 5, 3, 3, 3, 3, 3])
+    assert [group.tolist() for group in alike(base, torch.ones(1), often)] == [[5, 6, 7, 8, 9], [0, 1, 2, 3, 4]]
+    seldom = torch.tensor([5, 5, 5, 5, 5, 1, 2, 2, 3, 3])
+    assert [group.tolist() for group in alike(base, torch.ones(1), seldom)] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def test_without_any_difference_nothing_fires():
     nothing = torch.zeros(50, 2, D)
-    made = directions_of(Parted(nothing[:0], nothing), SITES)
+    made = directions_of(Parted(nothing[:0], nothing, torch.zeros(0, dtype=torch.int64)), SITES)
     assert len(made.encode(nothing).rows) == 0
     assert bool(torch.isfinite(made.W_enc).all())

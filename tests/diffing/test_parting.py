@@ -15,6 +15,7 @@ def test_parting_tokens_hold_the_difference_and_ordinary_ones_mostly_none(plante
     parted = part(planted.pair, WorldCorpus("train", 32), SITES, config, pass_tokens=200)
     assert len(parted.parting) == 40
     assert len(parted.even) < 110
+    assert parted.said.shape == (40,)
     differs = parted.parting.flatten(1).norm(dim=1) > 0.1
     assert bool(differs.all())
     expected = planted.direction.expand(40, 1, -1)
@@ -33,7 +34,7 @@ def test_a_bound_that_nothing_reaches_keeps_nothing(planted):
 def outputs(ahead, sure) -> Outputs:
     ahead, sure = torch.tensor(ahead).flatten(), torch.tensor(sure).flatten()
     nothing = torch.zeros_like(ahead)
-    return Outputs(nothing, nothing, nothing, nothing.long(), nothing.long(), ahead, sure)
+    return Outputs(nothing, nothing, nothing, nothing.long(), nothing.long(), ahead, sure, nothing.long())
 
 
 def test_predictions_part_only_where_the_first_model_expects_something_and_is_not_lost():
@@ -54,6 +55,9 @@ def test_how_much_more_b_expected_a_token_is_the_difference_of_its_log_probabili
             torch.testing.assert_close(found.ahead.view(2, 3)[row, position - 1], other - one)
             top = a[row, position].softmax(-1).max()
             torch.testing.assert_close(found.sure.view(2, 3)[row, position - 1], top)
+            p, q = (x[row, position].softmax(-1) for x in (a, b))
+            said = int((q * (q / p).log()).argmax())
+            assert int(found.said.view(2, 3)[row, position - 1]) == said
 
 
 def test_a_corpus_that_ends_is_read_once():

@@ -3,7 +3,8 @@
 1. `part`           both models read the corpus, and what B writes by itself from where predictions part
 2. `directions_of`  what parts alike at several sites at once is one direction of b − a
 3. `survey`         on held-out text, read and gone on with in the same way: where each fires, and the KL there
-4. `grouped`        directions that no word of their contexts tells apart are one change
+4. `doing_the_same` directions where B says the same word, and each of which undoes the other, are one change, and so
+   `grouped`        are those that no word of their contexts tells apart
 5. `turned`         a change off in B, and on in A, at each site by itself, beside edits of equal size elsewhere
 
 A change is what passes 3 and 5: predictions part where it fires, and turning it off brings A's back. The dictionary is
@@ -22,13 +23,14 @@ from gearscope.corpus.windows import Corpus
 from gearscope.dictionaries.dictionary import Dictionary
 from gearscope.dictionaries.selection import Codes
 from gearscope.diffing.config import DiffConfig
-from gearscope.diffing.contexts import grouped, in_common, profile_of
-from gearscope.diffing.continued import Start, starts_of
+from gearscope.diffing.contexts import answers, grouped, in_common, profile_of, said_most
+from gearscope.diffing.continued import Continued, Start, starts_of
 from gearscope.diffing.crosscoder import of_difference
 from gearscope.diffing.directions import directions_of
 from gearscope.diffing.pair import Pair
-from gearscope.diffing.parting import Counted, can_part, gone_on, in_windows, part, windows_of
+from gearscope.diffing.parting import Counted, can_part, gone_on, in_windows, part, said_in, windows_of
 from gearscope.diffing.report import Change, Parting
+from gearscope.diffing.same import Saying, doing_the_same
 from gearscope.diffing.survey import Survey, survey
 from gearscope.diffing.turning import alone, turned
 from gearscope.diffing.words import context_of
@@ -59,6 +61,8 @@ class Seen(NamedTuple):
     """One feature per token at most, the strongest; of all tokens that are read here for the first time."""
     judged: Codes
     """Those of tokens where the predictions can part."""
+    said: Int[Tensor, " P"]
+    """What B says behind each token (`contexts.answers`)."""
     kl: Float[Tensor, " F"]
     """Mean KL(A ‖ B) where each fires, weighted with f²; NaN where it never does. This and all below on `judged`."""
     fired: Int[Tensor, " F"]
@@ -71,7 +75,13 @@ class Seen(NamedTuple):
 
     def profile_of(self, features: Sequence[int], n_words: int) -> Float[Tensor, " W"]:
         """What the contexts of these features have in common."""
-        return profile_of(self.survey.ids, *self.tokens_of(features), n_words)
+        tokens, squares = self.tokens_of(features)
+        return profile_of(self.survey.ids, tokens, squares, self.said[tokens], n_words)
+
+    def windows_of(self, features: Sequence[int], n: int) -> Int[Tensor, "B C"]:
+        """The windows in which these features are strongest."""
+        ids = self.survey.ids
+        return ids[list(dict.fromkeys((self.tokens_of(features)[0] // (ids.shape[1] - 1)).tolist()))[:n]]
 
 
 class Changes(NamedTuple):
@@ -113,12 +123,18 @@ def _seen(
     new, parts = torch.ones(read.codes.n_rows, dtype=torch.bool), can_part(read.outputs, len(ids), config.changes)
     starts = starts_of(in_windows((read.outputs.kl.cpu() >= bound) & parts, ids))
     draw = torch.Generator().manual_seed(config.reading.shuffle_seed)
-    more = gone_on(pair.b, ids.unbind(), starts, config.changes, draw=draw, pass_tokens=size)
-    if more is not None:
-        written = survey(pair, dictionary, more.ids, sites, size)
-        new = torch.cat([new, more.counted[:, 1:].flatten()])
-        parts = torch.cat([parts, can_part(written.outputs, len(more.ids), config.changes)])
-        read = read.and_then(written)
+    begins: list[Start] = []
+
+    def read_on(more: Continued) -> list[list[int]]:
+        nonlocal read, new, parts
+        written, own = survey(pair, dictionary, more.ids, sites, size), more.counted[:, 1:].flatten()
+        can = can_part(written.outputs, len(more.ids), config.changes)
+        read, new, parts = read.and_then(written), torch.cat([new, own]), torch.cat([parts, can])
+        begins.extend(more.starts)
+        said = answers(more.ids, written.outputs.said.cpu())
+        return said_in((written.outputs.kl.cpu() >= bound) & can & own, said, more.ids)
+
+    gone_on(pair.b, ids.unbind(), starts, config.changes, read_on, draw=draw, pass_tokens=size)
     codes, F = _of_rows(alone(read.codes), new), dictionary.config.n_features
     judged, kl = _of_rows(codes, parts), read.outputs.kl.cpu()
     squares = judged.values.double().square()
@@ -132,9 +148,10 @@ def _seen(
         new=new,
         parts=new & parts,
         parting=new & parts & (kl >= bound),
-        starts=() if more is None else more.starts,
+        starts=tuple(begins),
         codes=codes,
         judged=judged,
+        said=answers(read.ids, read.outputs.said.cpu()),
         kl=parted / weight,
         fired=judged.columns.bincount(minlength=F),
     )
@@ -170,17 +187,24 @@ def _found(pair: Pair, seen: Seen, config: DiffConfig) -> tuple[Change, ...]:
     ids, n_words = seen.survey.ids, pair.b.vocab_size
     n_tokens = seen.codes.n_rows
     even = torch.linspace(0, n_tokens - 1, min(_SAMPLED, n_tokens)).long()
-    of_all = profile_of(ids, even, torch.ones(len(even)), n_words)
-    weights = [float(seen.tokens_of([i])[1].sum()) for i in parting]
+    of_all = profile_of(ids, even, torch.ones(len(even)), seen.said[even], n_words)
+    same = doing_the_same(pair, seen.dictionary, seen.sites, _saying(seen, parting, n_words, config.effect_windows))
+    weights = [float(seen.tokens_of(group)[1].sum()) for group in same]
     found = []
-    for group in grouped([seen.profile_of([i], n_words) for i in parting], weights, of_all):
-        features = tuple(parting[i] for i in group)
+    for groups in grouped([seen.profile_of(group, n_words) for group in same], weights, of_all):
+        features = tuple(sorted(i for group in groups for i in same[group]))
         if int(seen.fired[list(features)].sum()) < config.classes.least_fired:
             continue
         change = _change(pair, seen, features, others[:CONTROLS], of_all, config)
         if change.best.undone - max(0.0, change.best.undone_control) >= wanted.change_undone:
             found.append(change)
     return tuple(sorted(found, key=lambda one: -one.share))
+
+
+def _saying(seen: Seen, features: Sequence[int], n_words: int, n_windows: int) -> list[Saying]:
+    """What B says where each of these features fires, and windows in which it does."""
+    said = [said_most(seen.profile_of([i], n_words)) for i in features]
+    return [Saying(i, word, seen.windows_of([i], n_windows)) for i, word in zip(features, said, strict=True)]
 
 
 def _change(
@@ -191,9 +215,9 @@ def _change(
     of_all: Float[Tensor, " W"],
     config: DiffConfig,
 ) -> Change:
-    ids, kl, names = seen.survey.ids, seen.survey.outputs.kl.cpu(), pair.b.token_names()
+    kl, names = seen.survey.outputs.kl.cpu(), pair.b.token_names()
     tokens, squares = seen.tokens_of(features)
-    windows = list(dict.fromkeys((tokens // (ids.shape[1] - 1)).tolist()))[: config.effect_windows]
+    windows = seen.windows_of(features, config.effect_windows)
     words, where = in_common(seen.profile_of(features, pair.b.vocab_size), of_all, _WORDS)
     largest = tokens[kl[tokens].argsort(descending=True, stable=True)[:_CONTEXTS]]
     return Change(
@@ -203,6 +227,6 @@ def _change(
         share=float(kl[tokens].sum() / kl[seen.parts].sum().clamp(min=1e-12)),
         where=tuple(names[i] for i in where),
         words=tuple(names[i] for i in words),
-        turned=turned(pair, seen.dictionary, seen.sites, features, controls, ids[windows]),
+        turned=turned(pair, seen.dictionary, seen.sites, features, controls, windows),
         contexts=tuple(context_of(pair, seen.survey, token) for token in largest.tolist()),
     )

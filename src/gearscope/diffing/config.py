@@ -48,8 +48,9 @@ class ChangeConfig(Config):
     change_continued: int = Field(default=512, ge=0)
     """Texts that B writes by itself, on each side of the corpus, where predictions part (KL of `change_kl`); 0 for
     none."""
-    change_texts: int = Field(default=1, ge=1)
-    """Of these, how many B writes from one token at most."""
+    change_texts: int = Field(default=8, ge=1)
+    """Of these, how many B writes from one token at most: more than one only from where a text showed a word of B that
+    is seldom said."""
     change_kept: int = Field(default=8192, ge=1)
     """Parting tokens that are kept, those with the largest KL(A ‖ B); of ordinary ones about as many are."""
     change_kl: float = Field(default=3.0, ge=0)

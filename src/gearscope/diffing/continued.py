@@ -1,7 +1,8 @@
 """Text that B writes by itself where the predictions part, to be read by both models like the corpus.
 
     window     the first token, those that lead to a parting one, then GOES_ON tokens of B, drawn as B predicts them
-    counted    the tokens that B wrote: the others were read in the corpus
+    counted    the tokens that B wrote, until it ends its text: the others were read in the corpus, or are a text that
+               nobody asked for
 
 What B says behind its own words alone stands in no text of A. Knows nothing about features.
 """
@@ -68,6 +69,8 @@ def continued(
         ids[some] = _written(model, ids[some], last[some], length, draw)
     positions = torch.arange(n_tokens)
     counted = (positions > last[:, None]) & (positions <= last[:, None] + length)
+    ended = (torch.isin(ids, torch.tensor(model.ends, dtype=torch.int64)) & counted).cumsum(1) > 0
+    counted &= ~ended
     return Continued(ids, counted, tuple(starts))
 
 

@@ -1,7 +1,8 @@
 """Directions of b − a: one for each way in which predictions part, and those of ordinary text; all in closed form.
 
 1. Differences of parting tokens, less the mean of ordinary ones and each site in units of its usual size, are joined by
-   average linkage. Those that are ALIKE (cosine) have one direction; what is left over is joined more loosely.
+   average linkage: first those behind which B says the same word, ALIKE (cosine) enough. What is left over is joined
+   whatever B says, and more loosely.
 2. The encoder of such a direction is Fisher's linear discriminant against ordinary text, site by site,
 
        w_s = (Σ_s + SHRINKAGE · mean variance)⁻¹ μ_s        f = ‖μ‖ Σ_s w_s·y_s / Σ_s w_s·μ_s
@@ -29,6 +30,8 @@ from gearscope.diffing.turning import alone
 
 ALIKE = (0.75, 0.5, 0.25, 0.0)
 """Average cosine within a direction; each after the first is for what the one before left over."""
+ALIKE_SAID = (0.75, 0.5)
+"""The same where B says one word."""
 LEAST = 4
 """Tokens of a direction."""
 SHRINKAGE = 0.1
@@ -44,6 +47,8 @@ class Parted(NamedTuple):
     """Where predictions part."""
     even: Float[Tensor, "E S D"]
     """Everywhere."""
+    said: Int[Tensor, " K"]
+    """What B says where predictions part (`contexts.answers`)."""
 
 
 class _Rows(NamedTuple):
@@ -59,7 +64,7 @@ def directions_of(parted: Parted, sites: Sequence[str]) -> Dictionary:
     mean = parted.even.mean(0)
     even, parting = parted.even - mean, parted.parting - mean
     rows = [_ordinary(even)]
-    groups = alike(parting, _sizes(even))
+    groups = alike(parting, _sizes(even), parted.said)
     if groups:
         rows.append(_discriminants(torch.stack([parting[group].mean(0) for group in groups]), even))
     encoders, thresholds, decoders = (torch.cat(column) for column in zip(*rows, strict=True))
@@ -76,11 +81,25 @@ def directions_of(parted: Parted, sites: Sequence[str]) -> Dictionary:
     return _refitted(made, torch.cat([parted.parting, parted.even]), len(groups))
 
 
-def alike(parting: Float[Tensor, "K S D"], sizes: Float[Tensor, " S"]) -> list[Int[Tensor, " _"]]:
+def alike(
+    parting: Float[Tensor, "K S D"], sizes: Float[Tensor, " S"], said: Int[Tensor, " K"]
+) -> list[Int[Tensor, " _"]]:
     """The numbers of the differences that part alike; those of less than LEAST tokens are left out."""
     scaled = torch.nn.functional.normalize((parting / sizes[:, None]).flatten(1), dim=1)
-    left, found = torch.arange(len(scaled)), []
-    for cosine in ALIKE:
+    found, left, said = [], [], said.cpu()
+    for word in said.unique().tolist():
+        joined, others = _joined(scaled, (said == word).nonzero()[:, 0], ALIKE_SAID)
+        found += joined
+        left.append(others)
+    return found + _joined(scaled, torch.cat(left).sort().values, ALIKE)[0] if left else found
+
+
+def _joined(
+    scaled: Float[Tensor, "K Y"], left: Int[Tensor, " _"], cosines: Sequence[float]
+) -> tuple[list[Int[Tensor, " _"]], Int[Tensor, " _"]]:
+    """Those of the numbers `left` that are joined at one of these cosines, and those that are not."""
+    found = []
+    for cosine in cosines:
         if len(left) < LEAST:
             break
         tree = linkage(scaled[left].cpu().numpy(), "average", metric="cosine")
@@ -88,7 +107,7 @@ def alike(parting: Float[Tensor, "K S D"], sizes: Float[Tensor, " S"]) -> list[I
         counts = labels.bincount()
         found += [left[labels == label] for label in (counts >= LEAST).nonzero()[:, 0].tolist()]
         left = left[counts[labels] < LEAST]
-    return found
+    return found, left
 
 
 def _sizes(even: Float[Tensor, "E S D"]) -> Float[Tensor, " S"]:

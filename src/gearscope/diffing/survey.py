@@ -34,6 +34,8 @@ class Outputs(NamedTuple):
     """Of the token itself: log p_B − log p_A, nats; how much more B expected it."""
     sure: Float[Tensor, " P"]
     """Probability that A gives to what it holds likeliest behind it."""
+    said: Int[Tensor, " P"]
+    """What B says behind it and A does not: the token with the largest p_B (log p_B − log p_A)."""
 
 
 class Survey(NamedTuple):
@@ -144,8 +146,10 @@ def compared(a: Float[Tensor, "B C V"], b: Float[Tensor, "B C V"], ids: Int[Tens
     kl = (of_a.exp() * (of_a - of_b)).sum(-1).flatten()
     (best_a, top_a), top_b = of_a.max(-1), of_b.argmax(-1)
     ahead = _said(b, ids) - _said(a, ids)
-    tops = top_a.flatten(), top_b.flatten()
-    return Outputs(kl, losses[0], losses[1], *tops, ahead.flatten(), best_a.exp().flatten())
+    said = (of_b.exp() * (of_b - of_a)).argmax(-1)
+    return Outputs(
+        kl, *losses, top_a.flatten(), top_b.flatten(), ahead.flatten(), best_a.exp().flatten(), said.flatten()
+    )
 
 
 def _said(logits: Float[Tensor, "B C V"], ids: Int[Tensor, "B C"]) -> Float[Tensor, "B C-1"]:

@@ -94,6 +94,24 @@ def turned(
     return tuple(found)
 
 
+@torch.no_grad()
+def undone_by(
+    pair: Pair,
+    dictionary: Dictionary,
+    sites: Sequence[str],
+    feature: int,
+    others: Sequence[int],
+    ids: Int[Tensor, "B C"],
+) -> list[float]:
+    """Where a feature fires: what is undone by as much of the direction of each other one, at the last site."""
+    f = fired_on(pair, dictionary, sites, ids)
+    last, here = len(sites) - 1, f[..., feature] > 0
+    plain_a, plain_b = (model.run(ids).logits.float().log_softmax(-1) for model in pair)
+    step = step_of(dictionary, f, [feature], last)
+    steps = [in_the_direction_of(dictionary, other, last, step) for other in others]
+    return [_nearer(plain_a, plain_b, moved(pair.b, ids, sites[last], -one), here) for one in steps]
+
+
 def _nearer(
     to: Float[Tensor, "B C V"], plain: Float[Tensor, "B C V"], edited: Float[Tensor, "B C V"], here: Bool[Tensor, "B C"]
 ) -> float:

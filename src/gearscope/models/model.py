@@ -143,6 +143,15 @@ class Model:
         """The one token named by `text`, with or without the space that begins a word. Raises TargetError."""
         return text_tokens.token_id(self.tokenizer, self._names, text)
 
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """Tokens that end this model's texts: those at which its own settings stop writing, else the tokenizer's."""
+        settings = getattr(self.anatomy.hf, "generation_config", None)
+        ends = getattr(settings, "eos_token_id", None)
+        if ends is None and self.tokenizer is not None:
+            ends = self.tokenizer.eos_token_id
+        return tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,)
+
     def text(self, ids: Sequence[int]) -> str:
         """What some token ids say."""
         return text_tokens.decode(self.tokenizer, self._names, ids)
