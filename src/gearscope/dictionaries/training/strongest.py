@@ -11,7 +11,6 @@ are never kept. `largest` and `above_level`, which read all features, are refere
 names in `kernels/encoder.py` stand in (`backend.py`). Knows nothing about gradients.
 """
 
-import threading
 from collections.abc import Generator
 from typing import NamedTuple
 
@@ -140,26 +139,7 @@ def _pre_activations(
 ) -> Generator[tuple[Float[Tensor, "R F"], Bool[Tensor, "R F"]]]:
     """A few rows after the other, all in one buffer, and as much room to mark them."""
     n_rows = min(len(x), max(_ROWS, _ENTRIES // max(1, len(W_enc))))
-    buffer, mask = _room(x, n_rows, len(W_enc))
+    buffer = x.new_empty(n_rows, len(W_enc))
+    mask = torch.empty_like(buffer, dtype=torch.bool)
     for some in x.split(n_rows):
         yield torch.addmm(b_enc, some, W_enc.T, out=buffer[: len(some)]), mask[: len(some)]
-
-
-def _room(x: Tensor, n_rows: int, n_features: int) -> tuple[Float[Tensor, "R F"], Bool[Tensor, "R F"]]:
-    """Room for so many pre-activations and marks; on CPUs the same from call to call, one for each thread.
-
-    Memory that is new costs a page fault for each of its pages: two thousand for 8 MiB, a tenth of a step.
-    """
-    if x.device.type != "cpu":
-        buffer = x.new_empty(n_rows, n_features)
-        return buffer, torch.empty_like(buffer, dtype=torch.bool)
-    size, held = n_rows * n_features, getattr(_ROOM, "held", None)
-    if held is None or held.dtype != x.dtype or len(held) < size:
-        with torch.inference_mode(False):  # so that it can be written to in and out of inference mode
-            _ROOM.held, _ROOM.mask = held, mask = x.new_empty(size), torch.empty(size, dtype=torch.bool)
-    else:
-        mask = _ROOM.mask
-    return held[:size].view(n_rows, n_features), mask[:size].view(n_rows, n_features)
-
-
-_ROOM = threading.local()
