@@ -104,6 +104,19 @@ def test_a_search_makes_no_row_twice(case, monkeypatch: pytest.MonkeyPatch, most
     assert len(numbers) >= graph.layout.features.stop
 
 
+def test_threads_change_nothing(case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 1)
+    alone, before = trace(case, coverage=0.9), torch.get_num_threads()
+    monkeypatch.setattr(rows, "_LONG", 0)
+    torch.set_num_threads(3)
+    try:
+        together = trace(case, coverage=0.9)
+    finally:
+        torch.set_num_threads(before)
+    assert together.nodes.ids == alone.nodes.ids
+    np.testing.assert_allclose(together.adjacency.toarray(), alone.adjacency.toarray(), rtol=1e-10, atol=1e-12)
+
+
 def test_chunking_changes_nothing(case, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trace(case, coverage=0.9)
     monkeypatch.setattr(rows, "_BLOCK_BYTES", 1)

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.replacement.replacement import Replacement, Way
+from gearscope.threads import in_order
 
 Entry = Literal["resid_pre", "attn_in", "resid_mid", "mlp_in", "resid_post", "final_in"]
 
@@ -42,6 +43,9 @@ a sweep even where much of it is zero."""
 
 _PADDING = 1.1
 """How much larger a shared sweep may otherwise be than the causal cones in it."""
+
+_LONG = 2**15
+"""Positions times width from which on threads make a block each, instead of sharing the products of one."""
 
 
 class Aim(NamedTuple):
@@ -145,12 +149,27 @@ class RowMaker:
         """Yield (numbers of features, their rows) for the chosen features, ascending, in blocks of bounded memory."""
         active = self.replacement.active
         counts = torch.bincount(active.layer[chosen], minlength=self.prompt.n_layers).tolist()
-        for layer, here in enumerate(torch.split(chosen, counts)):
-            for chunk in self.chunks(active.position[here]):
-                numbers = here[chunk]
-                read = self.replacement.read(numbers)
-                aim = Aim(self.replacement.reads_at, layer, active.position[numbers], read.vectors, read.constant)
-                yield numbers, self._block(aim, slice(0, len(numbers)))
+        blocks = [
+            (layer, here[chunk])
+            for layer, here in enumerate(torch.split(chosen, counts))
+            for chunk in self.chunks(active.position[here])
+        ]
+        yield from in_order(self._feature_block, blocks, threads=self._threads(len(blocks)))
+
+    def _feature_block(self, block: tuple[int, Int[Tensor, " T"]]) -> tuple[Int[Tensor, " T"], Rows]:
+        """The rows of these features of one layer."""
+        layer, numbers = block
+        read = self.replacement.read(numbers)
+        positions = self.replacement.active.position[numbers]
+        aim = Aim(self.replacement.reads_at, layer, positions, read.vectors, read.constant)
+        return numbers, self._block(aim, slice(0, len(numbers)))
+
+    def _threads(self, n_blocks: int) -> int:
+        """How many blocks are made at a time: as many as there are threads, where that is worth it."""
+        prompt = self.prompt
+        if prompt.token_embed.device.type != "cpu" or prompt.n_positions * prompt.d_model < _LONG:
+            return 1
+        return min(torch.get_num_threads(), max(1, n_blocks // 2))
 
     def chunks(self, positions: Int[Tensor, " T"]) -> list[slice]:
         """Which targets of one layer, sorted by position, go through a sweep together."""
