@@ -1,6 +1,7 @@
 """Shape checks for the whole suite, how GPU kernels are tested, and the folder of real files of other projects."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ install_import_hook("gearscope", "beartype.beartype")
 # Kernels run on the GPU where there is one, else in Triton's interpreter: said before Triton is imported.
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
+
+# A job that runs in the background ignores Ctrl-C and hands that on to its children: tests that send it need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
