@@ -8,6 +8,7 @@ that a library may have are read. No torch.
 """
 
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def cache() -> Path:
 
 def _belongs(name: str) -> bool:
     """Files of a library: databases, arrays and the manifest, at most one folder deep; no journals."""
-    return name.count("/") <= 1 and name.endswith((".sqlite", ".safetensors", MANIFEST))
+    parts = name.replace("\\", "/").split("/")
+    inside = len(parts) <= 2 and all(part not in ("", ".", "..") for part in parts)
+    return inside and name.endswith((".sqlite", ".safetensors", MANIFEST))
 
 
 def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -68,6 +71,15 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = ""
     entry.mode = 0o644
     return entry
+
+
+def _write(archive: tarfile.TarFile, entry: tarfile.TarInfo, file: Path) -> None:
+    """By hand, since `extract` knows no filter before Python 3.11.4."""
+    content = archive.extractfile(entry)
+    assert content is not None, "only files are read"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with content, file.open("wb") as out:
+        shutil.copyfileobj(content, out)
 
 
 def _unpack(file: Path, folder: Path) -> None:
@@ -80,6 +92,6 @@ def _unpack(file: Path, folder: Path) -> None:
                     found = f"{entry.name!r} of {entry.size:,} bytes"
                     expected = f"files of a library, {_LARGEST:,} bytes at most, were expected in {file}"
                     raise ArtifactError(expected, found=found)
-                archive.extract(entry, folder, filter="data")
+                _write(archive, entry, folder / entry.name)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise ArtifactError(f"{file} should be an archive of a library", found=str(error)) from error
