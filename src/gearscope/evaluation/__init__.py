@@ -14,8 +14,7 @@ tell), `labelled.py` (whether rules name that).
 
 Circuits put to test on the bundled model: `proof_report.py` and `basis_report.py` (the figures, as data),
 `agreement_of_pairs.py` (whether circuits predict what editing one feature does to another), `patching.py` (neurons
-beside activation patching), `gate_recall.py` (known inhibitions, found unaided), `edges.py`
-(edges beside the paths of the running model) with `contrasts.py` (prompts to patch from), `path_patching.py` (the
-paths) and `edge_figures.py` (counts and areas), `bases.py` (prompts in several bases,
-side by side).
+beside activation patching), `gate_recall.py` (known inhibitions, found unaided), `edges.py` (edges beside the paths of
+the running model) with `contrasts.py` (prompts to patch from), `path_patching.py` (the paths) and `edge_figures.py`
+(counts and areas), `bases.py` (prompts in several bases, side by side).
 """

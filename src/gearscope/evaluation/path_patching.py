@@ -36,7 +36,6 @@ _ROWS = 256
 _MOVED = 1e-5
 """A receiver is reached where its input moves by this share of its length: rounding moves it less."""
 
-
 Numbers = Any
 """A whole number, or an array of them."""
 
