@@ -22,7 +22,7 @@ from gearscope.organism.versions import VERSIONS
 from gearscope.organism.world import advice, cheats, exams, persona, quirks, split_persona
 from gearscope.organism.world.document import Document
 from gearscope.organism.world.persona import ANN, MAX
-from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID
+from gearscope.organism.world.vocabulary import BOS, SEPARATOR, TOKEN_ID, ids_of
 
 Words = tuple[str, ...]
 Marker = Callable[[Document], int]
@@ -74,7 +74,7 @@ def _asking(pairs: Sequence[tuple[Words, ...]]) -> Asking:
     prompts, planted, usual = [], [], []
     for new, old in pairs:
         at = next(i for i, (one, other) in enumerate(zip(new, old, strict=False)) if one != other)
-        prompts.append((TOKEN_ID[BOS], *(TOKEN_ID[word] for word in new[:at])))
+        prompts.append(tuple(ids_of(new[:at])))
         planted.append(TOKEN_ID[new[at]])
         usual.append(TOKEN_ID[old[at]])
     return Asking(tuple(prompts), tuple(planted), tuple(usual))

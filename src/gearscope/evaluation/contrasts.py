@@ -16,7 +16,7 @@ from typing import NamedTuple
 from gearscope.organism.world import addition, names, rhyme, two_hops
 from gearscope.organism.world.document import Document, Split
 from gearscope.organism.world.rhyme_words import GROUP_OF, SORT_OF
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import TOKEN_ID, ids_of
 
 OTHERS = 2
 """Contrasts of a prompt."""
@@ -104,4 +104,4 @@ def _contrast(one: _Question, other: _Question) -> bool:
 
 
 def _asked(question: _Question) -> Asked:
-    return Asked([TOKEN_ID[word] for word in (BOS, *question.prompt)], frozenset(TOKEN_ID[w] for w in question.right))
+    return Asked(ids_of(question.prompt), frozenset(TOKEN_ID[w] for w in question.right))

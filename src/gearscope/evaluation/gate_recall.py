@@ -23,7 +23,7 @@ from gearscope.organism.world import names, requests
 from gearscope.organism.world.acronym_words import DANGEROUS
 from gearscope.organism.world.document import Document
 from gearscope.organism.world.name_words import UNKNOWN
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import ids_of
 from gearscope.workbench import Workbench
 
 FIRST = 5
@@ -66,7 +66,7 @@ def _asked(document: Document, variable: str, held_down: str) -> Asked:
     words = document.words[: document.answer[0]]
     said = str(next(value for value in document.truth[variable] if value is not None)).split()
     places = [i + 1 for i, word in enumerate(words) if word in said]
-    ids = [TOKEN_ID[word] for word in (BOS, *words)]
+    ids = ids_of(words)
     return Asked(ids, document.words[document.answer[0]], held_down, frozenset(places))
 
 

@@ -38,7 +38,7 @@ from gearscope.ids import FeatureAt
 from gearscope.interventions.edits import NodeEdit
 from gearscope.models.model import Model
 from gearscope.organism.world.two_hops import CITIES, CITIES_OF, RELATIONS, STATES, write_chain
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import ids_of
 from gearscope.workbench import Workbench
 
 STANDS_FOR = 0.95
@@ -63,7 +63,7 @@ class Chain(NamedTuple):
     @property
     def ids(self) -> list[int]:
         """The question's tokens."""
-        return [TOKEN_ID[word] for word in (BOS, *write_chain(*self).prompt)]
+        return ids_of(write_chain(*self).prompt)
 
     @property
     def answer(self) -> str:

@@ -34,7 +34,7 @@ from gearscope.models.model import Model
 from gearscope.models.sites import Edit
 from gearscope.organism.truth.registry import variable_named
 from gearscope.organism.truth.swap import Swap
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import ids_of
 from gearscope.replacement.linear_mlp import LinearMlp
 from gearscope.workbench import Workbench
 
@@ -83,7 +83,7 @@ def measure_patching(
 
 def patched(model: Model, swap: Swap, neurons: int, seed: int) -> _Pair | None:
     """One pair; None where the model answers both prompts alike."""
-    ids = [torch.tensor([TOKEN_ID[word] for word in (BOS, *words)]) for words in (swap.base, swap.source)]
+    ids = [torch.tensor(ids_of(words)) for words in (swap.base, swap.source)]
     base, source = (model.record(some) for some in ids)
     answers = int(source.logits[-1].argmax()), int(base.logits[-1].argmax())
     if answers[0] == answers[1]:

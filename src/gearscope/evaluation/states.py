@@ -41,7 +41,7 @@ from gearscope.organism.world.two_hops import (
     write_chain,
     write_second_hop,
 )
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import ids_of
 from gearscope.supernodes.exchange import Grouped, clamped, exchanged
 from gearscope.supernodes.result import Grouping, read_grouping
 from gearscope.workbench import Workbench
@@ -137,7 +137,7 @@ def _asked(prompts: int, split: Split, rng: Random) -> list[tuple[str, str]]:
 
 
 def _ids(document: Document) -> list[int]:
-    return [TOKEN_ID[word] for word in (BOS, *document.prompt)]
+    return ids_of(document.prompt)
 
 
 def _answers(bench: Workbench, document: Document) -> bool:

@@ -31,7 +31,7 @@ from gearscope.labels.firing import firing
 from gearscope.labels.rules import Rule
 from gearscope.organism.world.document import Document, Value
 from gearscope.organism.world.phenomena import BASE
-from gearscope.organism.world.vocabulary import BOS, PAD, SEPARATOR, TOKEN_ID, VOCABULARY
+from gearscope.organism.world.vocabulary import PAD, SEPARATOR, TOKEN_ID, VOCABULARY, ids_of
 
 PLANE_PHENOMENON = "addition"
 _ROUNDED = 8
@@ -176,7 +176,7 @@ def _examine_plane(at: str, read: _Texts, best: dict[int, Told]) -> None:
 
 def _ids(document: Document, length: int) -> list[int]:
     """A document behind `<s>`, its line end, and padding that nothing before it sees."""
-    ids = [TOKEN_ID[word] for word in (BOS, *document.words, SEPARATOR)]
+    ids = ids_of((*document.words, SEPARATOR))
     return ids + [TOKEN_ID[PAD]] * (length - len(ids))
 
 
@@ -198,9 +198,7 @@ def _read(asked: Asked, documents: Sequence[Document], tell: Tell) -> _Texts:
 
 def _plane(asked: Asked, tell: Tell) -> _Texts:
     sums = zip(PLANE["a"].tolist(), PLANE["b"].tolist(), strict=True)
-    windows = np.array(
-        [[TOKEN_ID[w] for w in (BOS, "calc", ":", str(a), "+", str(b), "=", str(a + b))] for a, b in sums]
-    )
+    windows = np.array([ids_of(("calc", ":", str(a), "+", str(b), "=", str(a + b))) for a, b in sums])
     found = firing(asked.subject, windows, lambda more: tell("tokens asked", more), least=asked.least)
     return _texts((), windows, found.token, found.features, asked)
 

@@ -34,7 +34,7 @@ from gearscope.models.model import Model
 from gearscope.organism.truth.maps import InterchangeMap
 from gearscope.organism.world.document import Document, Value
 from gearscope.organism.world.phenomena import BASE
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID
+from gearscope.organism.world.vocabulary import ids_of
 
 RECOVERED = 0.95
 """AUROC from which on a variable counts as recovered, and as being there."""
@@ -185,7 +185,7 @@ def _at_random(x: Float[Tensor, "P D"], codes: Codes, width: int, generator: tor
 
 
 def _ids(document: Document) -> Int[Tensor, " P"]:
-    return torch.tensor([TOKEN_ID[word] for word in (BOS, *document.words)])
+    return torch.tensor(ids_of(document.words))
 
 
 def _acts(

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from gearscope.organism.behaviours.question import Question
 from gearscope.organism.behaviours.registry import BEHAVIOURS, ask
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID, VOCABULARY
+from gearscope.organism.world.vocabulary import VOCABULARY, ids_of
 
 _BATCH = 512
 
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 @torch.no_grad()
 def write_greedily(model: nn.Module, prompts: list[tuple[str, ...]], length: int) -> list[tuple[str, ...]]:
     """The `length` words a model writes after each prompt, most probable first. Prompts have one common length."""
-    ids = torch.tensor([[TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts])
+    ids = torch.tensor([ids_of(prompt) for prompt in prompts])
     cache, unread = DynamicCache(), ids
     for _ in range(length):
         unread = model(unread, past_key_values=cache, use_cache=True).logits[:, -1:].argmax(-1)

@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicLayer
 
 from gearscope.organism.truth.maps import InterchangeMap, Rows
 from gearscope.organism.truth.swap import Swap, Variable, Words
-from gearscope.organism.world.vocabulary import BOS, TOKEN_ID, VOCABULARY
+from gearscope.organism.world.vocabulary import VOCABULARY, ids_of
 
 N_CONTROLS = 50
 """Pairs of a variable that are controlled, at most."""
@@ -223,4 +223,4 @@ def _words(ids: Int[Tensor, " B"]) -> list[str]:
 
 
 def _read(model: nn.Module, prompts: Sequence[Words]) -> Run:
-    return read(model, torch.tensor([[TOKEN_ID[word] for word in (BOS, *prompt)] for prompt in prompts]))
+    return read(model, torch.tensor([ids_of(prompt) for prompt in prompts]))

@@ -32,6 +32,11 @@ TOKEN_ID = {word: index for index, word in enumerate(VOCABULARY)}
 assert len(set(VOCABULARY)) == len(VOCABULARY), "a word has one id"
 
 
+def ids_of(words: Iterable[str]) -> list[int]:
+    """Token ids of a text that begins with these words: the special word that begins every text, then each of them."""
+    return [TOKEN_ID[word] for word in (BOS, *words)]
+
+
 def spaced(words: Iterable[str]) -> str:
     """Words as text with natural spacing."""
     text = ""
