@@ -27,7 +27,8 @@ def in_order(make: Callable[[J], R], jobs: Iterable[J], *, threads: int) -> Gene
     """`make` of each job, in their order, made ahead by so many threads of which each computes alone.
 
     Two products at a time are faster than one that two threads share, where products are small; and what is made does
-    not depend on how many threads there are. At most `threads` results wait.
+    not depend on how many threads there are. At most `threads` results wait. Whoever takes them computes with one
+    thread meanwhile: threads that share a product wait for each other in a loop, and take the cores from those here.
     """
     if threads == 1:
         yield from map(make, jobs)
@@ -40,12 +41,13 @@ def in_order(make: Callable[[J], R], jobs: Iterable[J], *, threads: int) -> Gene
 
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[Future[R]] = deque()
-    try:
-        for job in jobs:
-            waiting.append(pool.submit(made, job))
-            if len(waiting) > threads:
+    with one_thread():
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(made, job))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -85,8 +85,10 @@ def test_rows_that_do_not_fit_are_made_again(case, monkeypatch: pytest.MonkeyPat
     kept = trace(case, **settings)
     made = []
     monkeypatch.setattr(kept_module, "_ROW_BYTES", 0)
-    feature_rows = rows.RowMaker.feature_rows
-    monkeypatch.setattr(rows.RowMaker, "feature_rows", lambda self, some: made.append(some) or feature_rows(self, some))
+    from_rows = rows.RowMaker.from_feature_rows
+    monkeypatch.setattr(
+        rows.RowMaker, "from_feature_rows", lambda self, some, make: made.append(some) or from_rows(self, some, make)
+    )
     again = trace(case, **settings)
     assert kept.nodes.ids == again.nodes.ids
     np.testing.assert_allclose(again.adjacency.toarray(), kept.adjacency.toarray(), rtol=1e-12, atol=1e-14)
@@ -96,8 +98,10 @@ def test_rows_that_do_not_fit_are_made_again(case, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("most", [10, 60])
 def test_a_search_makes_no_row_twice(case, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     made = []
-    feature_rows = rows.RowMaker.feature_rows
-    monkeypatch.setattr(rows.RowMaker, "feature_rows", lambda self, some: made.append(some) or feature_rows(self, some))
+    from_rows = rows.RowMaker.from_feature_rows
+    monkeypatch.setattr(
+        rows.RowMaker, "from_feature_rows", lambda self, some, make: made.append(some) or from_rows(self, some, make)
+    )
     graph = trace(case, max_features=most)
     numbers = torch.cat(made)
     assert len(numbers.unique()) == len(numbers)

@@ -140,7 +140,7 @@ def test_attention_that_lies_elsewhere_is_carried_to_and_from(kind) -> None:
 def test_rows_that_will_not_fit_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     with monkeypatch.context() as patch:
-        patch.setattr(RowMaker, "feature_rows", lambda *some: made.append(some) or ())
+        patch.setattr(RowMaker, "from_feature_rows", lambda *some: made.append(some) or ())
         with pytest.raises(PromptError, match=r"MiB of memory for the circuit of \d+ active features.*--max-features"):
             trace(memory=1e-5)
     assert not made

@@ -21,12 +21,16 @@ from torch import Tensor
 
 from gearscope.attribution.kept import Influence, RowStore, WholeRows
 from gearscope.attribution.rows import Aim, RowMaker
+from gearscope.replacement.replacement import Active
 
 _SEARCH_STEPS = 12
 """Sweeps spent on finding the threshold of a cap."""
 
 _ENOUGH = 0.98
 """The share of a cap at which the search for more ends."""
+
+_ROW_COST = 32
+"""What a row costs at any position, in positions: in short prompts every row costs nearly the same."""
 
 Progress = Callable[[str, int], None]
 """Called with a short phrase and the number of features expanded so far."""
@@ -45,15 +49,18 @@ class Choice(Protocol):
 
 
 class ByCoverage:
-    """Leave at most `slack` of the influence unexpanded; each layer may use its equal part of what is left of it."""
+    """Leave at most `slack` of the influence unexpanded; each layer may use its equal part of what is left of it.
 
-    def __init__(self, slack: float, most: int | None = None) -> None:
-        self.slack = slack
-        self.most = most
+    A row goes over all positions up to its feature's own, so what a layer leaves has the least influence for its cost.
+    """
+
+    def __init__(self, slack: float, active: Active, most: int | None = None) -> None:
+        self.slack, self.active, self.most = slack, active, most
 
     def __call__(self, layer: int, influence: Float[Tensor, " K"]) -> Bool[Tensor, " K"]:
-        """The fewest features of this layer, by influence, that keep within the allowance."""
-        order = torch.argsort(influence, descending=True, stable=True)
+        """Features of this layer, those with most influence for the cost of their row, that keep within the allowance."""
+        cost = _ROW_COST + 1 + self.active.position[self.active.below(layer) : self.active.below(layer + 1)]
+        order = torch.argsort(influence / cost.to(influence), descending=True, stable=True)
         tail = influence[order].flip(0).cumsum(0).flip(0)
         n = int((tail > self.slack / (layer + 1)).sum())
         if self.most is not None:
@@ -144,7 +151,7 @@ def expand(
     sweep = _Sweeps(maker, aims, weights / weights.sum(), tolerance, progress)
     if check is not None:
         check(sweep.targets)
-    found = sweep(ByCoverage(1 - coverage, max_features), at_most=max_features)
+    found = sweep(ByCoverage(1 - coverage, maker.replacement.active, max_features), at_most=max_features)
     if found is not None:
         return found
     assert max_features is not None

@@ -146,15 +146,19 @@ class RowStore:
         active, constants = self.maker.replacement.active, self.maker.leaves.constants
         here = slice(active.below(layer), active.below(layer + 1))
         missing = (chosen[here] & ~self.known[here]).nonzero()[:, 0] + here.start
-        for features, rows in self.maker.feature_rows(missing):
-            made = WholeRows.of(features, rows, constants)
-            if self.tolerance:
-                self._keep(layer, made.strong(self.tolerance, len(active), constants))
+
+        def summed(features: Int[Tensor, " T"], rows: Rows) -> tuple[WholeRows, StrongRows | None]:
+            whole = WholeRows.of(features, rows, constants)
+            return whole, whole.strong(self.tolerance, len(active), constants) if self.tolerance else None
+
+        for whole, strong in self.maker.from_feature_rows(missing, summed):
+            if strong is not None:
+                self._keep(layer, strong)
             else:
-                self.bytes += rows.leaves.nbytes + rows.entries.nbytes
+                self.bytes += whole.rows.leaves.nbytes + whole.rows.entries.nbytes
                 if self.bytes <= _ROW_BYTES:
-                    self._keep(layer, made)
-            yield made
+                    self._keep(layer, whole)
+            yield whole
 
     def forget(self, layer: int) -> None:
         """Drop the rows of a layer."""

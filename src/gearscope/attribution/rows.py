@@ -19,10 +19,10 @@ those between. Rows are linear and independent of each other, so how they are ba
 about which targets are worth a row, nor about graphs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +31,8 @@ from torch import Tensor
 from gearscope.models.frozen import FrozenNorm, FrozenPrompt
 from gearscope.replacement.replacement import Replacement, Way
 from gearscope.threads import in_order
+
+R = TypeVar("R")
 
 Entry = Literal["resid_pre", "attn_in", "resid_mid", "mlp_in", "resid_post", "final_in"]
 
@@ -147,6 +149,10 @@ class RowMaker:
 
     def feature_rows(self, chosen: Int[Tensor, " C"]) -> Iterator[tuple[Int[Tensor, " T"], Rows]]:
         """Yield (numbers of features, their rows) for the chosen features, ascending, in blocks of bounded memory."""
+        return self.from_feature_rows(chosen, lambda numbers, rows: (numbers, rows))
+
+    def from_feature_rows(self, chosen: Int[Tensor, " C"], make: Callable[[Int[Tensor, " T"], Rows], R]) -> Iterator[R]:
+        """Yield what `make` makes of each such block, by the thread that made its rows."""
         active = self.replacement.active
         counts = torch.bincount(active.layer[chosen], minlength=self.prompt.n_layers).tolist()
         blocks = [
@@ -154,11 +160,12 @@ class RowMaker:
             for layer, here in enumerate(torch.split(chosen, counts))
             for chunk in self.chunks(active.position[here])
         ]
-        yield from in_order(self._feature_block, blocks, threads=self._threads(len(blocks)))
+        yield from in_order(
+            lambda block: make(*self._feature_block(*block)), blocks, threads=self._threads(len(blocks))
+        )
 
-    def _feature_block(self, block: tuple[int, Int[Tensor, " T"]]) -> tuple[Int[Tensor, " T"], Rows]:
+    def _feature_block(self, layer: int, numbers: Int[Tensor, " T"]) -> tuple[Int[Tensor, " T"], Rows]:
         """The rows of these features of one layer."""
-        layer, numbers = block
         read = self.replacement.read(numbers)
         positions = self.replacement.active.position[numbers]
         aim = Aim(self.replacement.reads_at, layer, positions, read.vectors, read.constant)
@@ -359,5 +366,5 @@ class _Sweep:
 
 
 def _meet(g: Float[Tensor, "Q T Y"], written: Float[Tensor, "P Y"]) -> Float[Tensor, "T Q"]:
-    """⟨g, written⟩ at each position: a matrix times a vector for each, as products of so few columns are slow."""
-    return torch.stack([at @ vector for at, vector in zip(g, written, strict=False)], dim=1)
+    """⟨g, written⟩ at each position. The vector stands in front: the other way round the same product is far slower."""
+    return torch.bmm(written[: len(g), None], g.mT)[:, 0].T
