@@ -30,6 +30,22 @@ def test_each_thread_computes_alone_and_as_its_caller_does() -> None:
     assert [inference for _, inference, _ in in_order(made, range(3), threads=2)] == [False] * 3
 
 
+def test_whoever_takes_results_computes_alone_meanwhile() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = in_order(lambda job: job, range(10), threads=2)
+        assert {(next(found), torch.get_num_threads())[1] for _ in range(10)} == {1}
+        assert list(found) == []
+        assert torch.get_num_threads() == 2
+        found = in_order(lambda job: job, range(10), threads=2)
+        next(found)
+        found.close()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_an_error_reaches_the_caller_and_no_further_job_begins() -> None:
     begun = []
 

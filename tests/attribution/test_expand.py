@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gearscope.attribution import expand as expand_module
 from gearscope.attribution import kept as kept_module
 from gearscope.attribution import rows
 from gearscope.attribution.attribute import attribute
@@ -53,6 +54,27 @@ def test_coverage_is_kept(case, coverage: float) -> None:
     graph = trace(case, coverage=coverage)
     assert graph.scores.unexpanded <= 1 - coverage + 1e-9
     assert len(graph.nodes.ids) < len(trace(case, coverage=1.0).nodes.ids)
+
+
+@pytest.mark.parametrize("dear", [1.0, 1e6])
+def test_coverage_leaves_the_least_influence_for_the_length_of_a_row(
+    case, monkeypatch: pytest.MonkeyPatch, dear: float
+) -> None:
+    monkeypatch.setattr(expand_module, "_ROW_COST", dear)
+    prompt, replacement, targets = case
+    maker, active = RowMaker(prompt=prompt, replacement=replacement), replacement.active
+    weights = torch.tensor([t.weight for t in targets], dtype=torch.float64)
+    expansion = expand(maker, aims(targets), weights, coverage=0.7, max_features=None)
+    kept = torch.zeros(len(active), dtype=torch.bool)
+    kept[expansion.expanded] = True
+    worth = expansion.influence / (dear + 1 + active.position)
+    mixed = 0
+    for layer in active.layer.unique():
+        here = active.layer == layer
+        if kept[here].any() and not kept[here].all():
+            mixed += 1
+            assert worth[here & kept].min() >= worth[here & ~kept].max()
+    assert mixed >= 2
 
 
 @pytest.mark.parametrize("most", [1, 10, 60])
