@@ -58,7 +58,7 @@ class ByCoverage:
         self.slack, self.active, self.most = slack, active, most
 
     def __call__(self, layer: int, influence: Float[Tensor, " K"]) -> Bool[Tensor, " K"]:
-        """Features of this layer, those with most influence for the cost of their row, that keep within the allowance."""
+        """Those with most influence for the cost of their row, as many as it takes to keep within the allowance."""
         cost = _ROW_COST + 1 + self.active.position[self.active.below(layer) : self.active.below(layer + 1)]
         order = torch.argsort(influence / cost.to(influence), descending=True, stable=True)
         tail = influence[order].flip(0).cumsum(0).flip(0)

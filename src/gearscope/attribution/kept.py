@@ -147,13 +147,12 @@ class RowStore:
         here = slice(active.below(layer), active.below(layer + 1))
         missing = (chosen[here] & ~self.known[here]).nonzero()[:, 0] + here.start
 
-        def summed(features: Int[Tensor, " T"], rows: Rows) -> tuple[WholeRows, StrongRows | None]:
-            whole = WholeRows.of(features, rows, constants)
-            return whole, whole.strong(self.tolerance, len(active), constants) if self.tolerance else None
+        def summed(features: Int[Tensor, " T"], rows: Rows) -> WholeRows:
+            return WholeRows.of(features, rows, constants)
 
-        for whole, strong in self.maker.from_feature_rows(missing, summed):
-            if strong is not None:
-                self._keep(layer, strong)
+        for whole in self.maker.from_feature_rows(missing, summed):
+            if self.tolerance:  # made here: long-lived memory among that of threads would leave holes
+                self._keep(layer, whole.strong(self.tolerance, len(active), constants))
             else:
                 self.bytes += whole.rows.leaves.nbytes + whole.rows.entries.nbytes
                 if self.bytes <= _ROW_BYTES:
