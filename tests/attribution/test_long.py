@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gearscope.attribution import kept as kept_rows
+from gearscope.attribution import rows
 from gearscope.attribution.attribute import attribute, resolved_tolerance
 from gearscope.attribution.config import AttributionConfig
-from gearscope.attribution.kept import StrongRows, WholeRows
+from gearscope.attribution.kept import RowStore, StrongRows, WholeRows
 from gearscope.attribution.memory import record_bytes
 from gearscope.attribution.rows import RowMaker
 from gearscope.attribution.targets import aims, salient_logits
@@ -160,11 +162,33 @@ def test_the_tolerance_follows_from_the_size_and_can_be_set() -> None:
     assert resolved_tolerance(AttributionConfig(tolerance=0.0), 400_000) == 0
 
 
+def test_strong_rows_lie_side_by_side_and_are_the_same_in_small_pieces_of_memory(monkeypatch) -> None:
+    prompt, replacement, _ = CASES[KINDS[0]]
+    layer = prompt.n_layers - 1
+    chosen = replacement.active.layer == layer
+
+    def kept() -> list[StrongRows]:
+        store = RowStore(RowMaker(prompt=prompt, replacement=replacement), tolerance=0.01)
+        assert all(isinstance(block, WholeRows) for block in store.get(layer, chosen))
+        return list(store.get(layer, chosen))
+
+    monkeypatch.setattr(rows, "_BLOCK_BYTES", 1)
+    large = kept()
+    assert len(large) > 3
+    assert len({block.entries.untyped_storage().data_ptr() for block in large}) == 1
+    monkeypatch.setattr(kept_rows, "_SHELF_ENTRIES", 2 * len(large[0].entries) + 1)
+    small = kept()
+    assert 1 < len({block.entries.untyped_storage().data_ptr() for block in small}) < len(small)
+    for one, other in zip(large, small, strict=True):
+        assert torch.equal(one.entries, other.entries)
+        assert torch.equal(one.sources, other.sources)
+
+
 def test_strong_rows_are_cut_like_whole_ones() -> None:
     prompt, replacement, _ = CASES[KINDS[0]]
     maker = RowMaker(prompt=prompt, replacement=replacement)
-    (numbers, rows), *_ = list(maker.feature_rows(torch.arange(len(replacement.active) - 7, len(replacement.active))))
-    whole = WholeRows.of(numbers, rows, maker.leaves.constants)
+    (numbers, made), *_ = list(maker.feature_rows(torch.arange(len(replacement.active) - 7, len(replacement.active))))
+    whole = WholeRows.of(numbers, made, maker.leaves.constants)
     chosen = torch.arange(len(numbers)) % 2 == 0
     first = whole.strong(0.01, len(replacement.active), maker.leaves.constants).take(chosen)
     second = whole.take(chosen).strong(0.01, len(replacement.active), maker.leaves.constants)

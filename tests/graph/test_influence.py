@@ -1,17 +1,22 @@
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from gearscope.errors import GraphError
+from gearscope.graph import influence as influence_module
 from gearscope.graph.influence import (
     edge_scores,
     influence_past,
     node_influence,
     row_groups,
+    row_mass,
     row_scale,
+    row_sum,
     signed_influence,
 )
 from gearscope.graph.nodes import Nodes
@@ -62,6 +67,19 @@ def test_influence_equals_the_dense_inverse(plan):
     graph = layered_graph(**plan)
     np.testing.assert_allclose(graph.node_influence(), dense_influence(graph), rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(graph.signed_influence(), dense_influence(graph, signed=True), rtol=1e-4, atol=1e-7)
+
+
+@settings(max_examples=20, deadline=None)
+@given(plan=plans(), band=st.integers(1, 60))
+def test_rows_are_added_up_in_bands_of_any_size(plan, band):
+    graph = layered_graph(**plan)
+    dense, rest = graph.adjacency.toarray().astype(np.float64), np.arange(len(graph.nodes)) / 7
+    constants = graph.layout.constants
+    with patch.object(influence_module, "_BAND", band):
+        np.testing.assert_allclose(row_sum(graph.adjacency, rest), dense.sum(1) + rest, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(row_mass(graph.adjacency, rest), abs(dense).sum(1) + rest, rtol=1e-12)
+        bare = np.delete(abs(dense), np.r_[constants], axis=1).sum(1)
+        np.testing.assert_allclose(row_mass(graph.adjacency, rest, constants), bare + rest, rtol=1e-12)
 
 
 @settings(max_examples=20, deadline=None)

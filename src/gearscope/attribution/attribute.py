@@ -20,7 +20,7 @@ from gearscope.attribution.rows import RowMaker
 from gearscope.attribution.sources import source_nodes
 from gearscope.attribution.targets import Target, aims
 from gearscope.graph.graph import AttributionGraph
-from gearscope.graph.influence import row_mass
+from gearscope.graph.influence import row_mass, row_sum
 from gearscope.graph.nodes import NodeKind, Nodes
 from gearscope.graph.scores import Reached
 from gearscope.models.frozen import FrozenPrompt
@@ -68,8 +68,7 @@ def attribute(
         unstored = _unstored(expansion)
         adjacency = connect(maker, expansion, nodes.layout)
     total, magnitude = _row_totals(expansion, nodes)
-    kept_sum = np.asarray(adjacency.sum(axis=1, dtype=np.float64))
-    kept_abs = row_mass(adjacency, np.zeros(len(nodes)))
+    kept_sum, kept_abs = (of(adjacency, np.zeros(len(nodes))) for of in (row_sum, row_mass))
     complete = len(expansion.expanded) == len(replacement.active) and not tolerance
     graph = AttributionGraph(
         nodes=nodes,

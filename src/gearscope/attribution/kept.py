@@ -21,6 +21,9 @@ from gearscope.attribution.rows import RowMaker, Rows
 _ROW_BYTES = 2**30
 """Memory for whole rows that are kept; without effect on results."""
 
+_SHELF_ENTRIES = 2**24
+"""Strong entries in one piece of memory."""
+
 
 class Influence(NamedTuple):
     """What reaches every source: in the rows as they are, and in the rows without their constants."""
@@ -131,6 +134,26 @@ class StrongRows(NamedTuple):
         return StrongRows(self.features[chosen], sums, counts, self.sources[some], self.entries[some])
 
 
+class _Shelf:
+    """Entries that are kept, side by side in large pieces of memory.
+
+    Each in memory of its own, among rows that come and go, they would leave holes that nothing fits into.
+    """
+
+    def __init__(self) -> None:
+        self.sources, self.entries = torch.empty(0, dtype=torch.int32), torch.empty(0)
+
+    def put(self, made: StrongRows) -> StrongRows:
+        """The same rows, stored here; a piece of memory is free when all rows in it are gone."""
+        n = len(made.entries)
+        if n >= len(self.entries):
+            size = max(n, _SHELF_ENTRIES)
+            self.sources, self.entries = made.sources.new_empty(size), made.entries.new_empty(size)
+        sources, self.sources = self.sources[:n].copy_(made.sources), self.sources[n:]
+        entries, self.entries = self.entries[:n].copy_(made.entries), self.entries[n:]
+        return made._replace(sources=sources, entries=entries)
+
+
 class RowStore:
     """Rows of features, each made when it is first wanted."""
 
@@ -139,6 +162,7 @@ class RowStore:
         self.kept: list[list[WholeRows | StrongRows]] = [[] for _ in range(maker.prompt.n_layers)]
         self.known = torch.zeros(len(maker.replacement.active), dtype=torch.bool)
         self.bytes = 0
+        self._shelf = _Shelf()
 
     def get(self, layer: int, chosen: Bool[Tensor, " K"]) -> Iterator[WholeRows | StrongRows]:
         """Blocks that together hold the rows of the chosen features of `layer`; kept ones may hold others too."""
@@ -152,7 +176,7 @@ class RowStore:
 
         for whole in self.maker.from_feature_rows(missing, summed):
             if self.tolerance:  # made here: long-lived memory among that of threads would leave holes
-                self._keep(layer, whole.strong(self.tolerance, len(active), constants))
+                self._keep(layer, self._shelf.put(whole.strong(self.tolerance, len(active), constants)))
             else:
                 self.bytes += whole.rows.leaves.nbytes + whole.rows.entries.nbytes
                 if self.bytes <= _ROW_BYTES:

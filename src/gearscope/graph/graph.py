@@ -21,7 +21,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 
 from gearscope.errors import GraphError, TargetError
-from gearscope.graph.influence import node_influence, row_mass, row_scale, signed_influence
+from gearscope.graph.influence import node_influence, row_mass, row_scale, row_sum, signed_influence
 from gearscope.graph.nodes import Layout, NodeKind, Nodes
 from gearscope.graph.scores import Reached, Scores, measure, scores_of
 from gearscope.ids import FeatureAt
@@ -116,7 +116,7 @@ class AttributionGraph:
 
     def row_sum(self) -> Float[np.ndarray, " N"]:
         """Signed sum of every row, rest included."""
-        return self.adjacency @ np.ones(len(self.nodes)) + self.rest_sum
+        return row_sum(self.adjacency, self.rest_sum)
 
     def row_mass(self) -> Float[np.ndarray, " N"]:
         """Absolute sum of every row, rest included."""

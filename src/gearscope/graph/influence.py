@@ -14,7 +14,7 @@ Never builds an N x N array; entries are read where they lie, the rows of one la
 nodes mean beyond their kind and layer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -26,19 +26,48 @@ from gearscope.graph.nodes import Nodes
 
 _NOTHING = 1e-30
 
+_BAND = 2**22
+"""Entries that are added up at a time."""
+
 
 def row_mass(
     adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], without: slice | None = None
 ) -> Float[np.ndarray, " N"]:
     """Absolute sum of every row, rest included; the columns `without` left out."""
-    sizes = np.abs(adjacency.data)
-    if without is not None:
-        sizes[(adjacency.indices >= without.start) & (adjacency.indices < without.stop)] = 0
+    left_out = slice(0, 0) if without is None else without
     mass = np.array(rest_abs, dtype=np.float64)
-    filled = np.flatnonzero(np.diff(adjacency.indptr))
-    if len(filled):
-        mass[filled] += np.add.reduceat(sizes, adjacency.indptr[filled], dtype=np.float64)
+    for rows, data, columns in _bands(adjacency):
+        sizes = np.abs(data)
+        sizes[(columns >= left_out.start) & (columns < left_out.stop)] = 0
+        mass[rows] += _row_sums(adjacency, rows, sizes)
     return mass
+
+
+def row_sum(adjacency: csr_array, rest_sum: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Signed sum of every row, rest included."""
+    total = np.array(rest_sum, dtype=np.float64)
+    for rows, data, _ in _bands(adjacency):
+        total[rows] += _row_sums(adjacency, rows, data)
+    return total
+
+
+def _bands(adjacency: csr_array) -> Iterator[tuple[slice, Float[np.ndarray, " E"], Int[np.ndarray, " E"]]]:
+    """Neighbouring rows with their entries and columns, as many as hold a fixed number of entries: bounded memory."""
+    indptr, start = adjacency.indptr, 0
+    while start < len(indptr) - 1:
+        stop = max(start + 1, int(np.searchsorted(indptr, int(indptr[start]) + _BAND, side="right")) - 1)
+        here = slice(indptr[start], indptr[stop])
+        yield slice(start, stop), adjacency.data[here], adjacency.indices[here]
+        start = stop
+
+
+def _row_sums(adjacency: csr_array, rows: slice, data: Float[np.ndarray, " E"]) -> Float[np.ndarray, " K"]:
+    """What each of these rows adds up to, in double precision."""
+    begins = adjacency.indptr[rows.start : rows.stop + 1] - adjacency.indptr[rows.start]
+    total, filled = np.zeros(len(begins) - 1), np.flatnonzero(np.diff(begins))
+    if len(filled):
+        total[filled] = np.add.reduceat(data, begins[filled], dtype=np.float64)
+    return total
 
 
 def row_scale(mass: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
