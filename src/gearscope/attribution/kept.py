@@ -21,8 +21,11 @@ from gearscope.attribution.rows import RowMaker, Rows
 _ROW_BYTES = 2**30
 """Memory for whole rows that are kept; without effect on results."""
 
-_SHELF_ENTRIES = 2**24
-"""Strong entries in one piece of memory."""
+_SHELF_BYTES = 2**26
+"""One piece of memory for strong rows."""
+
+_ALIGNED = 64
+"""Where a tensor may begin, in bytes."""
 
 
 class Influence(NamedTuple):
@@ -135,23 +138,26 @@ class StrongRows(NamedTuple):
 
 
 class _Shelf:
-    """Entries that are kept, side by side in large pieces of memory.
+    """Copies of what is kept, side by side in large pieces of memory.
 
     Each in memory of its own, among rows that come and go, they would leave holes that nothing fits into.
     """
 
     def __init__(self) -> None:
-        self.sources, self.entries = torch.empty(0, dtype=torch.int32), torch.empty(0)
+        self.free = torch.empty(0, dtype=torch.uint8)
 
-    def put(self, made: StrongRows) -> StrongRows:
-        """The same rows, stored here; a piece of memory is free when all rows in it are gone."""
-        n = len(made.entries)
-        if n >= len(self.entries):
-            size = max(n, _SHELF_ENTRIES)
-            self.sources, self.entries = made.sources.new_empty(size), made.entries.new_empty(size)
-        sources, self.sources = self.sources[:n].copy_(made.sources), self.sources[n:]
-        entries, self.entries = self.entries[:n].copy_(made.entries), self.entries[n:]
-        return made._replace(sources=sources, entries=entries)
+    def rows(self, made: StrongRows) -> StrongRows:
+        """The same rows, stored here. A piece of memory is given back when nothing in it is used any more."""
+        sums = RowSums(*map(self._put, made.sums))
+        features, _, *rest = made
+        return StrongRows(self._put(features.cpu()), sums, *map(self._put, rest))
+
+    def _put(self, tensor: Tensor) -> Tensor:
+        n = -(-tensor.nbytes // _ALIGNED) * _ALIGNED
+        if n > len(self.free):
+            self.free = torch.empty(max(n, _SHELF_BYTES), dtype=torch.uint8)
+        place, self.free = self.free[: tensor.nbytes], self.free[n:]
+        return place.view(tensor.dtype).view(tensor.shape).copy_(tensor)
 
 
 class RowStore:
@@ -176,7 +182,7 @@ class RowStore:
 
         for whole in self.maker.from_feature_rows(missing, summed):
             if self.tolerance:  # made here: long-lived memory among that of threads would leave holes
-                self._keep(layer, self._shelf.put(whole.strong(self.tolerance, len(active), constants)))
+                self._keep(layer, self._shelf.rows(whole.strong(self.tolerance, len(active), constants)))
             else:
                 self.bytes += whole.rows.leaves.nbytes + whole.rows.entries.nbytes
                 if self.bytes <= _ROW_BYTES:
