@@ -149,6 +149,20 @@ def test_rows_that_will_not_fit_are_refused_before_they_are_made(monkeypatch: py
     assert trace(memory=1e-5, max_features=1, coverage=0.0).layout.features.stop <= 1
 
 
+def test_blocks_that_threads_make_ahead_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt, replacement, _ = CASES[KINDS[0]]
+    maker = RowMaker(prompt=prompt, replacement=replacement)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert maker.waiting_bytes() == 0, "short prompts are one thread's"
+    monkeypatch.setattr(rows, "_LONG", 0)
+    assert maker.waiting_bytes() == 3 * rows._BLOCK_BYTES
+    with pytest.raises(PromptError, match="MiB of memory for the circuit"):
+        trace(memory=0.1, max_features=1, coverage=0.0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert maker.waiting_bytes() == 0
+    assert trace(memory=0.1, max_features=1, coverage=0.0).layout.features.stop <= 1
+
+
 def test_a_longer_prompt_takes_more() -> None:
     model = wrap(tiny("gpt2", n_layers=3))
     assert record_bytes(model, 2000) > 3.9 * record_bytes(model, 1000)
@@ -176,7 +190,7 @@ def test_strong_rows_lie_side_by_side_and_are_the_same_in_small_pieces_of_memory
     large = kept()
     assert len(large) > 3
     assert len({block.entries.untyped_storage().data_ptr() for block in large}) == 1
-    monkeypatch.setattr(kept_rows, "_SHELF_BYTES", 3 * large[0].entries.nbytes)
+    monkeypatch.setattr(kept_rows, "_SHELF_BYTES", 2**12)
     small = kept()
     assert 1 < len({block.entries.untyped_storage().data_ptr() for block in small}) < len(small)
     for one, other in zip(large, small, strict=True):

@@ -2,10 +2,11 @@
 
     record      H P² per layer for the patterns, some vectors per layer and position, the logits
     rows        8 bytes per stored entry, three times at the worst moment (rows, matrix, pruning), 1 KiB per node;
-                whole rows: a third of all pairs of features (lower layers, earlier positions), twice
+                whole rows: a third of all pairs of features (lower layers, earlier positions), twice;
+                what threads are making at the time
 
-How many rows a coverage needs is not known before they are made: on random models, where attention is spread evenly, a
-third of the active features covers 80 % (`benchmarks/scaling.py`). The estimate is the square of the coverage.
+How many rows a coverage needs is not known before they are made. The estimate is the cube of the coverage, which is
+more than any of the random models needed, where attention is spread evenly (docs/decisions/0027-long-prompts.md).
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def require_record(model: Model, n_positions: int, config: AttributionConfig) ->
 
 def rows_bytes(n_active: int, config: AttributionConfig, entries: float | None) -> int | float:
     """What a graph takes while it is made, with so many stored entries in a row; None: with all of them."""
-    rows = n_active * (config.coverage**2 or 1)
+    rows = n_active * (config.coverage**3 or 1)
     if config.max_features is not None:
         rows = min(rows, config.max_features)
     stored = 16 * rows / 3 if entries is None else 8 * _TIMES * entries
@@ -61,4 +62,5 @@ def require_rows(maker: RowMaker, targets: Sequence[WholeRows], config: Attribut
         counts = [int(block.strong(tolerance, n_active, constants).counts.sum()) for block in targets]
         entries = sum(counts) / sum(len(block.features) for block in targets)
     what = f"the circuit of {n_active:,} active features on {maker.prompt.n_positions} tokens"
-    require(rows_bytes(n_active, config, entries), what, free=free_for(config), hint=LESS)
+    needed = rows_bytes(n_active, config, entries) + maker.waiting_bytes()
+    require(needed, what, free=free_for(config), hint=LESS)

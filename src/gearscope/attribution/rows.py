@@ -172,11 +172,21 @@ class RowMaker:
         return numbers, self._block(aim, slice(0, len(numbers)))
 
     def _threads(self, n_blocks: int) -> int:
-        """How many blocks are made at a time: as many as there are threads, where that is worth it."""
+        """How many blocks are made at a time."""
+        return min(self._most_threads, max(1, n_blocks // 2))
+
+    @property
+    def _most_threads(self) -> int:
+        """As many as there are threads, where that is worth it."""
         prompt = self.prompt
         if prompt.token_embed.device.type != "cpu" or prompt.n_positions * prompt.d_model < _LONG:
             return 1
-        return min(torch.get_num_threads(), max(1, n_blocks // 2))
+        return torch.get_num_threads()
+
+    def waiting_bytes(self) -> int:
+        """Memory of the blocks that threads make ahead of whoever takes them: one for each thread."""
+        threads = self._most_threads
+        return threads * _BLOCK_BYTES if threads > 1 else 0
 
     def chunks(self, positions: Int[Tensor, " T"]) -> list[slice]:
         """Which targets of one layer, sorted by position, go through a sweep together."""
