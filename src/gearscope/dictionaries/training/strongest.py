@@ -22,7 +22,7 @@ from gearscope.dictionaries.training import search
 from gearscope.dictionaries.training.backend import has_kernel
 from gearscope.dictionaries.training.shards import ALONE, Shards
 
-_ROWS, _ENTRIES = 256, 2**21
+_ROWS, _ENTRIES = 256, 2**20
 """Tokens whose pre-activations exist at one time, at least, and more where these are fewer than so many."""
 _SAMPLED = 64
 """Tokens from which the first bound is guessed."""
