@@ -10,6 +10,7 @@ the constants (circuit-tracer's graphs have none). Knows nothing about which row
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -176,11 +177,7 @@ class RowStore:
         active, constants = self.maker.replacement.active, self.maker.leaves.constants
         here = slice(active.below(layer), active.below(layer + 1))
         missing = (chosen[here] & ~self.known[here]).nonzero()[:, 0] + here.start
-
-        def summed(features: Int[Tensor, " T"], rows: Rows) -> WholeRows:
-            return WholeRows.of(features, rows, constants)
-
-        for whole in self.maker.from_feature_rows(missing, summed):
+        for whole in self.maker.from_feature_rows(missing, partial(WholeRows.of, constants=constants)):
             if self.tolerance:  # made here: long-lived memory among that of threads would leave holes
                 self._keep(layer, self._shelf.rows(whole.strong(self.tolerance, len(active), constants)))
             else:

@@ -34,11 +34,11 @@ def row_mass(
     adjacency: csr_array, rest_abs: Float[np.ndarray, " N"], without: slice | None = None
 ) -> Float[np.ndarray, " N"]:
     """Absolute sum of every row, rest included; the columns `without` left out."""
-    left_out = slice(0, 0) if without is None else without
     mass = np.array(rest_abs, dtype=np.float64)
     for rows, data, columns in _bands(adjacency):
         sizes = np.abs(data)
-        sizes[(columns >= left_out.start) & (columns < left_out.stop)] = 0
+        if without is not None:
+            sizes[(columns >= without.start) & (columns < without.stop)] = 0
         mass[rows] += _row_sums(adjacency, rows, sizes)
     return mass
 
